@@ -1,0 +1,21 @@
+"""Multimodal classifiers that learn from all of their modalities, the scikit-learn way."""
+
+from . import presets
+from ._version import __version__
+from .classifier import MultimodalClassifier, MultimodalInfoRegClassifier
+from .compose import ColumnsToModalities, ModalityTransformer
+from .container import ModalityDict
+from .methods import BalancingMethod, InfoReg, Joint
+
+__all__ = [
+    "BalancingMethod",
+    "ColumnsToModalities",
+    "InfoReg",
+    "Joint",
+    "ModalityDict",
+    "ModalityTransformer",
+    "MultimodalClassifier",
+    "MultimodalInfoRegClassifier",
+    "__version__",
+    "presets",
+]

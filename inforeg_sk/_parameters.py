@@ -1,0 +1,116 @@
+"""Constructor parameters: names, nested settings, device, and what a pickle holds."""
+
+import inspect
+
+from sklearn.base import BaseEstimator
+from skorch import NeuralNetClassifier
+
+from ._validation import nearest
+from .training.device import resolve_device, resolve_dtype
+from .training.loop import TrainingLoop
+
+__all__ = ["ParameterHandling"]
+
+# Parts of ours with nested settings (``method__beta``); they take effect at the next fit.
+_OWN = ("method", "encoders", "fusion")
+
+
+class ParameterHandling(TrainingLoop):
+    """Parameters by scikit-learn's rules, on top of skorch's ``part__name`` settings."""
+
+    prefixes_ = [*NeuralNetClassifier.prefixes_, *_OWN]
+
+    def _check_names(self, kwargs):
+        """Refuse a misspelt constructor argument, with the nearest name."""
+        parts = {*self.prefixes_, "criterion", "optimizer"}
+        for key in kwargs:
+            part, dunder, setting = key.partition("__")
+            if dunder and part in parts and setting:
+                continue
+            options = [*self._signature_names(), *(f"{part}__..." for part in parts)]
+            close = nearest(f"{part}__..." if dunder else key, options)
+            raise TypeError(
+                f"{type(self).__name__} has no parameter {key!r}"
+                f"{close or '; see get_params() for what there is'}"
+            )
+
+    @classmethod
+    def _signature_names(cls):
+        parameters = inspect.signature(cls.__init__).parameters.values()
+        return [
+            p.name for p in parameters if p.name != "self" and p.kind is not p.VAR_KEYWORD
+        ]
+
+    def _get_param_names(self):
+        # skorch lists every attribute; only constructor arguments are parameters.
+        nested = [k for k in vars(self) if "__" in k and not k.startswith("_") and k[-1] != "_"]
+        return [*self._signature_names(), *nested]
+
+    def get_params(self, deep=True):
+        params = super().get_params(deep=deep)
+        # As given: the property below says what "auto" means here.
+        params["device"] = vars(self)["device"]
+        return params
+
+    def set_params(self, **params):
+        """Set parameters; see `get_params` for their names.
+
+        Parameters of the network and the method take effect at the next ``fit``; until then a
+        fitted model stays as it is. Those of the optimizer, such as ``lr``, also reach a running
+        optimizer (for callbacks, and for ``warm_start``).
+
+        Parameters
+        ----------
+        **params : dict
+
+        Returns
+        -------
+        self
+        """
+        own = {k: v for k, v in params.items() if k.partition("__")[0] in _OWN}
+        for key in [k for k in own if k in _OWN]:
+            for old in [k for k in vars(self) if k.startswith(f"{key}__")]:
+                delattr(self, old)  # a new part brings its own settings
+        for key, value in own.items():
+            setattr(self, key, value)
+        rest = {k: v for k, v in params.items() if k not in own}
+        if rest:
+            super().set_params(**rest)
+        return self
+
+    @property
+    def device(self):
+        return resolve_device(vars(self)["device"], resolve_dtype(self.dtype)[0].name)
+
+    @device.setter
+    def device(self, value):
+        vars(self)["device"] = value
+
+    def __getstate__(self):
+        state = super().__getstate__()
+        # What belongs to a running fit only.
+        return {k: v for k, v in state.items() if k not in ("_step", "_parameters", "_plan")}
+
+    def __setstate__(self, state):
+        given = state["device"]
+        dtype = resolve_dtype(state["dtype"])[0].name
+        super().__setstate__({**state, "device": str(resolve_device(given, dtype))})
+        if given == "auto" or given is None:
+            vars(self)["device"] = given
+
+    def __repr__(self, **kwargs):
+        return BaseEstimator.__repr__(self, **kwargs)
+
+
+def merged_signature(cls):
+    """Signature of ``cls.__init__`` with the parameters it hands on to its base class."""
+    own = inspect.signature(cls.__init__)
+    base = inspect.signature(cls.__mro__[1].__init__)
+    named = [p for p in own.parameters.values() if p.kind is not p.VAR_KEYWORD]
+    handed = [
+        p.replace(kind=p.KEYWORD_ONLY) if p.kind is p.POSITIONAL_OR_KEYWORD else p
+        for p in base.parameters.values()
+        if p.name not in own.parameters
+    ]
+    rest = [p for p in base.parameters.values() if p.kind is p.VAR_KEYWORD]
+    return own.replace(parameters=[*named, *(p for p in handed if p not in rest), *rest])

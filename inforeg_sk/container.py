@@ -1,0 +1,260 @@
+"""The container of a data set with several modalities."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from scipy import sparse
+from sklearn.utils import _safe_indexing
+
+__all__ = ["ModalityDict"]
+
+
+class ModalityDict(Mapping):
+    """A mapping from modality names to arrays whose rows are the same samples.
+
+    A plain dict is enough for ``clf.fit(X, y)``. scikit-learn's own tools (splitters, searches,
+    cross-validation, ``Pipeline``) count and select samples, which a plain dict does not let
+    them do: wrap it, ``ModalityDict(X)``, and they work.
+
+    Parameters
+    ----------
+    data : mapping of str to array-like
+        One entry a modality. A value holds one sample a row: an array of shape
+        ``(n_samples, ...)``, a DataFrame, a sparse matrix (kept as CSR), a torch tensor, or a
+        list of anything (texts, paths, arrays of unequal length: kept as an object array).
+        All values must have the same number of samples. Nothing is copied that already is an
+        array.
+
+    Attributes
+    ----------
+    shape : tuple of one int
+        ``(n_samples,)``.
+    modalities : tuple of str
+        The names, in the order given.
+
+    Raises
+    ------
+    TypeError
+        If `data` is not a mapping, or a name is not a string.
+    ValueError
+        If there is no modality, a name is empty, a value is a scalar, or two modalities have
+        different numbers of samples.
+
+    Notes
+    -----
+    ``X["text"]`` is the array of a modality; any other key selects samples and gives a new
+    `ModalityDict`: an integer array, a boolean mask, a slice, one integer, or the tuple
+    ``(rows, ...)`` that scikit-learn uses. As with a DataFrame, ``len(X)`` is the number of
+    samples while iteration runs over the names.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from inforeg_sk import ModalityDict
+    >>> X = ModalityDict({"text": np.ones((4, 3)), "audio": np.zeros((4, 2))})
+    >>> X
+    ModalityDict(4 samples: text (3,), audio (2,))
+    >>> X[[0, 2]].shape
+    (2,)
+    >>> X["audio"].shape
+    (4, 2)
+    >>> from sklearn.model_selection import train_test_split
+    >>> train, test = train_test_split(X, test_size=1, random_state=0)
+    >>> len(train), len(test)
+    (3, 1)
+    """
+
+    def __init__(self, data):
+        if sparse.issparse(data) or not isinstance(data, Mapping):
+            raise TypeError(
+                "ModalityDict takes a mapping from modality names to arrays, such as "
+                f"{{'text': T, 'audio': A}}; got {type(data).__name__}."
+            )
+        if len(data.keys()) == 0:
+            raise ValueError("ModalityDict got an empty mapping: at least one modality is needed.")
+        self._data = {check_name(name): _as_rows(name, data[name]) for name in data.keys()}
+        self.shape = (common_length(self._data),)
+
+    @property
+    def modalities(self):
+        return tuple(self._data)
+
+    # Row selection: two protocols, since scikit-learn asks for either.
+
+    def __getitem__(self, key):
+        if isinstance(key, str):
+            try:
+                return self._data[key]
+            except KeyError:
+                raise KeyError(
+                    f"no modality {key!r}; there are {', '.join(map(repr, self._data))}"
+                ) from None
+        if isinstance(key, tuple):
+            if len(key) != 2 or key[1] is not Ellipsis:
+                raise IndexError(
+                    "A ModalityDict has one axis, the samples: it takes X['name'] or X[rows]; "
+                    f"got X[{', '.join(map(str, key))}]."
+                )
+            key = key[0]
+        return self.take(key)
+
+    def take(self, indices, axis=0):
+        """Select samples.
+
+        Parameters
+        ----------
+        indices : int, slice, array-like of int, or boolean mask of shape (n_samples,)
+            The samples. One integer gives a `ModalityDict` of one sample.
+        axis : int, default=0
+            Only 0, the samples, is there; for compatibility with ``DataFrame.take``.
+
+        Returns
+        -------
+        ModalityDict
+        """
+        if axis != 0:
+            raise IndexError(f"A ModalityDict has one axis, the samples; got axis={axis!r}.")
+        if isinstance(indices, (int, np.integer)):
+            indices = [indices]
+        if not isinstance(indices, slice):
+            indices = np.asarray(indices)
+            if indices.size == 0 and indices.dtype != bool:
+                indices = indices.astype(int)
+            if indices.dtype.kind not in "iub" or indices.ndim != 1:
+                raise IndexError(
+                    "Samples are selected by integers, a slice or a boolean mask; got "
+                    f"{indices.dtype} of shape {indices.shape}."
+                )
+            if indices.dtype == bool:
+                if len(indices) != len(self):
+                    raise IndexError(
+                        f"The mask has {len(indices)} entries for {len(self)} samples."
+                    )
+                indices = np.flatnonzero(indices)
+        return self._from_rows({k: _safe_indexing(v, indices) for k, v in self._data.items()})
+
+    @property
+    def iloc(self):
+        """Positional row selection, ``X.iloc[rows]``: the same as ``X[rows]``."""
+        return self
+
+    # pandas' label-based selection: the labels of the samples are their positions.
+    loc = iloc
+
+    @classmethod
+    def _from_rows(cls, data):
+        """Make a container from values that are known to fit together."""
+        new = cls.__new__(cls)
+        new._data = data
+        new.shape = (n_rows(next(iter(data.values()))),)
+        return new
+
+    # Mapping. The views are the inner dict's, so that len(X.keys()) counts names.
+
+    def __iter__(self):
+        return iter(self._data)
+
+    def __contains__(self, name):
+        return name in self._data
+
+    def keys(self):
+        return self._data.keys()
+
+    def values(self):
+        return self._data.values()
+
+    def items(self):
+        return self._data.items()
+
+    def __len__(self):
+        return self.shape[0]
+
+    def __eq__(self, other):
+        if not isinstance(other, Mapping):
+            return NotImplemented
+        return set(self) == set(other) and all(_equal(self[k], other[k]) for k in self)
+
+    __hash__ = None
+
+    def __array__(self, dtype=None, copy=None):
+        raise TypeError(
+            "A ModalityDict is not one array, so tools that need a 2-D array cannot take it. Give "
+            "them the 2-D array of all features, and the classifier "
+            "modalities={'name': columns, ...}; or take one modality, X['name']."
+        )
+
+    def __repr__(self):
+        parts = ", ".join(
+            f"{name} {tuple(v.shape[1:])}" if len(v.shape) > 1 else f"{name} ({v.dtype})"
+            for name, v in self._data.items()
+        )
+        return f"ModalityDict({len(self)} sample{'' if len(self) == 1 else 's'}: {parts})"
+
+
+def check_name(name):
+    """Return `name` if it can name a modality, else raise."""
+    if not isinstance(name, str):
+        raise TypeError(
+            f"Modality names are strings; got {name!r} of type {type(name).__name__}."
+        )
+    if not name:
+        raise ValueError("A modality name is empty; a name has at least one character.")
+    return name
+
+
+def n_rows(value):
+    """Number of samples of one modality's values."""
+    return int(value.shape[0])
+
+
+def common_length(data):
+    """Return the number of samples that all values of `data` share, else raise."""
+    lengths = {name: n_rows(value) for name, value in data.items()}
+    first, n = next(iter(lengths.items()))
+    for name, length in lengths.items():
+        if length != n:
+            raise ValueError(
+                f"Modalities have different numbers of samples: {first!r} has {n}, "
+                f"{name!r} has {length}."
+            )
+    return n
+
+
+def _as_rows(name, value):
+    """Return `value` in a form whose rows can be counted and selected."""
+    if sparse.issparse(value):
+        return value.tocsr()
+    if hasattr(value, "detach"):  # a torch tensor: numpy is not copied to each worker
+        value = value.detach().cpu().numpy()
+    if hasattr(value, "columns") and hasattr(value, "shape"):  # a DataFrame keeps its names
+        return value
+    if not isinstance(value, np.ndarray):
+        value = _to_array(value)
+    if value.ndim == 0:
+        raise ValueError(
+            f"Modality {name!r} is a single value, {value.item()!r}; an array with one sample a "
+            "row is needed."
+        )
+    return value
+
+
+def _to_array(value):
+    """Convert a list or the like; what is ragged becomes an array of objects."""
+    try:
+        return np.asarray(value)
+    except ValueError:
+        array = np.empty(len(value), dtype=object)
+        array[:] = [np.asarray(item) for item in value]
+        return array
+
+
+def _equal(a, b):
+    if type(a) is not type(b) or a.shape != b.shape:
+        return False
+    if sparse.issparse(a):
+        return (a != b).nnz == 0
+    if hasattr(a, "equals"):
+        return bool(a.equals(b))
+    if a.dtype == object:  # texts, or arrays of unequal length
+        return all(map(np.array_equal, a.flat, b.flat))
+    return np.array_equal(a, b, equal_nan=a.dtype.kind == "f")

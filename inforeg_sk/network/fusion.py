@@ -1,0 +1,140 @@
+"""Fusions: from the features of all modalities to one vector, and unimodal logits."""
+
+import copy
+import inspect
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from .._validation import lookup, nearest
+
+__all__ = ["FUSIONS", "Concat", "build_fusion", "zeroed_unimodal_logits"]
+
+
+class Concat(nn.Module):
+    """Concatenation of the features, in sorted-name order.
+
+    Parameters
+    ----------
+    widths : dict of str to int
+        Number of features of each modality.
+
+    Notes
+    -----
+    With the linear head ``W`` and ``b`` the joint logits are ``sum_m (W_m z_m + b / M)``, and the
+    terms of this sum are the unimodal logits (paper, eq. 8), so that they need no further pass.
+    """
+
+    def __init__(self, widths):
+        super().__init__()
+        self.widths = dict(widths)
+
+    def forward(self, features):
+        return torch.cat([features[name] for name in self.widths], dim=1)
+
+    def unimodal_logits(self, features, head):
+        """Each modality's term of the joint logits.
+
+        Parameters
+        ----------
+        features : dict of str to Tensor of shape (n_samples, n_features)
+        head : torch.nn.Linear
+
+        Returns
+        -------
+        dict of str to Tensor of shape (n_samples, n_classes)
+        """
+        bias = head.bias / len(self.widths)
+        blocks = head.weight.split(list(self.widths.values()), dim=1)
+        return {
+            name: F.linear(features[name], block, bias)
+            for name, block in zip(self.widths, blocks, strict=True)
+        }
+
+
+FUSIONS = {"concat": Concat}
+
+
+def zeroed_unimodal_logits(fusion, head, features):
+    """Joint logits with the features of all other modalities set to zero (paper, Sec. 4.5).
+
+    Parameters
+    ----------
+    fusion : torch.nn.Module
+        Maps a dict of features to one vector a sample.
+    head : torch.nn.Module
+        Maps that vector to logits.
+    features : dict of str to Tensor of shape (n_samples, n_features)
+
+    Returns
+    -------
+    dict of str to Tensor of shape (n_samples, n_classes)
+        Fusion and head run in evaluation mode, so that these passes touch neither random numbers
+        nor running statistics.
+    """
+    zeros = {name: torch.zeros_like(z) for name, z in features.items()}
+    with _evaluating(fusion, head):
+        return {name: head(fusion({**zeros, name: z})) for name, z in features.items()}
+
+
+@contextmanager
+def _evaluating(*modules):
+    training = [part for module in modules for part in module.modules() if part.training]
+    try:
+        for part in training:
+            part.training = False
+        yield
+    finally:
+        for part in training:
+            part.training = True
+
+
+def build_fusion(fusion, widths, settings):
+    """Make the fusion.
+
+    Parameters
+    ----------
+    fusion : str, class, callable or module
+        A name in `FUSIONS`; a module class or callable, called with ``widths`` and the settings;
+        or an instance, which is copied.
+    widths : dict of str to int
+        Number of features of each modality, in sorted-name order.
+    settings : dict
+        ``fusion__...`` parameters.
+
+    Returns
+    -------
+    torch.nn.Module
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the name or a setting is unknown, or what was given is no module.
+    """
+    if isinstance(fusion, str):
+        fusion = lookup(fusion, FUSIONS, "fusion")
+    if isinstance(fusion, nn.Module):
+        if settings:
+            raise ValueError(
+                f"fusion is an instance and takes no settings; got fusion__{next(iter(settings))}."
+            )
+        return copy.deepcopy(fusion)
+    if not callable(fusion):
+        raise TypeError(
+            f"fusion={fusion!r}; accepted are {', '.join(map(repr, FUSIONS))}, a torch module "
+            "class or instance, or a callable that returns one."
+        )
+    known = inspect.signature(fusion).parameters
+    any_name = any(p.kind is p.VAR_KEYWORD for p in known.values())
+    for key in settings:
+        if key not in known and not any_name:
+            raise ValueError(
+                f"fusion__{key}: the fusion takes {', '.join(k for k in known if k != 'widths')}"
+                f"{nearest(key, known)}"
+            )
+    module = fusion(widths, **settings)
+    if not isinstance(module, nn.Module):
+        raise TypeError(f"fusion made {type(module).__name__}; a torch module is needed.")
+    return module

@@ -1,0 +1,146 @@
+"""The network: an encoder for each modality, a fusion, and a linear head."""
+
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+from .dropout import seed_dropout
+from .encoders import build_encoders, feature_width
+from .fusion import build_fusion, zeroed_unimodal_logits
+
+__all__ = ["MultimodalNetwork", "NetworkOutput", "build_network"]
+
+
+class NetworkOutput(NamedTuple):
+    """What a forward pass gives: joint logits, and the features of each modality."""
+
+    logits: torch.Tensor
+    features: dict
+
+
+class MultimodalNetwork(nn.Module):
+    """Encoders, fusion and head as one module.
+
+    Parameters
+    ----------
+    encoders : dict of str to torch.nn.Module
+        In sorted-name order.
+    fusion : torch.nn.Module
+        Maps the dict of features to one vector a sample. If it has a method
+        ``unimodal_logits(features, head)``, that defines the unimodal logits; else they are the
+        joint logits with the other modalities' features set to zero.
+    head : torch.nn.Module
+        Maps that vector to logits.
+
+    Notes
+    -----
+    Parameter names begin with ``encoder_<modality>.``, ``fusion.`` and ``head.``, which is what
+    patterns such as ``optimizer__param_groups=[("encoder_text.*", {"lr": 1e-4})]`` match.
+    """
+
+    def __init__(self, encoders, fusion, head):
+        super().__init__()
+        self.modalities = tuple(encoders)
+        for name, encoder in encoders.items():
+            self.add_module(attribute_name(name), encoder)
+        self.fusion = fusion
+        self.head = head
+
+    @property
+    def encoders(self):
+        """The encoder of each modality (dict)."""
+        return {name: getattr(self, attribute_name(name)) for name in self.modalities}
+
+    def encode(self, X):
+        """Features of each modality.
+
+        Parameters
+        ----------
+        X : dict of str to Tensor of shape (n_samples, ...)
+
+        Returns
+        -------
+        dict of str to Tensor of shape (n_samples, n_features)
+        """
+        return {name: encoder(X[name]) for name, encoder in self.encoders.items()}
+
+    def forward(self, X):
+        features = self.encode(X)
+        return NetworkOutput(self.head(self.fusion(features)), features)
+
+    def unimodal_logits(self, features):
+        """Logits of each modality alone.
+
+        Parameters
+        ----------
+        features : dict of str to Tensor of shape (n_samples, n_features)
+
+        Returns
+        -------
+        dict of str to Tensor of shape (n_samples, n_classes)
+        """
+        if hasattr(self.fusion, "unimodal_logits"):
+            return self.fusion.unimodal_logits(features, self.head)
+        return zeroed_unimodal_logits(self.fusion, self.head, features)
+
+
+def attribute_name(modality):
+    """Name of a modality's encoder inside the module: prefixed, and without the dots torch bans."""
+    return "encoder_" + modality.replace("%", "%25").replace(".", "%2E")
+
+
+def build_network(
+    shapes, n_classes, *, encoders="auto", fusion="concat", settings=None, dtype, dropout_seed=0
+):
+    """Make a network for data of given shapes, on the CPU.
+
+    Parameters
+    ----------
+    shapes : dict of str to tuple of int
+        Shape of one sample of each modality, in sorted-name order: weights are drawn in this
+        order, from torch's global generator.
+    n_classes : int
+    encoders, fusion :
+        See ``MultimodalClassifier``.
+    settings : dict of str to dict, default=None
+        Keys ``"encoders"`` and ``"fusion"``: their ``encoders__...`` and ``fusion__...`` settings.
+    dtype : torch.dtype
+        Floating type of the parameters.
+    dropout_seed : int, default=0
+        Where the built-in dropout layers' generators start.
+
+    Returns
+    -------
+    MultimodalNetwork
+    """
+    settings = settings or {}
+    made = build_encoders(encoders, shapes, settings.get("encoders", {}))
+    made = {name: encoder.to(dtype) for name, encoder in made.items()}
+    widths = {name: feature_width(name, made[name], shapes[name], dtype) for name in shapes}
+    fuse = build_fusion(fusion, widths, settings.get("fusion", {})).to(dtype)
+    head = nn.Linear(_fused_width(fuse, widths, dtype), n_classes, dtype=dtype)
+    network = MultimodalNetwork(made, fuse, head)
+    seed_dropout(network, dropout_seed)
+    return network
+
+
+def _fused_width(fusion, widths, dtype):
+    mode = fusion.training
+    zeros = {name: torch.zeros(2, width, dtype=dtype) for name, width in widths.items()}
+    try:
+        with torch.no_grad():
+            fused = fusion.eval()(zeros)
+    except (KeyError, RuntimeError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"The fusion failed on features of widths {widths}: {type(error).__name__}: {error}"
+        ) from error
+    finally:
+        fusion.train(mode)
+    if not isinstance(fused, torch.Tensor) or fused.ndim != 2 or len(fused) != 2:
+        got = tuple(fused.shape) if isinstance(fused, torch.Tensor) else type(fused)
+        raise ValueError(
+            f"The fusion gave {got} for 2 samples; it must give a tensor of shape "
+            "(n_samples, n_features)."
+        )
+    return fused.shape[1]

@@ -1,0 +1,99 @@
+"""Random numbers: seeds for a fit, and keeping torch's global generator as it was."""
+
+import threading
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import torch
+from sklearn.utils import check_random_state
+
+__all__ = ["Seeds", "draw_seeds", "initialisation", "isolated"]
+
+# Initialisation seeds torch's global generator, which all threads share: one at a time.
+_LOCK = threading.RLock()
+_running = []
+
+
+class Seeds(NamedTuple):
+    """Independent seeds of one fit."""
+
+    weights: int
+    shuffling: int
+    dropout: int
+
+
+def draw_seeds(random_state):
+    """Draw the seeds of a fit.
+
+    Parameters
+    ----------
+    random_state : int, RandomState instance or None
+        scikit-learn's meaning: None draws on numpy's global generator, an int leaves it alone.
+
+    Returns
+    -------
+    Seeds
+    """
+    rng = check_random_state(random_state)
+    return Seeds(*(int(seed) for seed in rng.randint(2**31 - 1, size=3)))
+
+
+@contextmanager
+def initialisation(seed):
+    """Seed torch's CPU generator for building a network; afterwards it is as before."""
+    with _LOCK:
+        state = torch.get_rng_state()
+        try:
+            torch.manual_seed(seed)
+            yield
+        finally:
+            torch.set_rng_state(state)
+
+
+@contextmanager
+def isolated(seed, device):
+    """Run training that may draw on torch's global generators, and put them back afterwards.
+
+    Our own layers have generators of their own. A user's module may hold ``nn.Dropout``, which
+    draws on the global one: seeded here, it gives the same result in every serial fit. With fits
+    in several threads, the first to start saves the state and the last to end restores it; such
+    modules then share one stream, in no fixed order.
+
+    Parameters
+    ----------
+    seed : int
+    device : torch.device
+    """
+    me = object()
+    with _LOCK:
+        if not _running:
+            _saved.update(_states(device))
+        _running.append(me)
+        torch.manual_seed(seed)
+    try:
+        yield
+    finally:
+        with _LOCK:
+            _running.remove(me)
+            if not _running:
+                _restore()
+
+
+_saved = {}
+
+
+def _states(device):
+    states = {"cpu": torch.get_rng_state()}
+    if torch.cuda.is_available():
+        states["cuda"] = torch.cuda.get_rng_state_all()
+    if device.type == "mps":
+        states["mps"] = torch.mps.get_rng_state()
+    return states
+
+
+def _restore():
+    torch.set_rng_state(_saved.pop("cpu"))
+    if "cuda" in _saved:
+        torch.cuda.set_rng_state_all(_saved.pop("cuda"))
+    if "mps" in _saved:
+        torch.mps.set_rng_state(_saved.pop("mps"))

@@ -1,0 +1,47 @@
+"""Fixtures for all tests: small data, and the folder of the real data where there is one."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def real_data(folder):
+    """Path of a folder of the real data, or a skip that says where it was sought."""
+    home = os.environ.get("INFOREG_SK_DATA")
+    base = Path(home) if home else ROOT.parent / "shared" / "data"
+    if not (base / folder).is_dir():
+        pytest.skip(f"real data not found: no {folder} in $INFOREG_SK_DATA or ../shared/data")
+    return base / folder
+
+
+@pytest.fixture(scope="session")
+def mosi_home():
+    """The folder with the CMU-MOSI csv files."""
+    return real_data("cmu_mosi")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread():
+    """One torch thread: faster at these sizes, and the same last bits everywhere."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def trimodal():
+    """A dict of three modalities (one a sequence) and string labels of three classes."""
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 3, 90)
+    X = {
+        "text": rng.normal(size=(90, 6)) + y[:, None],
+        "audio": rng.normal(size=(90, 5, 4)) + 0.5 * y[:, None, None],
+        "video": rng.normal(size=(90, 3)) - 0.3 * y[:, None],
+    }
+    return X, np.array(["anger", "joy", "fear"])[y]

@@ -1,0 +1,351 @@
+"""A slow, plain re-statement of InfoReg training, to check the fast path against.
+
+Written from the method's specification alone, sharing no code with the package:
+float64 throughout, one backward pass for each loss term, full tensors of squared
+gradients, plain Python floats for everything that is a number, and SGD by hand.
+"Step" and "eq." below are the specification's (and the paper's) numbers.
+"""
+
+import copy
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+
+@dataclass
+class SlowResult:
+    """What `slow_inforeg` returns; each dict but `parameters` is modality -> one value an epoch."""
+
+    parameters: dict
+    trace: dict
+    window_ratio: dict
+    window: dict
+    coefficient: dict
+    score: dict
+    loss: list
+
+
+def window_by_rule(traces, threshold, smoothing=1, padding="none", first_epoch="closed"):
+    """Window ratios and states for epochs 0..T, given the traces of epochs 0..T-1.
+
+    Parameters
+    ----------
+    traces : list of float
+        The traces of one modality, one an epoch. Epoch t uses only ``traces[:t]``.
+    threshold : float
+        K; the window is open where the ratio is strictly larger.
+    smoothing : int
+        Length of the moving average.
+    padding : {"none", "zeros"}
+        Average over the epochs there are, or over a list with ``smoothing`` zeros in front.
+    first_epoch : {"closed", "open"}
+        "open" opens epoch 0, with ratio 1.0.
+
+    Returns
+    -------
+    ratios : list of float
+        T + 1 values; nan where undefined.
+    is_open : list of bool
+        T + 1 values; False where the ratio is undefined.
+    """
+    if padding not in ("none", "zeros"):
+        raise ValueError(f"padding: {padding!r}")
+    if first_epoch not in ("closed", "open"):
+        raise ValueError(f"first_epoch: {first_epoch!r}")
+    if smoothing < 1:
+        raise ValueError(f"smoothing: {smoothing!r}")
+    traces = [float(value) for value in traces]
+
+    def moving_average(j):
+        # The average over the `smoothing` epochs that end with epoch j.
+        if padding == "zeros":
+            padded = [0.0] * smoothing + traces
+            last = padded[j + 1 : j + 1 + smoothing]  # padded[j + smoothing] is traces[j]
+        else:
+            last = traces[max(0, j + 1 - smoothing) : j + 1]
+        return math.fsum(last) / len(last)
+
+    # Two averages are needed; with zeros in front the one "before epoch 0" exists too.
+    first_defined = 1 if padding == "zeros" else 2
+    ratios, is_open = [], []
+    for t in range(len(traces) + 1):
+        if t == 0 and first_epoch == "open":
+            ratios.append(1.0)
+            is_open.append(True)
+            continue
+        ratio = math.nan
+        if t >= first_defined:
+            now, before = moving_average(t - 1), moving_average(t - 2)
+            if now != 0.0:
+                ratio = (now - before) / now
+        ratios.append(ratio)
+        is_open.append(ratio > threshold)  # False for nan
+    return ratios, is_open
+
+
+def slow_inforeg(
+    encoders,
+    head,
+    X,
+    y,
+    epochs,
+    *,
+    alpha,
+    beta,
+    window_threshold,
+    window_smoothing=1,
+    padding="none",
+    first_epoch="closed",
+    leader=None,
+    unimodal_weight=0.0,
+    score="log_probability",
+    trace="encoder",
+    strength="coefficient",
+    lr,
+    momentum=0.0,
+    weight_decay=0.0,
+):
+    """Train by InfoReg, slowly, with concatenation and SGD.
+
+    Parameters
+    ----------
+    encoders : dict of str to nn.Module
+        Encoder of each modality, input to features (batch, d_m). Copied, not changed.
+    head : nn.Linear
+        Over the features concatenated in sorted-name order. Copied, not changed.
+    X : dict of str to ndarray
+        Inputs of each modality.
+    y : ndarray of int
+        Labels.
+    epochs : list of list of ndarray
+        For each epoch, for each batch, the indices of its samples.
+    alpha : float or dict of str to float
+        Strength; a modality that is not in the dict is never regulated.
+    beta : float
+        How far the gap raises the coefficient.
+    window_threshold, window_smoothing, padding, first_epoch
+        See `window_by_rule`.
+    leader : str or None
+        The modality whose window decides for all; None: each decides for itself.
+    unimodal_weight : float
+        Weight of the sum of the unimodal losses.
+    score : {"log_probability", "probability_sum"}
+        Batch mean of the true class's log-probability (paper), or batch sum of its
+        probability (authors' code).
+    trace : {"encoder", "layers"}
+        Mean over batches of the squared norm of the encoder's gradient, before the pull
+        (paper preset), or the sum over Conv/Linear weights of the mean over elements of the
+        sum over batches of g^2, after the pull (authors' code).
+    strength : {"coefficient", "drift"}
+        Pull in the gradient, or after the optimiser's step.
+    lr, momentum, weight_decay : float
+        Of SGD, without dampening and Nesterov.
+
+    Returns
+    -------
+    SlowResult
+        Final parameters ("encoder_<modality>.<name>", "head.weight", "head.bias") and the
+        history. ``window`` holds the window that decided for the modality (the leader's,
+        where there is one), ``window_ratio`` the modality's own ratio.
+    """
+    for option, value, choices in (
+        ("score", score, ("log_probability", "probability_sum")),
+        ("trace", trace, ("encoder", "layers")),
+        ("strength", strength, ("coefficient", "drift")),
+    ):
+        if value not in choices:
+            raise ValueError(f"{option}: {value!r} is not one of {choices}")
+    names = sorted(encoders)
+    M = len(names)
+    if leader is not None and leader not in names:
+        raise ValueError(f"leader: {leader!r} is not one of {names}")
+    if isinstance(alpha, dict):
+        alphas = {m: float(alpha.get(m, 0.0)) for m in names}
+    else:
+        alphas = {m: float(alpha) for m in names}
+
+    encoders = {m: copy.deepcopy(encoders[m]).double().train() for m in names}
+    head = copy.deepcopy(head).double().train()
+    inputs = {m: torch.tensor(np.asarray(X[m]), dtype=torch.float64) for m in names}
+    labels = torch.tensor(np.asarray(y), dtype=torch.int64)
+
+    # Every trained parameter under its full name, and which encoder it is of.
+    params, encoder_keys, layer_keys = {}, {}, {}
+    for m in names:
+        encoder_keys[m] = []
+        for key, p in encoders[m].named_parameters():
+            if p.requires_grad:
+                params[f"encoder_{m}.{key}"] = p
+                encoder_keys[m].append(f"encoder_{m}.{key}")
+        # Authors' trace: the weights of Conv and Linear layers only.
+        layer_ids = set()
+        for module in encoders[m].modules():
+            if isinstance(module, (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)):
+                layer_ids.add(id(module.weight))
+        layer_keys[m] = [key for key in encoder_keys[m] if id(params[key]) in layer_ids]
+    for key, p in head.named_parameters():
+        if p.requires_grad:
+            params[f"head.{key}"] = p
+
+    buffers = {}  # momentum buffers, by parameter
+    history = {
+        field: {m: [] for m in names}
+        for field in ("trace", "window_ratio", "window", "coefficient", "score")
+    }
+    losses = []
+
+    for batches in epochs:
+        N = len(batches)
+        if N == 0:
+            raise ValueError("an epoch has no batch")
+
+        # Step 1: the reference weights are those at the start of the epoch.
+        reference = {key: params[key].detach().clone() for m in names for key in encoder_keys[m]}
+
+        # Step 2: the window, from the whole list of traces again.
+        own_open = {}
+        for m in names:
+            ratios, states = window_by_rule(
+                history["trace"][m], window_threshold, window_smoothing, padding, first_epoch
+            )
+            history["window_ratio"][m].append(ratios[-1])
+            own_open[m] = states[-1]
+        window = {m: own_open[m if leader is None else leader] for m in names}
+
+        squared = {key: torch.zeros_like(value) for key, value in reference.items()}
+        epoch_coefficient = {m: [] for m in names}
+        epoch_score = {m: [] for m in names}
+        epoch_loss = []
+
+        for index in batches:
+            index = torch.as_tensor(np.asarray(index), dtype=torch.int64)
+            target = labels[index]
+
+            # Unimodal logits W_m z_m + b/M; they add up to the joint logits.
+            unimodal = {}
+            start = 0
+            for m in names:
+                z = encoders[m](inputs[m][index])
+                W = head.weight[:, start : start + z.shape[1]]
+                start += z.shape[1]
+                unimodal[m] = z @ W.T
+                if head.bias is not None:
+                    unimodal[m] = unimodal[m] + head.bias / M
+            if start != head.weight.shape[1]:
+                raise ValueError("the head does not fit the features")
+            joint = unimodal[names[0]]
+            for m in names[1:]:
+                joint = joint + unimodal[m]
+
+            # Step 3, loss: CE(joint) + unimodal_weight * sum_m CE(unimodal_m), term by term.
+            terms = [(1.0, nn.functional.cross_entropy(joint, target))]
+            if unimodal_weight != 0.0:
+                for m in names:
+                    term = nn.functional.cross_entropy(unimodal[m], target)
+                    terms.append((float(unimodal_weight), term))
+            epoch_loss.append(math.fsum(weight * term.item() for weight, term in terms))
+
+            # One backward for each term, added by hand; None: nothing depends on the parameter.
+            grads = {key: None for key in params}
+            for weight, term in terms:
+                parts = torch.autograd.grad(
+                    term, list(params.values()), retain_graph=True, allow_unused=True
+                )
+                for key, part in zip(params, parts):
+                    if part is not None:
+                        part = weight * part
+                        grads[key] = part if grads[key] is None else grads[key] + part
+
+            # Step 3, score s_m (eq. 8 with the sign that makes large good).
+            s = {}
+            for m in names:
+                true_class = []
+                rows = unimodal[m].detach().tolist()
+                for row, label in zip(rows, target.tolist()):
+                    top = max(row)
+                    log_sum = top + math.log(math.fsum(math.exp(v - top) for v in row))
+                    true_class.append(row[label] - log_sum)
+                if score == "log_probability":
+                    s[m] = math.fsum(true_class) / len(true_class)
+                else:
+                    s[m] = math.fsum(math.exp(v) for v in true_class)
+                epoch_score[m].append(s[m])
+
+            # Step 3, gap (eq. 9-10) and coefficient.
+            c = {}
+            for m in names:
+                differences = [s[m] - s[other] for other in names if s[other] < s[m]]
+                gap = math.fsum(differences) / len(differences) if differences else 0.0
+                if window[m] and gap > 0.0:
+                    c[m] = alphas[m] * math.exp(beta * math.tanh(gap))
+                else:
+                    c[m] = 0.0
+                epoch_coefficient[m].append(c[m])
+
+            # Step 3, trace of the paper preset: before the pull (eq. 13).
+            if trace == "encoder":
+                for m in names:
+                    for key in encoder_keys[m]:
+                        if grads[key] is not None:
+                            squared[key] += grads[key] * grads[key]
+
+            # Step 3, strength "coefficient" (eq. 12): the pull goes into the gradient.
+            if strength == "coefficient":
+                for m in names:
+                    for key in encoder_keys[m]:
+                        if c[m] != 0.0 and grads[key] is not None:
+                            pull = c[m] * (params[key].detach() - reference[key])
+                            grads[key] = grads[key] + pull
+
+            # Step 3, trace of the authors' code: after the pull.
+            if trace == "layers":
+                for m in names:
+                    for key in layer_keys[m]:
+                        if grads[key] is not None:
+                            squared[key] += grads[key] * grads[key]
+
+            # SGD; as in PyTorch, a parameter that no loss depends on stays as it is.
+            with torch.no_grad():
+                for key, p in params.items():
+                    g = grads[key]
+                    if g is None:
+                        continue
+                    g = g + weight_decay * p
+                    if key in buffers:
+                        buffers[key] = momentum * buffers[key] + g
+                    else:
+                        buffers[key] = g
+                    p.copy_(p - lr * buffers[key])
+
+                # Step 3, strength "drift": the pull comes after the optimiser's step.
+                if strength == "drift":
+                    for m in names:
+                        share = 1.0 - math.exp(-c[m] / N)
+                        for key in encoder_keys[m]:
+                            p = params[key]
+                            if share != 0.0:
+                                p.copy_(p + (reference[key] - p) * share)
+
+        # Step 4: the epoch's trace, and the history.
+        for m in names:
+            if trace == "encoder":
+                value = math.fsum(squared[key].sum().item() for key in encoder_keys[m]) / N
+            else:
+                value = math.fsum(squared[key].mean().item() for key in layer_keys[m])
+            history["trace"][m].append(value)
+            history["window"][m].append(window[m])
+            history["coefficient"][m].append(math.fsum(epoch_coefficient[m]) / N)
+            history["score"][m].append(math.fsum(epoch_score[m]) / N)
+        losses.append(math.fsum(epoch_loss) / N)
+
+    # All parameters, those that are not trained too.
+    parameters = {}
+    for m in names:
+        for key, p in encoders[m].named_parameters():
+            parameters[f"encoder_{m}.{key}"] = p.detach().numpy().copy()
+    for key, p in head.named_parameters():
+        parameters[f"head.{key}"] = p.detach().numpy().copy()
+    return SlowResult(parameters=parameters, loss=losses, **history)
