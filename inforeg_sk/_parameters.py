@@ -37,9 +37,7 @@ class ParameterHandling(TrainingLoop):
     @classmethod
     def _signature_names(cls):
         parameters = inspect.signature(cls.__init__).parameters.values()
-        return [
-            p.name for p in parameters if p.name != "self" and p.kind is not p.VAR_KEYWORD
-        ]
+        return [p.name for p in parameters if p.name != "self" and p.kind is not p.VAR_KEYWORD]
 
     def _get_param_names(self):
         # skorch lists every attribute; only constructor arguments are parameters.

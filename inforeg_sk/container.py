@@ -194,9 +194,7 @@ class ModalityDict(Mapping):
 def check_name(name):
     """Return `name` if it can name a modality, else raise."""
     if not isinstance(name, str):
-        raise TypeError(
-            f"Modality names are strings; got {name!r} of type {type(name).__name__}."
-        )
+        raise TypeError(f"Modality names are strings; got {name!r} of type {type(name).__name__}.")
     if not name:
         raise ValueError("A modality name is empty; a name has at least one character.")
     return name

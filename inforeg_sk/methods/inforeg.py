@@ -146,9 +146,7 @@ class InfoReg(BalancingMethod):
         idle = {"coefficient": dict.fromkeys(epoch.parameters, 0.0)}
         if epoch.traces is None:
             return idle
-        ratio = {
-            name: self._ratio(len(traces), traces) for name, traces in epoch.traces.items()
-        }
+        ratio = {name: self._ratio(len(traces), traces) for name, traces in epoch.traces.items()}
         grows = {name: r > self.window_threshold for name, r in ratio.items()}  # NaN: closed
         if len(next(iter(epoch.traces.values()))) == 0:
             grows = dict.fromkeys(grows, self.first_epoch == "open")

@@ -160,9 +160,7 @@ class TrainingLoop(NeuralNetClassifier):
             "train_objective", sum(row[1] * size for row, size in zip(values, sizes)) / total
         )
         columns = [(q, m) for q in self._recorded for m in self.module_.modalities]
-        means = {
-            key: sum(row[i] for row in values) / n for i, key in enumerate(columns, start=2)
-        }
+        means = {key: sum(row[i] for row in values) / n for i, key in enumerate(columns, start=2)}
         for (quantity, modality), mean in means.items():
             if quantity == "fisher_trace" and not TRACES[self.method_.trace].mean:
                 mean *= n
