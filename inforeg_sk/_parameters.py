@@ -6,7 +6,7 @@ from sklearn.base import BaseEstimator
 from skorch import NeuralNetClassifier
 
 from ._validation import nearest
-from .training.device import resolve_device, resolve_dtype
+from .training.device import resolve_device
 from .training.loop import TrainingLoop
 
 __all__ = ["ParameterHandling"]
@@ -42,13 +42,11 @@ class ParameterHandling(TrainingLoop):
     def _get_param_names(self):
         # skorch lists every attribute; only constructor arguments are parameters.
         nested = [k for k in vars(self) if "__" in k and not k.startswith("_") and k[-1] != "_"]
-        return [*self._signature_names(), *nested]
+        # The property `device` says what was resolved; `get_params` adds what was given.
+        return [k for k in [*self._signature_names(), *nested] if k != "device"]
 
     def get_params(self, deep=True):
-        params = super().get_params(deep=deep)
-        # As given: the property below says what "auto" means here.
-        params["device"] = vars(self)["device"]
-        return params
+        return {**super().get_params(deep=deep), "device": vars(self)["device"]}
 
     def set_params(self, **params):
         """Set parameters; see `get_params` for their names.
@@ -78,7 +76,7 @@ class ParameterHandling(TrainingLoop):
 
     @property
     def device(self):
-        return resolve_device(vars(self)["device"], resolve_dtype(self.dtype)[0].name)
+        return resolve_device(vars(self)["device"], str(self.dtype))
 
     @device.setter
     def device(self, value):
@@ -91,8 +89,8 @@ class ParameterHandling(TrainingLoop):
 
     def __setstate__(self, state):
         given = state["device"]
-        dtype = resolve_dtype(state["dtype"])[0].name
-        super().__setstate__({**state, "device": str(resolve_device(given, dtype))})
+        device = str(resolve_device(given, str(state["dtype"])))
+        super().__setstate__({**state, "device": device})
         if given == "auto" or given is None:
             vars(self)["device"] = given
 

@@ -25,7 +25,7 @@ def make_multimodal_classification(
     shuffle=True,
     random_state=None,
 ):
-    """Generate a multimodal classification problem with known information.
+    r"""Generate a multimodal classification problem with known information.
 
     Each modality shows the class through Gaussian noise. How well it shows it is its strength,
     how much of that evidence the others show too is its redundancy. Both are set exactly, so
@@ -91,11 +91,11 @@ def make_multimodal_classification(
     :math:`d`, :math:`d^2 = s^T C^{-1} s`, where the noise of modalities :math:`i` and :math:`j`
     has the correlation
 
-    .. math:: C_{ij} = \\sqrt{r_i r_j} \\; \\min(s_i, s_j) / \\max(s_i, s_j)
+    .. math:: C_{ij} = \sqrt{r_i r_j} \; \min(s_i, s_j) / \max(s_i, s_j)
 
     with redundancies :math:`r`. The last factor is what makes a weaker modality a degraded copy
     rather than one whose difference from the stronger would give the class away. With two
-    balanced classes, the best accuracy at strength :math:`s` is :math:`\\Phi(s / 2)`.
+    balanced classes, the best accuracy at strength :math:`s` is :math:`\Phi(s / 2)`.
 
     References
     ----------

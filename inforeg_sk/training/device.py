@@ -19,6 +19,7 @@ def resolve_device(device, dtype="float32"):
     device : str, torch.device or None
         "auto" takes cuda, else mps (which has no float64), else cpu. None is the CPU.
     dtype : str, default="float32"
+        The floating type, as a string in any spelling.
 
     Returns
     -------
@@ -34,7 +35,7 @@ def resolve_device(device, dtype="float32"):
     if device == "auto":
         if torch.cuda.is_available():
             return torch.device("cuda")
-        if dtype != "float64" and torch.backends.mps.is_available():
+        if "float64" not in dtype and torch.backends.mps.is_available():
             return torch.device("mps")
         return torch.device("cpu")
     try:

@@ -29,6 +29,14 @@ class EpochContext(NamedTuple):
     traces: dict | None  # modality -> traces of all earlier epochs; None: not tracked
 
 
+class EpochLog(PrintLog):
+    """The printed table, without a column for each quantity of each modality."""
+
+    def table(self, row):
+        hidden = (*(f"{q}_" for q in QUANTITIES), "train_objective")
+        return super().table({k: v for k, v in row.items() if not k.startswith(hidden)})
+
+
 def joint_accuracy(net, X, y):
     """Accuracy on a dataset whose labels are encoded, as skorch's callbacks hold them."""
     return float((net.forward(X).argmax(dim=1).cpu().numpy() == y).mean())
@@ -44,7 +52,6 @@ class TrainingLoop(NeuralNetClassifier):
 
     @property
     def _default_callbacks(self):
-        hidden = [f"{q}_{m}" for q in QUANTITIES for m in getattr(self, "modalities_", ())]
         return [
             ("epoch_timer", EpochTimer()),
             ("train_loss", PassthroughScoring(name="train_loss", on_train=True)),
@@ -53,7 +60,7 @@ class TrainingLoop(NeuralNetClassifier):
                 "valid_acc",
                 EpochScoring(joint_accuracy, name="valid_acc", lower_is_better=False),
             ),
-            ("print_log", PrintLog(keys_ignored=[*hidden, "train_objective"])),
+            ("print_log", EpochLog()),
         ]
 
     def initialize_history(self):

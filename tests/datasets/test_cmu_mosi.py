@@ -177,7 +177,7 @@ def test_label_disagreement_between_modalities(folder):
 
 def test_different_row_counts(folder):
     write(folder / "audio_test0.csv", table("audio", "test")[:1])
-    with pytest.raises(ValueError, match="text_test0.csv has 2, audio_test0.csv has 1, video"):
+    with pytest.raises(ValueError, match=r"text_test0\.csv has 2, audio_test0\.csv has 1, video"):
         load_cmu_mosi(folder)
 
 

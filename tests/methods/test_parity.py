@@ -1,6 +1,7 @@
 """The fast path against the slow statement of the specification, in float64, to 1e-10."""
 
 from copy import deepcopy
+from itertools import pairwise
 from math import exp, log, tanh
 
 import numpy as np
@@ -25,7 +26,7 @@ EPOCHS, BATCH = 14, 16
 
 
 class ConvEncoder(nn.Module):
-    """Convolution, batch normalisation and a linear layer, so that every kind of weight is there."""
+    """Convolution, batch normalisation and a linear layer: every kind of weight."""
 
     def __init__(self, input_shape, features=5):
         super().__init__()
@@ -362,7 +363,7 @@ class TestWorkedWindows:
             traces = list((np.arange(47) + 1) * noise)
             for length, counts in switches.items():
                 is_open = [r > 0.04 for r in ratios(traces, smoothing=length)]
-                counts.append(sum(a != b for a, b in zip(is_open, is_open[1:], strict=False)))
+                counts.append(sum(a != b for a, b in pairwise(is_open)))
         assert np.mean(switches[1]) == pytest.approx(29, abs=2)
         assert np.mean(switches[5]) < 0.7 * np.mean(switches[1])
 
