@@ -105,7 +105,7 @@ def encode_target(y, classes):
     unknown = y[classes[position] != y]
     if len(unknown):
         raise ValueError(
-            f"y holds the label {unknown[0]!r}, which is not among the classes "
+            f"y holds the label {unknown[:1].tolist()[0]!r}, which is not among the classes "
             f"{classes.tolist()} of the first fit."
         )
     return position.astype(np.int64)
@@ -117,7 +117,7 @@ def first_classes(y, estimator, classes=None):
     if len(found) < 2:
         raise ValueError(
             f"{type(estimator).__name__} needs samples of at least 2 classes; y has one class, "
-            f"{found[0]!r}."
+            f"{found.tolist()[0]!r}."
         )
     return found
 

@@ -359,8 +359,10 @@ class MultimodalClassifier(ParameterHandling):
         with isolated(seed, self.device):
             try:
                 self.fit_loop(dataset, dataset.y, epochs=epochs, groups=groups)
-            except KeyboardInterrupt:  # skorch's habit: keep what has been learned
-                pass
+            except KeyboardInterrupt:
+                # skorch's habit: keep the weights. The unfinished epoch has no traces to go on.
+                if self.history and "train_batch_count" not in self.history[-1]:
+                    del self.history[-1]
         self.notify("on_train_end", X=dataset.X, y=dataset.y)
         return self
 

@@ -80,6 +80,9 @@ class MultimodalNetwork(nn.Module):
         -------
         dict of str to Tensor of shape (n_samples, n_classes)
         """
+        # Under autocast the encoders' features may be of a shorter type than the head.
+        dtype = next(self.head.parameters()).dtype
+        features = {name: z.to(dtype) for name, z in features.items()}
         if hasattr(self.fusion, "unimodal_logits"):
             return self.fusion.unimodal_logits(features, self.head)
         return zeroed_unimodal_logits(self.fusion, self.head, features)
