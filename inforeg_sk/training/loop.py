@@ -29,14 +29,6 @@ class EpochContext(NamedTuple):
     traces: dict | None  # modality -> traces of all earlier epochs; None: not tracked
 
 
-class EpochLog(PrintLog):
-    """The printed table, without a column for each quantity of each modality."""
-
-    def table(self, row):
-        hidden = (*(f"{q}_" for q in QUANTITIES), "train_objective")
-        return super().table({k: v for k, v in row.items() if not k.startswith(hidden)})
-
-
 def joint_accuracy(net, X, y):
     """Accuracy on a dataset whose labels are encoded, as skorch's callbacks hold them."""
     return float((net.forward(X).argmax(dim=1).cpu().numpy() == y).mean())

@@ -8,6 +8,7 @@ from collections import Counter
 import numpy as np
 import pytest
 import torch
+from sklearn.model_selection import GroupKFold
 from skorch.callbacks import (
     Callback,
     EarlyStopping,
@@ -17,7 +18,6 @@ from skorch.callbacks import (
     LRScheduler,
 )
 from skorch.dataset import ValidSplit
-from sklearn.model_selection import GroupKFold
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -183,7 +183,7 @@ def test_a_last_batch_of_one_sample_joins_the_one_before(trimodal):
     assert sizes == [32, 33]
     plain = make().fit(X, y)
     assert [b["train_batch_size"] for b in plain.history[0]["batches"]] == [32, 32, 1]
-    with pytest.raises(ValueError, match="batch normalisation.*batch_size=1"):
+    with pytest.raises(ValueError, match=r"batch normalisation.*batch_size=1"):
         make(encoders=Norm, batch_size=1).fit(X, y)
 
 
