@@ -34,6 +34,16 @@ def joint_accuracy(net, X, y):
     return float((net.forward(X).argmax(dim=1).cpu().numpy() == y).mean())
 
 
+class EpochLog(PrintLog):
+    """skorch's printed log, without the columns of each modality."""
+
+    def on_train_begin(self, net, **kwargs):
+        super().on_train_begin(net, **kwargs)
+        # Not a parameter: those are the same before and after a fit.
+        self.keys_ignored_ |= {f"{q}_{m}" for q in QUANTITIES for m in net.modalities_}
+        self.keys_ignored_.add("train_objective")
+
+
 class TrainingLoop(NeuralNetClassifier):
     """How batches become steps and steps become a history; the estimator adds the rest.
 
