@@ -6,6 +6,7 @@ from sklearn.base import BaseEstimator
 from skorch import NeuralNetClassifier
 
 from ._validation import nearest
+from .methods import METHODS
 from .training.device import resolve_device
 from .training.loop import TrainingLoop
 
@@ -29,6 +30,8 @@ class ParameterHandling(TrainingLoop):
                 continue
             options = [*self._signature_names(), *(f"{part}__..." for part in parts)]
             close = nearest(f"{part}__..." if dunder else key, options)
+            if any(key in method._get_param_names() for method in METHODS.values()):
+                close = f": it is a setting of the method, 'method__{key}'"
             raise TypeError(
                 f"{type(self).__name__} has no parameter {key!r}"
                 f"{close or '; see get_params() for what there is'}"

@@ -8,24 +8,20 @@ batches of 64, 50 epochs, and a learning rate divided by 10 after 30 of them; th
 none.
 """
 
-from types import MappingProxyType
-
 __all__ = ["PAPER", "PAPER_STAR", "authors_code"]
 
 #: InfoReg as the paper states it (Alg. 1; eq. 16: alpha 1, beta 0.9; K = 0.04).
-PAPER = MappingProxyType(
-    {
-        "alpha": 1.0,
-        "beta": 0.9,
-        "window_threshold": 0.04,
-        "window_smoothing": 1,
-        "unimodal_weight": 0.0,
-        "strength": "coefficient",
-    }
-)
+PAPER = {
+    "alpha": 1.0,
+    "beta": 0.9,
+    "window_threshold": 0.04,
+    "window_smoothing": 1,
+    "unimodal_weight": 0.0,
+    "strength": "coefficient",
+}
 
 #: InfoReg*: the same with unimodal losses.
-PAPER_STAR = MappingProxyType({**PAPER, "unimodal_weight": 1.0})
+PAPER_STAR = {**PAPER, "unimodal_weight": 1.0}
 
 
 def authors_code(leader, alpha):

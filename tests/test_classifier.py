@@ -1,0 +1,245 @@
+"""The estimators as a user meets them: inputs, labels, parameters, predictions, presets."""
+
+import copy
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from sklearn.base import clone
+from sklearn.metrics import accuracy_score
+from sklearn.model_selection import GridSearchCV
+
+import inforeg_sk
+from inforeg_sk import (
+    InfoReg,
+    Joint,
+    ModalityDict,
+    MultimodalClassifier,
+    MultimodalInfoRegClassifier,
+    presets,
+)
+from inforeg_sk.network import GRUEncoder, MLPEncoder
+
+
+def make(**kwargs):
+    return MultimodalInfoRegClassifier(**{"max_epochs": 3, "random_state": 0, **kwargs})
+
+
+def test_public_names():
+    assert set(inforeg_sk.__all__) <= set(dir(inforeg_sk))
+    assert inforeg_sk.__version__.count(".") == 2
+
+
+def test_dict_and_container_are_the_same(trimodal):
+    X, y = trimodal
+    first, second = make().fit(X, y), make().fit(ModalityDict(X), y)
+    assert np.array_equal(first.predict_proba(X), second.predict_proba(ModalityDict(X)))
+    assert first.modalities_ == ("audio", "text", "video")
+    assert isinstance(first.encoders_["audio"], GRUEncoder)
+    assert isinstance(first.encoders_["text"], MLPEncoder)
+    assert not hasattr(first, "n_features_in_")
+
+
+@pytest.mark.parametrize("kind", [np.float16, np.float64, np.int64, np.uint8, bool])
+def test_numeric_types_become_the_networks(trimodal, kind):
+    X, y = trimodal
+    X = {name: (values > 0).astype(kind) for name, values in X.items()}
+    expected = make().fit({n: v.astype(np.float32) for n, v in X.items()}, y)
+    clf = make().fit(X, y)
+    assert np.array_equal(clf.predict_proba(X), expected.predict_proba(X))
+    assert {p.dtype for p in clf.module_.parameters()} == {torch.float32}
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        ["b", "a", "c"],
+        [10, 30, 20],
+        [-1, 0, 1],
+        [0.0, 1.0, 2.0],
+        np.array(["x", "y", "z"], dtype=object),
+    ],
+    ids=str,
+)
+def test_any_labels(trimodal, labels):
+    X, y = trimodal
+    y = np.asarray(labels)[np.unique(y, return_inverse=True)[1]]
+    clf = make(lr=0.02, max_epochs=20).fit(X, y)
+    assert clf.classes_.tolist() == sorted(labels)
+    predicted = clf.predict(X)
+    assert predicted.dtype == clf.classes_.dtype and set(predicted) <= set(labels)
+    assert clf.score(X, y) == accuracy_score(y, predicted) > 0.6
+    best = clf.predict_proba(X).argmax(axis=1)
+    assert np.array_equal(clf.classes_[best], predicted)
+
+
+def test_two_classes_and_bool_labels(trimodal):
+    X, y = trimodal
+    clf = make().fit(X, y == "joy")
+    assert clf.predict_proba(X).shape == (90, 2) and clf.predict(X).dtype == bool
+
+
+def test_one_table_cut_by_the_classifier(trimodal):
+    X, y = trimodal
+    table = np.hstack([X["text"], X["video"]])
+    frame = pd.DataFrame(table, columns=[f"t{i}" for i in range(6)] + ["v0", "v1", "v2"])
+    expected = make().fit({"text": X["text"], "video": X["video"]}, y)
+    wanted = expected.predict_proba({"text": X["text"], "video": X["video"]})
+    by_slice = make(modalities={"text": slice(0, 6), "video": [6, 7, 8]}).fit(table, y)
+    assert np.array_equal(by_slice.predict_proba(table), wanted)
+    assert by_slice.n_features_in_ == 9
+    by_name = make(modalities={"text": slice("t0", "t5"), "video": ["v0", "v1", "v2"]})
+    by_name.fit(frame, y)
+    assert np.array_equal(by_name.predict_proba(frame), wanted)
+    assert by_name.feature_names_in_.tolist() == frame.columns.tolist()
+    single = make().fit(table, y)
+    assert single.modalities_ == ("X",)
+    assert (single.coefficient_["X"] == 0).all()
+    # A second fit on a mapping forgets the table.
+    by_name.set_params(modalities=None).fit(X, y)
+    assert not hasattr(by_name, "feature_names_in_")
+
+
+def test_each_modality_by_itself(trimodal):
+    X, y = trimodal
+    clf = make(max_epochs=15, lr=0.02, unimodal_weight=1).fit(X, y)
+    probabilities = clf.predict_proba_by_modality(X)
+    scores = clf.score_by_modality(X, y)
+    features = clf.transform_by_modality(X)
+    assert sorted(probabilities) == sorted(scores) == sorted(features) == sorted(X)
+    weight, bias = (p.detach().double().numpy() for p in clf.head_.parameters())
+    start = 0
+    for name in sorted(X):
+        width = features[name].shape[1]
+        logits = features[name].astype(float) @ weight[:, start : start + width].T + bias / 3
+        start += width
+        shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
+        expected = shifted / shifted.sum(axis=1, keepdims=True)
+        np.testing.assert_allclose(probabilities[name], expected, rtol=1e-4, atol=1e-6)
+        alone = clf.classes_[expected.argmax(axis=1)]
+        assert scores[name] == pytest.approx(accuracy_score(y, alone))
+    doubled = clf.score_by_modality(X, y, sample_weight=np.full(len(y), 2.0))
+    assert doubled == pytest.approx(scores)
+
+
+def test_batch_size_does_not_change_predictions(trimodal):
+    X, y = trimodal
+    clf = make().fit(X, y)
+    whole = clf.predict_proba(X)
+    np.testing.assert_allclose(clf.set_params(batch_size=7).predict_proba(X), whole, rtol=1e-5)
+
+
+# Parameters
+
+
+def test_parameters_are_stored_untouched_and_cloned():
+    alpha, encoders = {"text": 1.0}, {"text": MLPEncoder}
+    clf = make(alpha=alpha, encoders=encoders, method__score="probability_sum", device="auto")
+    assert clf.get_params()["alpha"] is alpha and clf.get_params()["encoders"] is encoders
+    assert clf.get_params()["device"] == "auto" and clf.device.type in ("cpu", "cuda", "mps")
+    twin = clone(clf)
+    assert twin.get_params(deep=False).keys() == clf.get_params(deep=False).keys()
+    assert twin.get_params()["method__score"] == "probability_sum"
+    assert "alpha={'text': 1.0}" in repr(clf) and "lr" not in repr(clf)
+    assert clf._repr_html_()
+
+
+def test_misspelt_names_suggest_the_nearest():
+    with pytest.raises(TypeError, match="no parameter 'aplha'; did you mean 'alpha'"):
+        MultimodalInfoRegClassifier(aplha=1)
+    with pytest.raises(TypeError, match=r"'optimiser__lr'; did you mean 'optimizer__\.\.\.'"):
+        MultimodalInfoRegClassifier(optimiser__lr=1)
+    with pytest.raises(TypeError, match="a setting of the method, 'method__score'"):
+        MultimodalInfoRegClassifier(score="probability_sum")
+    with pytest.raises(ValueError, match="Invalid parameter 'aplha'"):
+        MultimodalInfoRegClassifier().set_params(aplha=1)
+
+
+def test_set_params_after_fit_leaves_the_model_alone(trimodal):
+    X, y = trimodal
+    clf = make().fit(X, y)
+    before = clf.predict_proba(X)
+    clf.set_params(encoders__hidden=8, method__score="probability_sum", alpha=9.0, fusion="concat")
+    assert np.array_equal(clf.predict_proba(X), before)
+    clf.fit(X, y)
+    assert clf.head_.in_features == 24 and clf.method_.score == "probability_sum"
+    # A new method brings its own settings: the old nested ones are gone.
+    clf.set_params(method=InfoReg)
+    assert "method__score" not in clf.get_params()
+
+
+def test_nested_settings_are_searched(trimodal):
+    X, y = trimodal
+    grid = {
+        "method__score": ["log_probability", "probability_sum"],
+        "encoders__text__hidden": [4, (8, 4)],
+        "optimizer__weight_decay": [0.0, 0.1],
+        "batch_size": [16, 64],
+    }
+    search = GridSearchCV(make(max_epochs=1), grid, cv=2, error_score="raise")
+    search.fit(ModalityDict(X), y)
+    assert len(search.cv_results_["params"]) == 16
+    model = GridSearchCV(
+        MultimodalClassifier(InfoReg(), max_epochs=1, random_state=0),
+        {"method": ["joint", Joint, InfoReg(alpha=2.0)]},
+        cv=2,
+        error_score="raise",
+    ).fit(ModalityDict(X), y)
+    assert len(model.cv_results_["params"]) == 3
+
+
+def test_the_users_method_instance_is_not_touched(trimodal):
+    X, y = trimodal
+    method = InfoReg(alpha=2.0, window_threshold=-1e9)
+    clf = MultimodalClassifier(method, method__beta=0.1, max_epochs=4, random_state=0).fit(X, y)
+    assert vars(method) == vars(InfoReg(alpha=2.0, window_threshold=-1e9))
+    assert clf.method_.beta == 0.1 and clf.method_ is not method
+
+
+@pytest.mark.parametrize("preset", [presets.PAPER, presets.PAPER_STAR])
+def test_presets_splat_into_both(trimodal, preset):
+    X, y = trimodal
+    flat = make(**preset).fit(X, y)
+    held = MultimodalClassifier(InfoReg(**preset), max_epochs=3, random_state=0).fit(X, y)
+    assert np.array_equal(flat.predict_proba(X), held.predict_proba(X))
+
+
+def test_the_paper_is_the_default():
+    paper = InfoReg(**presets.PAPER).get_params()
+    assert paper == InfoReg().get_params()
+    flat = MultimodalInfoRegClassifier().get_params()
+    assert {name: flat[name] for name in presets.PAPER} == presets.PAPER
+    code = presets.authors_code("audio", {"audio": 0.95, "video": 0.1})
+    assert code["leader"] == "audio" and set(code) == set(paper)
+
+
+def test_alpha_by_modality_leaves_the_others_alone(trimodal):
+    X, y = trimodal
+    clf = make(alpha={"audio": 2.0}, window_threshold=-1e9, max_epochs=6).fit(X, y)
+    assert (clf.coefficient_["text"] == 0).all() and (clf.coefficient_["video"] == 0).all()
+
+
+# Copies
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda c: pickle.loads(pickle.dumps(c))])
+def test_copies_predict_the_same(trimodal, copied):
+    X, y = trimodal
+    clf = make(device="auto").fit(X, y)
+    twin = copied(clf)
+    assert np.array_equal(twin.predict_proba(X), clf.predict_proba(X))
+    assert twin.get_params()["device"] == "auto"
+    assert np.array_equal(twin.fisher_trace_["text"], clf.fisher_trace_["text"])
+    unfitted = copied(make())
+    assert np.array_equal(unfitted.fit(X, y).predict_proba(X), clf.predict_proba(X))
+
+
+def test_the_users_data_are_not_touched(trimodal):
+    X, y = trimodal
+    before = {name: values.copy() for name, values in X.items()}
+    for values in X.values():
+        values.setflags(write=False)  # as joblib hands them to a worker
+    make().fit(X, y).predict(X)
+    assert all(np.array_equal(X[name], before[name]) for name in X)
