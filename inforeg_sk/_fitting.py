@@ -55,6 +55,7 @@ class Fitting(Prediction):
                 dtype=resolve_dtype(self.dtype)[1],
                 dropout_seed=seeds.dropout,
             )
+            network = method.prepare(network)
         if has_batch_norm(network) and (self.batch_size == 1 or len(y) == 1):
             raise ValueError(
                 "The network has batch normalisation, which needs at least 2 samples in a batch; "

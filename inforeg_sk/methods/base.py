@@ -91,7 +91,7 @@ class BalancingMethod(BaseEstimator):
     loop calls in this order. Per-epoch values live in the history, so that a method needs no
     state of its own from one epoch to the next.
 
-    ``check``; then for each epoch ``on_epoch_start``; for each batch ``loss``, one backward pass,
+    ``check``, ``prepare``; then for each epoch ``on_epoch_start``; for each batch ``loss``, one backward pass,
     ``on_gradients``, (gradient clipping,) the optimizer's step, ``on_step``; ``on_epoch_end``.
 
     Attributes
@@ -121,6 +121,21 @@ class BalancingMethod(BaseEstimator):
         """
         check_choice("trace", self.trace, TRACES)
         check_choice("score", self.score, SCORES)
+
+    def prepare(self, network):
+        """Alter the network before the first epoch, such as adding heads or gates.
+
+        Parameters
+        ----------
+        network : MultimodalNetwork
+            New, on the CPU; what is drawn here from torch's global generator is seeded.
+
+        Returns
+        -------
+        MultimodalNetwork
+            All its parameters go to the optimizer.
+        """
+        return network
 
     def on_epoch_start(self, epoch):
         """Prepare an epoch.
