@@ -1,6 +1,7 @@
 """Constructor parameters: names, nested settings, device, and what a pickle holds."""
 
 import inspect
+import re
 
 from sklearn.base import BaseEstimator
 from skorch import NeuralNetClassifier
@@ -14,6 +15,8 @@ __all__ = ["ParameterHandling"]
 
 # Parts of ours with nested settings (``method__beta``); they take effect at the next fit.
 _OWN = ("method", "encoders", "fusion")
+# Parts that skorch would make anew at once in ``set_params``, fitted model or not.
+_PARTS = (*_OWN, "criterion", "iterator_train", "iterator_valid", "compile")
 
 
 class ParameterHandling(TrainingLoop):
@@ -66,15 +69,19 @@ class ParameterHandling(TrainingLoop):
         -------
         self
         """
-        own = {k: v for k, v in params.items() if k.partition("__")[0] in _OWN}
-        for key in [k for k in own if k in _OWN]:
+        plain = {k: v for k, v in params.items() if k.partition("__")[0] in _PARTS}
+        # The settings of a running optimizer; skorch would forget them at the next fit.
+        kept = {k: v for k, v in params.items() if re.fullmatch(r"optimizer__(?!.+__).+", k)}
+        for key in [k for k in plain if k in _OWN]:
             for old in [k for k in vars(self) if k.startswith(f"{key}__")]:
                 delattr(self, old)  # a new part brings its own settings
-        for key, value in own.items():
-            setattr(self, key, value)
-        rest = {k: v for k, v in params.items() if k not in own}
+        if "optimizer" in params:
+            plain["optimizer"] = params["optimizer"]
+        rest = {k: v for k, v in params.items() if k not in plain}
         if rest:
             super().set_params(**rest)
+        for key, value in {**plain, **kept}.items():
+            setattr(self, key, value)
         return self
 
     @property

@@ -63,6 +63,7 @@ class Prediction(ParameterHandling):
         -------
         dict of str to ndarray of float64 of shape (n_samples, n_classes)
         """
+        self.check_is_fitted()
         logits = self._by_modality(X, self.module_.unimodal_logits)
         return {name: _softmax(u) for name, u in logits.items()}
 

@@ -221,6 +221,24 @@ def test_alpha_by_modality_leaves_the_others_alone(trimodal):
     assert (clf.coefficient_["text"] == 0).all() and (clf.coefficient_["video"] == 0).all()
 
 
+def test_settings_given_after_a_fit_count_at_the_next(trimodal):
+    X, y = trimodal
+    later = {
+        "optimizer": torch.optim.SGD,
+        "optimizer__momentum": 0.5,
+        "lr": 0.05,
+        "criterion__label_smoothing": 0.2,
+        "iterator_train__drop_last": True,
+        "encoders__hidden": 8,
+    }
+    clf = make().fit(X, y)
+    clf.set_params(**later).fit(X, y)
+    fresh = make(**later).fit(X, y)
+    assert np.array_equal(clf.predict_proba(X), fresh.predict_proba(X))
+    assert clf.optimizer_.param_groups[0]["momentum"] == 0.5
+    assert {k: clf.get_params()[k] for k in later} == later
+
+
 # Copies
 
 
