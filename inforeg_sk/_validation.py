@@ -89,6 +89,11 @@ def _numeric(name, value, dtype):
             f"Modality {name!r} is a sparse matrix, but a dense array is needed: use "
             "X.toarray(), or reduce it first (TruncatedSVD in a ModalityTransformer)."
         )
+    if np.ma.is_masked(value):
+        raise ValueError(
+            f"Modality {name!r} has masked values: all values must be there; impute them, or drop "
+            "such samples first."
+        )
     array = np.asarray(value)
     if array.ndim < 2:
         raise ValueError(
@@ -114,8 +119,11 @@ def _parse(name, array, dtype):
     try:
         if array.dtype.kind != "O":
             raise ValueError(f"{array.dtype} values")
+        text = next((value for value in array.flat if isinstance(value, (str, bytes))), None)
+        if text is not None:
+            raise ValueError(f"it holds the text {text!r}")
         return array.astype(dtype)
-    except (TypeError, ValueError) as error:
+    except (OverflowError, TypeError, ValueError) as error:
         kind = TypeError if isinstance(error, TypeError) else ValueError
         raise kind(
             f"Modality {name!r} is not numeric ({error}): numbers are needed; encode text or "
@@ -155,7 +163,10 @@ def as_table(X, estimator):
             raise ValueError(f"Found array with 0 sample(s) (shape={X.shape}).")
         return X
     if not sparse.issparse(X):
-        array = X if hasattr(X, "shape") else np.asarray(X)
+        try:
+            array = X if hasattr(X, "shape") else np.asarray(X)
+        except ValueError:  # rows of unequal length, or no rows at all
+            array = np.empty((), dtype=object)
         if len(array.shape) != 2 or np.asarray(array).dtype.kind in "US":
             raise ValueError(
                 "X is a mapping from modality names to arrays, or a 2-D array or DataFrame (with "
@@ -193,7 +204,16 @@ def check_target(y, n_samples, estimator):
     y = column_or_1d(y, warn=True)
     if len(y) != n_samples:
         raise ValueError(f"y has {len(y)} labels, but X has {n_samples} samples.")
-    check_classification_targets(y)
+    try:
+        check_classification_targets(y)
+    except TypeError as error:
+        kinds = sorted({type(label).__name__ for label in y.tolist()})
+        if len(kinds) == 1:
+            raise
+        raise TypeError(
+            f"y mixes labels of the types {', '.join(kinds)}, which have no order: give labels of "
+            "one type."
+        ) from error
     return y
 
 

@@ -7,7 +7,7 @@ from scipy import sparse
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.utils import _safe_indexing
 from sklearn.utils.metaestimators import _BaseComposition
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
 
 from ._validation import check_known_modalities
 from .container import ModalityDict, check_name
@@ -139,7 +139,7 @@ class ModalityTransformer(TransformerMixin, _BaseComposition, auto_wrap_output_k
         output = {name: _apply(name, t, X[name], y, method) for name, t in chosen.items()}
         self.transformers_ = chosen
         self.modalities_ = tuple(n for n, t in chosen.items() if not _is(t, "drop"))
-        self._n_columns = {name: X[name].shape[-1] for name in X}
+        self._n_columns = {n: X[n].shape[-1] if len(X[n].shape) > 1 else 1 for n in X}
         self._columns = {
             name: [str(c) for c in X[name].columns] for name in X if hasattr(X[name], "columns")
         }
@@ -288,11 +288,9 @@ class ColumnsToModalities(TransformerMixin, BaseEstimator, auto_wrap_output_keys
         """
         X = _as_table(X)
         columns = resolve_columns(X, self.modalities)
+        validate_data(self, X, skip_check_array=True)  # sets n_features_in_, feature_names_in_
         self.modalities_ = tuple(columns)
         self._columns = columns
-        self.n_features_in_ = X.shape[1]
-        if hasattr(X, "columns"):
-            self.feature_names_in_ = np.asarray(X.columns, dtype=object)
         return self
 
     def transform(self, X):
@@ -308,11 +306,7 @@ class ColumnsToModalities(TransformerMixin, BaseEstimator, auto_wrap_output_keys
         """
         check_is_fitted(self, "modalities_")
         X = _as_table(X)
-        if X.shape[1] != self.n_features_in_:
-            raise ValueError(
-                f"X has {X.shape[1]} columns, but ColumnsToModalities was fitted with "
-                f"{self.n_features_in_}."
-            )
+        validate_data(self, X, reset=False, skip_check_array=True)
         return split_columns(X, self._columns)
 
     def get_feature_names_out(self, input_features=None):
@@ -328,16 +322,27 @@ class ColumnsToModalities(TransformerMixin, BaseEstimator, auto_wrap_output_keys
         ndarray of str
         """
         check_is_fitted(self, "modalities_")
-        names = getattr(self, "feature_names_in_", input_features)
-        if names is None:
-            names = [f"x{i}" for i in range(self.n_features_in_)]
-        names = np.asarray(names, dtype=object)
+        names = _check_feature_names_in(self, input_features)
         # One row of column positions, cut like the data, says which column went where.
         cut = {
             name: np.atleast_1d(_safe_indexing(names, _positions(key, names)))
             for name, key in self._columns.items()
         }
         return np.asarray([f"{m}__{c}" for m, cols in cut.items() for c in cols], dtype=object)
+
+    def set_output(self, *, transform=None):
+        """Do nothing: a DataFrame is cut into DataFrames, an array into arrays.
+
+        Parameters
+        ----------
+        transform : ignored
+            Here so that ``Pipeline.set_output`` reaches the steps after this one.
+
+        Returns
+        -------
+        self : ColumnsToModalities
+        """
+        return self
 
 
 def resolve_columns(X, modalities):
@@ -359,9 +364,13 @@ def resolve_columns(X, modalities):
             f"'audio': slice(100, 173)}}; got {modalities!r}."
         )
     columns = {check_name(n): key(X) if callable(key) else key for n, key in modalities.items()}
+    labels = np.asarray(getattr(X, "columns", range(X.shape[1])), dtype=object)
     for name, key in columns.items():
         try:
+            if key is None:
+                raise TypeError("None selects nothing")
             chosen = _safe_indexing(X[:1], key, axis=1)
+            _positions(key, labels)  # pandas takes a slice that ends at a name it does not have
         except (ValueError, KeyError, IndexError, TypeError) as error:
             raise ValueError(
                 f"modalities: the columns of {name!r}, {key!r}, are not in the data of "
@@ -390,7 +399,7 @@ def _positions(key, names):
         return int(np.flatnonzero(names == key)[0])
     if not isinstance(key, slice) and np.asarray(key).dtype.kind in "UO":
         return [int(np.flatnonzero(names == k)[0]) for k in key]
-    return row[key]
+    return row[list(key) if isinstance(key, tuple) else key]
 
 
 def _as_table(X):
@@ -428,9 +437,10 @@ def _apply(name, transformer, value, y, method):
         else:
             output = transformer.fit(table, steps)
             output = output.transform(table) if method == "fit_transform" else output
-    except (TypeError, ValueError) as error:
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         kind = TypeError if isinstance(error, TypeError) else ValueError
         raise kind(f"Modality {name!r}, {type(transformer).__name__}: {error}") from error
     if method == "fit" or len(shape) < 3:
         return output
-    return np.asarray(output).reshape(*shape[:-1], -1)
+    output = output.toarray() if sparse.issparse(output) else np.asarray(output)
+    return output.reshape(*shape[:-1], -1)

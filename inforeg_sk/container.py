@@ -223,7 +223,13 @@ def _as_rows(name, value):
     if sparse.issparse(value):
         return value.tocsr()
     if hasattr(value, "detach"):  # a torch tensor: numpy is not copied to each worker
-        value = value.detach().cpu().numpy()
+        value = value.detach().cpu()
+        if str(value.layout) != "torch.strided":
+            raise TypeError(
+                f"Modality {name!r} is a sparse tensor; give a dense one, x.to_dense()."
+            )
+        # numpy has no bfloat16; float32 holds every value of it.
+        value = (value.float() if str(value.dtype) == "torch.bfloat16" else value).numpy()
     if hasattr(value, "columns") and hasattr(value, "shape"):  # a DataFrame keeps its names
         return value
     if not isinstance(value, np.ndarray):
@@ -247,7 +253,8 @@ def _to_array(value):
 
 
 def _equal(a, b):
-    if type(a) is not type(b) or a.shape != b.shape:
+    arrays = isinstance(a, np.ndarray) and isinstance(b, np.ndarray)  # one perhaps memory-mapped
+    if a.shape != b.shape or not (arrays or type(a) is type(b)):
         return False
     if sparse.issparse(a):
         return (a != b).nnz == 0

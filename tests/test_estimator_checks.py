@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import sklearn
 from sklearn.utils import estimator_checks
-from sklearn.utils.fixes import parse_version
 
 from inforeg_sk import ModalityDict, MultimodalClassifier, MultimodalInfoRegClassifier
 from inforeg_sk.datasets import make_multimodal_classification
@@ -135,11 +134,6 @@ def test_estimator_tags():
     assert tags.input_tags.dict and tags.input_tags.two_d_array
     assert not tags.input_tags.sparse
     assert sklearn.base.is_classifier(MultimodalClassifier())
-
-
-def test_version_is_one_that_was_tried():
-    # check_estimator gained its records in 1.6.
-    assert parse_version(sklearn.__version__) >= parse_version("1.6")
 
 
 def test_a_container_of_one_modality_is_the_same_as_a_2d_array():

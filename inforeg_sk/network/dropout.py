@@ -1,5 +1,7 @@
 """Dropout that draws on a generator of its own."""
 
+from numbers import Real
+
 import torch
 from torch import nn
 
@@ -20,7 +22,7 @@ class Dropout(nn.Module):
 
     def __init__(self, p=0.5):
         super().__init__()
-        if not 0 <= p < 1:
+        if not isinstance(p, Real) or not 0 <= p < 1:
             raise ValueError(f"dropout={p!r}: a probability in [0, 1) is needed.")
         self.p = p
         self.seed = 0

@@ -41,7 +41,7 @@ class MLPEncoder(nn.Sequential):
             if not isinstance(units, Integral) or units < 1:
                 raise ValueError(f"hidden={hidden!r}: positive integers are needed.")
             layers += [nn.Linear(width, units), nn.ReLU()]
-            if dropout:
+            if dropout != 0:
                 layers.append(Dropout(dropout))
             width = units
         super().__init__(*layers)
@@ -168,7 +168,10 @@ def _parameters(factory):
     """Names of the settings a factory takes, and whether it takes any."""
     if isinstance(factory, nn.Module):
         return set(), False
-    parameters = inspect.signature(factory).parameters.values()
+    try:
+        parameters = inspect.signature(factory).parameters.values()
+    except ValueError:  # builtins have none
+        return set(), False
     return {p.name for p in parameters}, any(p.kind is p.VAR_KEYWORD for p in parameters)
 
 
@@ -213,7 +216,7 @@ def _make(name, factory, shape, kwargs, memo):
         kwargs = {"in_features": shape[-1], **kwargs}
     try:
         module = factory(**kwargs)
-    except (TypeError, ValueError) as error:
+    except Exception as error:  # whatever the user's code raises
         kind = TypeError if isinstance(error, TypeError) else ValueError
         raise kind(f"The encoder of modality {name!r} could not be made: {error}") from error
     if not isinstance(module, nn.Module):
@@ -238,16 +241,27 @@ def feature_width(name, encoder, shape, dtype):
     try:
         with torch.no_grad():
             features = encoder.eval()(torch.zeros(2, *shape, dtype=dtype))
-    except (RuntimeError, TypeError, ValueError) as error:
+    except Exception as error:  # whatever the user's code raises
         raise ValueError(
-            f"The encoder of modality {name!r} failed on samples of shape {shape}: {error}"
+            f"The encoder of modality {name!r} failed on samples of shape {shape}: "
+            f"{type(error).__name__}: {error}"
         ) from error
     finally:
         encoder.train(mode)
-    if not isinstance(features, torch.Tensor) or features.ndim != 2 or len(features) != 2:
-        got = tuple(features.shape) if isinstance(features, torch.Tensor) else type(features)
-        raise ValueError(
-            f"The encoder of modality {name!r} gave {got} for 2 samples; it must give a tensor of "
-            "shape (n_samples, n_features)."
-        )
+    problem = not_vectors(features)
+    if problem:
+        raise ValueError(f"The encoder of modality {name!r} gave {problem}.")
     return features.shape[1]
+
+
+def not_vectors(output):
+    """Say what is wrong if `output` is not one vector of floats for each of 2 samples, or None."""
+    if not isinstance(output, torch.Tensor):
+        got = type(output)
+    elif output.ndim != 2 or len(output) != 2 or output.shape[1] == 0:
+        got = tuple(output.shape)
+    elif not output.is_floating_point():
+        got = output.dtype
+    else:
+        return None
+    return f"{got} for 2 samples; it must give a tensor of floats of shape (n_samples, n_features)"

@@ -131,10 +131,15 @@ def build_fusion(fusion, widths, settings):
     for key in settings:
         if key not in known and not any_name:
             raise ValueError(
-                f"fusion__{key}: the fusion takes {', '.join(k for k in known if k != 'widths')}"
+                f"fusion__{key}: the fusion takes "
+                f"{', '.join(k for k in known if k != 'widths') or 'no settings'}"
                 f"{nearest(key, known)}"
             )
-    module = fusion(widths, **settings)
+    try:
+        module = fusion(widths, **settings)
+    except Exception as error:  # whatever the user's code raises
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"The fusion could not be made: {error}") from error
     if not isinstance(module, nn.Module):
         raise TypeError(f"fusion made {type(module).__name__}; a torch module is needed.")
     return module

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from .dropout import seed_dropout
-from .encoders import build_encoders, feature_width
+from .encoders import build_encoders, feature_width, not_vectors
 from .fusion import build_fusion, zeroed_unimodal_logits
 
 __all__ = ["MultimodalNetwork", "NetworkOutput", "build_network"]
@@ -134,16 +134,13 @@ def _fused_width(fusion, widths, dtype):
     try:
         with torch.no_grad():
             fused = fusion.eval()(zeros)
-    except (KeyError, RuntimeError, TypeError, ValueError) as error:
+    except Exception as error:  # whatever the user's code raises
         raise ValueError(
             f"The fusion failed on features of widths {widths}: {type(error).__name__}: {error}"
         ) from error
     finally:
         fusion.train(mode)
-    if not isinstance(fused, torch.Tensor) or fused.ndim != 2 or len(fused) != 2:
-        got = tuple(fused.shape) if isinstance(fused, torch.Tensor) else type(fused)
-        raise ValueError(
-            f"The fusion gave {got} for 2 samples; it must give a tensor of shape "
-            "(n_samples, n_features)."
-        )
+    problem = not_vectors(fused)
+    if problem:
+        raise ValueError(f"The fusion gave {problem}.")
     return fused.shape[1]
