@@ -98,10 +98,13 @@ class ParameterHandling(TrainingLoop):
         return {k: v for k, v in state.items() if k not in ("_step", "_parameters", "_plan")}
 
     def __setstate__(self, state):
-        given = state["device"]
-        device = str(resolve_device(given, str(state["dtype"])))
+        given, keep = state["device"], state["device"] in (None, "auto")
+        try:
+            device = str(resolve_device(given, str(state["dtype"])))
+        except ValueError:  # a wrong one is refused by fit, not by a copy
+            device, keep = "cpu", True
         super().__setstate__({**state, "device": device})
-        if given == "auto" or given is None:
+        if keep:
             vars(self)["device"] = given
 
     def __repr__(self, **kwargs):

@@ -115,7 +115,9 @@ class MultimodalClassifier(Fitting):
     -----
     **Validation, groups, early stopping.** ``fit(X, y, groups=g)`` hands the groups to
     `train_split`, for example ``ValidSplit(GroupKFold(5))``; with a split, skorch's
-    ``EarlyStopping(monitor="valid_loss", load_best=True)`` works as a callback.
+    ``EarlyStopping(monitor="valid_loss", load_best=True)`` works as a callback. With metadata
+    routing, ask for them: ``set_fit_request(groups=True)``; by default they are the outer
+    splitter's alone.
 
     **Going on.** ``partial_fit`` trains one epoch on what it gets; ``fit`` with `warm_start` for
     `max_epochs`. Both keep weights, optimizer state, random generators, and the history, so that
@@ -147,6 +149,10 @@ class MultimodalClassifier(Fitting):
     >>> clf.predict(X).shape
     (200,)
     """
+
+    # With metadata routing, groups go to the outer splitter and reach `fit` only if asked for.
+    __metadata_request__fit = {"groups": False}
+    __metadata_request__partial_fit = {"groups": False}
 
     def __init__(
         self,

@@ -229,7 +229,7 @@ def test_method_of_a_wrong_type(trimodal, no_training):
     X, y = trimodal
     with pytest.raises(TypeError, match="accepted are 'inforeg', 'joint', a BalancingMethod"):
         MultimodalClassifier(3).fit(X, y)
-    with pytest.raises(ValueError, match="method='inforge' is unknown.*did you mean 'inforeg'"):
+    with pytest.raises(ValueError, match=r"method='inforge' is unknown.*did you mean 'inforeg'"):
         MultimodalClassifier("inforge").fit(X, y)
 
 
@@ -240,7 +240,7 @@ class TestPredict:
 
     def test_missing_and_unknown_modalities(self, clf, trimodal):
         X, _ = trimodal
-        with pytest.raises(ValueError, match="X misses 'video': .*'audio', 'text', 'video'"):
+        with pytest.raises(ValueError, match=r"X misses 'video': .*'audio', 'text', 'video'"):
             clf.predict({m: X[m] for m in ("text", "audio")})
         with pytest.raises(ValueError, match="X has unknown 'smell'"):
             clf.predict({**X, "smell": X["text"]})
@@ -260,7 +260,7 @@ class TestPredict:
     def test_table_after_table(self, trimodal):
         X, y = trimodal
         clf = make().fit(X["text"], y)
-        with pytest.raises(ValueError, match="X has 5 features, but .* is expecting 6"):
+        with pytest.raises(ValueError, match=r"X has 5 features, but .* is expecting 6"):
             clf.predict(X["text"][:, :5])
         with pytest.raises(ValueError, match="misses 'X'"):
             clf.predict(X)
@@ -276,7 +276,7 @@ class TestPredict:
         from sklearn.exceptions import NotFittedError
 
         for method in ("predict", "predict_proba", "predict_proba_by_modality"):
-            with pytest.raises((NotFittedError, AttributeError), match="not fitted|not init"):
+            with pytest.raises((NotFittedError, AttributeError), match=r"not fitted|not init"):
                 getattr(make(), method)(trimodal[0])
 
     def test_going_on_with_other_data(self, clf, trimodal):
@@ -287,7 +287,7 @@ class TestPredict:
             warm.fit(changed(X, text=X["text"][:, :5]), y)
         with pytest.raises(ValueError, match="label 'rage', which is not among the classes"):
             warm.partial_fit(X, np.where(y == "joy", "rage", y))
-        with pytest.raises(ValueError, match="class_weight='balanced'.*partial_fit"):
+        with pytest.raises(ValueError, match=r"class_weight='balanced'.*partial_fit"):
             make(class_weight="balanced").partial_fit(X, y)
         assert np.array_equal(clf.predict_proba(X), before)
 

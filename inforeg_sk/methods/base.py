@@ -91,8 +91,9 @@ class BalancingMethod(BaseEstimator):
     loop calls in this order. Per-epoch values live in the history, so that a method needs no
     state of its own from one epoch to the next.
 
-    ``check``, ``prepare``; then for each epoch ``on_epoch_start``; for each batch ``loss``, one backward pass,
-    ``on_gradients``, (gradient clipping,) the optimizer's step, ``on_step``; ``on_epoch_end``.
+    ``check``, ``prepare``; then for each epoch ``on_epoch_start``; for each batch ``loss``, one
+    backward pass, ``on_gradients``, (gradient clipping,) the optimizer's step, ``on_step``;
+    ``on_epoch_end``.
 
     Attributes
     ----------

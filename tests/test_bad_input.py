@@ -1,0 +1,807 @@
+"""Bad input: an error that says what was got and what is accepted, before anything changes."""
+
+import copy
+import pickle
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from scipy import sparse
+from sklearn.exceptions import NotFittedError
+from skorch.utils import to_numpy
+from torch import nn
+
+from inforeg_sk import InfoReg, Joint, MultimodalClassifier, MultimodalInfoRegClassifier
+
+N = 24
+Y = np.arange(N) % 3
+SETTINGS = {"max_epochs": 2, "random_state": 0}
+
+
+def make_data():
+    rng = np.random.default_rng(0)
+    return {
+        "text": rng.normal(size=(N, 6)),
+        "audio": rng.normal(size=(N, 5, 4)),
+        "video": rng.normal(size=(N, 3)),
+    }
+
+
+def make_table():
+    return np.random.default_rng(1).normal(size=(N, 6))
+
+
+def replaced(**values):
+    """A change of the data: other values for some modalities."""
+    return lambda X: {**X, **values}
+
+
+def with_value(value, row, dtype=np.float64):
+    array = np.ones((N, 2), dtype=dtype)
+    array[row, 1] = value
+    return replaced(video=array)
+
+
+class Case(NamedTuple):
+    """One bad input of ``fit``."""
+
+    name: str
+    error: type
+    words: tuple
+    params: dict = {}
+    X: Any = None  # a function of the good data
+    y: Any = "good"
+    fit: dict = {}
+    table: bool = False  # the good data are a 2-D array
+
+
+class Broken(nn.Module):
+    """An encoder that fails, or gives what is no feature vector."""
+
+    def __init__(self, input_shape, function=None):
+        super().__init__()
+        self.function = function
+        self.weight = nn.Parameter(torch.ones(1))
+
+    def forward(self, x):
+        return self.function(x)
+
+
+def gives(function):
+    return {"text": lambda input_shape: Broken(input_shape, function)}
+
+
+class BadFusion(nn.Module):
+    def __init__(self, widths):
+        super().__init__()
+
+    def forward(self, features):
+        return features["lost"]
+
+
+MAPPING = ("mapping from modality names to arrays", "2-D array or DataFrame")
+
+BAD_X = [
+    Case("None", ValueError, (*MAPPING, "got NoneType"), X=lambda X: None),
+    Case("a string", ValueError, (*MAPPING, "got str"), X=lambda X: "text"),
+    Case("a number", ValueError, (*MAPPING, "got int"), X=lambda X: 3),
+    Case("1-D", ValueError, (*MAPPING, "shape (24,)", "reshape(-1, 1)"), X=lambda X: np.ones(N)),
+    Case("3-D", ValueError, (*MAPPING, "shape (24, 5, 4)"), X=lambda X: X["audio"]),
+    Case("list of dicts", ValueError, (*MAPPING, "got list"), X=lambda X: [{"text": 1.0}] * N),
+    Case("ragged list", ValueError, (*MAPPING, "got list"), X=lambda X: [[1], [1, 2]] * 12),
+    Case(
+        "torch dataset",
+        ValueError,
+        (*MAPPING, "got TensorDataset"),
+        X=lambda X: torch.utils.data.TensorDataset(torch.ones(N, 2), torch.ones(N)),
+    ),
+    Case("2-D texts", ValueError, (*MAPPING, "<U1"), X=lambda X: np.array([["1", "2"]] * N)),
+    Case("2-D objects", ValueError, ("could not convert", "'a'"), X=lambda X: [["a", 1.5]] * N),
+    Case("empty dict", ValueError, ("empty", "at least one modality"), X=lambda X: {}),
+    Case("name", TypeError, ("names are strings", "3", "int"), X=lambda X: {3: X["text"]}),
+    Case("empty name", ValueError, ("name is empty",), X=lambda X: {"": X["text"]}),
+    Case(
+        "no samples",
+        ValueError,
+        ("0 sample(s)", "at least 1"),
+        X=lambda X: {name: array[:0] for name, array in X.items()},
+        y=[],
+    ),
+    Case(
+        "lengths",
+        ValueError,
+        ("'text' has 24", "'audio' has 7"),
+        X=replaced(audio=np.ones((7, 5, 4))),
+    ),
+    Case("scalar", ValueError, ("'audio' is a single value, 3.0",), X=replaced(audio=3.0)),
+    Case("1-D modality", ValueError, ("'video'", "(24,)", "reshape"), X=replaced(video=np.ones(N))),
+    Case("texts", ValueError, ("'video'", "ModalityTransformer"), X=replaced(video=["a"] * N)),
+    Case("no features", ValueError, ("'video'", "(24, 0)"), X=replaced(video=np.ones((N, 0)))),
+    Case("ragged", ValueError, ("'video'", "unequal"), X=replaced(video=[[1], [1, 2]] * 12)),
+    Case(
+        "image",
+        ValueError,
+        ("'image'", "(2, 3, 3)", "encoders={'image'"),
+        X=replaced(image=np.ones((N, 2, 3, 3))),
+    ),
+    # Values
+    Case("NaN", ValueError, ("'video'", "NaN", "row 5"), X=with_value(np.nan, 5)),
+    Case("NaN objects", ValueError, ("'video'", "NaN", "row 5"), X=with_value(np.nan, 5, object)),
+    Case("infinity", ValueError, ("'video'", "infinity", "row 0"), X=with_value(np.inf, 0)),
+    Case("-infinity", ValueError, ("'video'", "infinity", "row 23"), X=with_value(-np.inf, 23)),
+    Case("half", ValueError, ("'video'", "infinity", "row 2"), X=with_value(np.inf, 2, np.half)),
+    Case(
+        "too large",
+        ValueError,
+        ("'video'", "too large for float32", "1e+39", "row 5", "dtype='float64'"),
+        X=with_value(1e39, 5),
+    ),
+    Case(
+        "missing",
+        ValueError,
+        ("'video'", "NaN", "row 1"),
+        X=replaced(video=pd.DataFrame({"u": pd.array([1, None] * 12, dtype="Int64")})),
+    ),
+    Case(
+        "masked",
+        ValueError,
+        ("'video'", "masked"),
+        X=replaced(video=np.ma.masked_less(np.arange(N * 2.0).reshape(N, 2), 3)),
+    ),
+    Case("strings", ValueError, ("'video'", "not numeric"), X=replaced(video=[["a"]] * N)),
+    Case("numbers as text", ValueError, ("'video'", "numeric"), X=replaced(video=[["1"]] * N)),
+    Case(
+        "numbers as text objects",
+        ValueError,
+        ("'video'", "not numeric", "'1'"),
+        X=replaced(video=np.array([["1"]] * N, dtype=object)),
+    ),
+    Case(
+        "numbers as text in a DataFrame",
+        ValueError,
+        ("'video'", "not numeric", "'1'"),
+        X=replaced(video=pd.DataFrame({"u": ["1"] * N, "v": 2.0})),
+    ),
+    Case("objects", TypeError, ("'video'", "not numeric"), X=replaced(video=[[{"a": 1}]] * N)),
+    Case("huge integers", ValueError, ("'video'", "large"), X=replaced(video=[[10**400]] * N)),
+    Case(
+        "dates",
+        ValueError,
+        ("'video'", "datetime64"),
+        X=replaced(video=np.full((N, 1), np.datetime64("2025-01-01"))),
+    ),
+    Case("complex", ValueError, ("Complex", "'video'"), X=with_value(1j, 0, complex)),
+    Case(
+        "sparse modality",
+        TypeError,
+        ("'video'", "sparse", "toarray()", "TruncatedSVD"),
+        X=replaced(video=sparse.csr_array(np.eye(N))),
+    ),
+    Case("sparse", TypeError, ("parse", "toarray()"), X=lambda X: sparse.csr_array(np.eye(N))),
+    Case(
+        "dictionary of keys",  # sparse, and a mapping too
+        TypeError,
+        ("parse", "toarray()"),
+        X=lambda X: sparse.dok_array(np.eye(N)),
+    ),
+    # Tables
+    Case("2-D NaN", ValueError, ("NaN", "row 0"), X=lambda X: X * np.nan, table=True),
+    Case("2-D complex", ValueError, ("Complex",), X=lambda X: X * 1j, table=True),
+    Case("no rows", ValueError, ("0 sample(s)",), X=lambda X: X[:0], y=[], table=True),
+    Case("empty DataFrame", ValueError, ("0 sample(s)",), X=lambda X: pd.DataFrame({"a": []})),
+    Case(
+        "DataFrame of texts",
+        ValueError,
+        ("not numeric", "encode text"),
+        X=lambda X: pd.DataFrame({"a": ["b"] * N}),
+    ),
+]
+
+BAD_Y = [
+    Case("None", ValueError, ("requires y", "None"), y=None),
+    Case("too short", ValueError, ("5 labels", "24 samples"), y=Y[:5]),
+    Case("too long", ValueError, ("25 labels", "24 samples"), y=np.r_[Y, 0]),
+    Case("2-D", ValueError, ("1d array", "(24, 2)"), y=np.c_[Y, Y]),
+    Case("one-hot", ValueError, ("1d array", "(24, 3)"), y=np.eye(3, dtype=int)[Y]),
+    Case("NaN", ValueError, ("y contains NaN",), y=np.where(Y, Y, np.nan)),
+    Case("missing", ValueError, ("y contains NaN",), y=pd.Series([1, None] * 12, dtype="Int64")),
+    Case("infinity", ValueError, ("y contains infinity",), y=np.where(Y, Y, np.inf)),
+    Case("continuous", ValueError, ("label type", "continuous"), y=np.linspace(0, 1, N)),
+    Case("complex", ValueError, ("Complex",), y=Y * 1j),
+    Case("one class", ValueError, ("at least 2 classes", "one class, 7"), y=np.full(N, 7)),
+    Case("one text", ValueError, ("at least 2 classes", "'joy'"), y=["joy"] * N),
+    Case("mixed", TypeError, ("int", "str", "one type"), y=np.array(["a", 1] * 12, dtype=object)),
+    Case("bytes", TypeError, ("bytes", "string or integer"), y=np.array([b"a", b"b"] * 12)),
+    Case("scalar", TypeError, ("at least 1 dimension",), y=3),
+    Case("empty", ValueError, ("0 sample(s)",), y=[]),
+]
+
+NUMBER = "a finite number of at least 0"
+
+BAD_METHOD = [
+    *(
+        Case(f"{name}={value!r}", ValueError, (f"{name}={value!r}", NUMBER), {name: value})
+        for name in ("alpha", "beta", "unimodal_weight")
+        for value in (-1, float("nan"), float("inf"), "1", None, True, [1.0])
+    ),
+    Case(
+        "modality",
+        ValueError,
+        ("unknown modality 'txt'", "'audio', 'text', 'video'", "did you mean 'text'?"),
+        {"alpha": {"txt": 1.0}},
+    ),
+    Case("by modality", ValueError, ("alpha['text']=-1", NUMBER), {"alpha": {"text": -1}}),
+    Case("text by modality", ValueError, ("alpha['text']='a'",), {"alpha": {"text": "a"}}),
+    *(
+        Case(f"threshold {v!r}", ValueError, (f"window_threshold={v!r}", "a number"), {key: v})
+        for key in ("window_threshold",)
+        for v in (float("nan"), "0.1", None, True)
+    ),
+    *(
+        Case(f"smoothing {v!r}", ValueError, (f"window_smoothing={v!r}", "at least 1"), {key: v})
+        for key in ("window_smoothing",)
+        for v in (0, -1, 1.5, "1", None)
+    ),
+    *(
+        Case(f"{key}={v!r}", ValueError, (f"{key.split('__')[-1]}={v!r}", *accepted), {key: v})
+        for key, accepted in {
+            "strength": ("'coefficient', 'drift'",),
+            "method__score": ("'log_probability', 'probability_sum'",),
+            "method__trace": ("'encoder', 'layers'",),
+            "method__padding": ("'none', 'zeros'",),
+            "method__first_epoch": ("'closed', 'open'",),
+        }.items()
+        for v in ("other", None, 1, ["drift"])
+    ),
+    Case(
+        "leader",
+        ValueError,
+        ("leader='vido'", "None, 'audio', 'text', 'video'", "did you mean 'video'?"),
+        {"method__leader": "vido"},
+    ),
+    Case(
+        "misspelt",
+        ValueError,
+        ("method__paddin", "window_threshold", "did you mean 'padding'?"),
+        {"method__paddin": "zeros"},
+    ),
+    Case("twice", ValueError, ("method__alpha is given as alpha",), {"method__alpha": 1.0}),
+    *(
+        Case(
+            f"method {value!r}",
+            TypeError,
+            (f"method={value!r}", "class InfoReg or a subclass", "MultimodalClassifier(method="),
+            {"method": value},
+        )
+        for value in ("inforeg", InfoReg(), Joint, None, 3, nn.Linear)
+    ),
+    Case("no traces", ValueError, ("fisher=None", "alpha > 0", "'batch'"), {"fisher": None}),
+    Case("fisher", ValueError, ("fisher='x'", "'batch' and None"), {"fisher": "x"}),
+]
+
+BAD_NETWORK = [
+    Case("fusion", ValueError, ("fusion='sum'", "'concat'"), {"fusion": "sum"}),
+    Case("fusion type", TypeError, ("fusion=3", "'concat'", "callable"), {"fusion": 3}),
+    Case("fusion fails", ValueError, ("fusion failed", "KeyError: 'lost'"), {"fusion": BadFusion}),
+    Case("fusion shape", ValueError, ("gave <class 'dict'>",), {"fusion": nn.Identity}),
+    Case("fusion setting", ValueError, ("fusion__x", "no settings"), {"fusion__x": 1}),
+    Case("encoder", ValueError, ("'cnn'", "'mlp', 'gru'"), {"encoders": "cnn"}),
+    Case("encoder type", TypeError, ("is 3", "'auto', 'mlp', 'gru'"), {"encoders": 3}),
+    Case("encoder None", TypeError, ("['text'] is None",), {"encoders": {"text": None}}),
+    Case(
+        "encoder of an unknown modality",
+        ValueError,
+        ("'txt'", "'audio', 'text', 'video'", "did you mean 'text'?"),
+        {"encoders": {"txt": "mlp"}},
+    ),
+    Case("instance", TypeError, ("one module instance", "dict"), {"encoders": nn.Linear(6, 2)}),
+    Case("gru", ValueError, ("'text'", "sequences", "(6,)"), {"encoders": {"text": "gru"}}),
+    Case(
+        "other size",
+        ValueError,
+        ("'text' failed", "shape (6,)", "mat1"),
+        {"encoders": {"text": nn.Linear(5, 2)}},
+    ),
+    Case(
+        "wrong shape",
+        ValueError,
+        ("'text' gave (2, 1, 6)",),
+        {"encoders": gives(lambda x: x[:, None])},
+    ),
+    Case("no tensor", ValueError, ("'text' gave", "tuple"), {"encoders": gives(lambda x: (x,))}),
+    Case(
+        "no feature", ValueError, ("'text' gave (2, 0)",), {"encoders": gives(lambda x: x[:, :0])}
+    ),
+    Case(
+        "integers", ValueError, ("'text' gave torch.int64",), {"encoders": gives(torch.Tensor.long)}
+    ),
+    Case(
+        "crash", ValueError, ("'text' failed", "KeyError"), {"encoders": gives(lambda x: {}["a"])}
+    ),
+    Case(
+        "factory of no module",
+        TypeError,
+        ("encoders['text'] made int", "torch module"),
+        {"encoders": {"text": lambda input_shape: 3}},
+    ),
+    Case(
+        "factory that fails",
+        ValueError,
+        ("'text' could not be made", "lost"),
+        {"encoders": {"text": lambda input_shape: {}["lost"]}},
+    ),
+    Case("setting", ValueError, ("encoders__hiden", "'hidden'?"), {"encoders__hiden": 3}),
+    Case(
+        "setting of one",
+        ValueError,
+        ("encoders__text__n_layers", "'text' takes dropout, hidden"),
+        {"encoders__text__n_layers": 3},
+    ),
+    Case("value", ValueError, ("'audio'", "hidden=0", "positive"), {"encoders__hidden": 0}),
+    Case("dropout", ValueError, ("'audio'", "dropout=1.5", "[0, 1)"), {"encoders__dropout": 1.5}),
+]
+
+BAD_TRAINING = [
+    *(
+        Case(f"{name} {v!r}", ValueError, (f"{name}={v!r}", "integer of at least 1"), {name: v})
+        for name in ("max_epochs", "batch_size")
+        for v in (0, -2, 1.5, "2", None)
+    ),
+    *(
+        Case(f"lr {v!r}", ValueError, (f"lr={v!r}", "at least 0"), {"lr": v})
+        for v in (-1, float("nan"), float("inf"))
+    ),
+    *(
+        Case(f"dtype {v!r}", ValueError, (f"dtype={v!r}", "'float32' and 'float64'"), {"dtype": v})
+        for v in ("float16", "x", int, 3)
+    ),
+    Case("device", ValueError, ("device='gpu'", "'auto', 'cpu', 'cuda'"), {"device": "gpu"}),
+    *(
+        Case(f"criterion {v!r}", TypeError, ("criterion=", "CrossEntropyLoss"), {"criterion": v})
+        for v in (nn.MSELoss, "nll", None)
+    ),
+    Case(
+        "criterion weights",
+        ValueError,
+        ("criterion__weight", "class_weight or sample_weight"),
+        {"criterion__weight": torch.ones(3)},
+    ),
+    Case(
+        "reduction", ValueError, ("criterion__reduction", "mean"), {"criterion__reduction": "sum"}
+    ),
+    Case("random state", ValueError, ("'seed'",), {"random_state": "seed"}),
+    Case("class", ValueError, ("unknown class 9", "[0, 1, 2]"), {"class_weight": {9: 1.0}}),
+    Case("class weights", ValueError, ("class_weight", "'equal'"), {"class_weight": "equal"}),
+    Case(
+        "no class", ValueError, ("All weights are 0",), {"class_weight": dict.fromkeys(range(3), 0)}
+    ),
+    Case("negative", ValueError, ("negative value -1",), fit={"sample_weight": -np.ones(N)}),
+    Case("weights", ValueError, ("(5,)", "(24,)"), fit={"sample_weight": np.ones(5)}),
+    Case("2-D weights", ValueError, ("1D array", "2D"), fit={"sample_weight": np.ones((N, 1))}),
+    Case("all zero", ValueError, ("at least one",), fit={"sample_weight": np.zeros(N)}),
+    Case("NaN", ValueError, ("weight contains NaN",), fit={"sample_weight": np.full(N, np.nan)}),
+    Case("text", ValueError, ("'a'",), fit={"sample_weight": ["a"] * N}),
+]
+
+BAD_COLUMNS = [
+    Case("a mapping", ValueError, ("modalities=", "mapping", "None"), {"modalities": {"u": [0]}}),
+    *(
+        Case(f"{v!r}", error, words, {"modalities": v}, table=True)
+        for v, error, words in (
+            ({"u": [0], "v": [9]}, ValueError, ("'v'", "[9]", "6 columns")),
+            ({"u": slice(6, 9)}, ValueError, ("'u' has no columns", "slice(6, 9")),
+            ({"u": ["pitch"]}, ValueError, ("'u'", "'pitch'")),
+            ({"u": 0}, ValueError, ("'u'", "(24,)", "reshape")),
+            ({}, ValueError, ("modalities is a dict", "got {}")),
+            ([0, 1], ValueError, ("modalities is a dict", "got [0, 1]")),
+            ({"u": None}, ValueError, ("'u'", "None")),
+            ({3: [0]}, TypeError, ("names are strings", "3")),
+        )
+    ),
+]
+
+GROUPS = {
+    "X": BAD_X,
+    "y": BAD_Y,
+    "method": BAD_METHOD,
+    "network": BAD_NETWORK,
+    "training": BAD_TRAINING,
+    "columns": BAD_COLUMNS,
+}
+CASES = [
+    pytest.param(case, id=f"{group}: {case.name}")
+    for group, cases in GROUPS.items()
+    for case in cases
+]
+
+
+def inputs(case):
+    good = make_table() if case.table else make_data()
+    X = good if case.X is None else case.X(good)
+    return X, Y if isinstance(case.y, str) else case.y
+
+
+def check_message(case, info):
+    for word in case.words:
+        assert word in str(info.value), str(info.value)
+
+
+@pytest.fixture
+def no_training(monkeypatch):
+    """Fails a test that reaches the training loop."""
+
+    def reached(self, *args, **kwargs):
+        pytest.fail("training was reached")
+
+    def forbid():
+        monkeypatch.setattr(MultimodalClassifier, "fit_loop", reached)
+
+    return forbid
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    """Fitted classifiers as pickles: a test may spoil its copy."""
+    models = {
+        False: MultimodalInfoRegClassifier(**SETTINGS).fit(make_data(), Y),
+        True: MultimodalInfoRegClassifier(**SETTINGS).fit(make_table(), Y),
+    }
+    return {table: pickle.dumps(model) for table, model in models.items()}
+
+
+class Snapshot:
+    """What must not change when a fit is refused."""
+
+    def __init__(self, clf, X):
+        self.X = X
+        self.state = self.look(clf)
+        self.objects = {
+            name: getattr(clf, name) for name in ("module_", "optimizer_", "method_", "history_")
+        }
+
+    def look(self, clf):
+        return {
+            "proba": clf.predict_proba(self.X).tolist(),
+            "weights": [to_numpy(v).tolist() for v in clf.module_.state_dict().values()],
+            "optimizer": repr(clf.optimizer_.state_dict()),
+            "history": clf.history.to_list(),
+            "attributes": {name for name in vars(clf) if "__" not in name},
+            "n_features_in_": getattr(clf, "n_features_in_", None),
+            "classes": clf.classes_.tolist(),
+            "modalities": clf.modalities_,
+            "shuffling": clf.shuffling_.get_state().tolist(),
+        }
+
+    def assert_unchanged(self, clf):
+        for name, value in self.look(clf).items():
+            assert value == self.state[name], f"{name} has changed"
+        for name, value in self.objects.items():
+            assert getattr(clf, name) is value, f"{name} was replaced"
+
+
+# Nothing is trained, and nothing is left behind
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_first_fit(case, no_training):
+    no_training()
+    clf = MultimodalInfoRegClassifier(**{**SETTINGS, **case.params})
+    before = dict(vars(clf))
+    X, y = inputs(case)
+    with pytest.raises(case.error) as info:
+        clf.fit(X, y, **case.fit)
+    check_message(case, info)
+    assert vars(clf).keys() == before.keys()
+    assert all(vars(clf)[name] is value for name, value in before.items())
+    with pytest.raises(NotFittedError):
+        clf.predict(make_data())
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_second_fit(case, no_training, fitted):
+    clf = pickle.loads(fitted[case.table])
+    snapshot = Snapshot(clf, make_table() if case.table else make_data())
+    old = clf.get_params(deep=False)
+    X, y = inputs(case)
+    given = {name: value for name, value in case.params.items() if name != "lr"}
+    no_training()
+    clf.set_params(**given)
+    vars(clf).update({name: case.params[name] for name in case.params.keys() - given.keys()})
+    with pytest.raises(case.error) as info:
+        clf.fit(X, y, **case.fit)
+    check_message(case, info)
+    # The parameters are the user's; the model is what may not change.
+    for name in case.params:
+        vars(clf).update({name: old[name]}) if name in old else vars(clf).pop(name)
+    snapshot.assert_unchanged(clf)
+
+
+@pytest.mark.parametrize("how", ["partial_fit", "warm_start"])
+@pytest.mark.parametrize("case", [c for c in CASES if c.id.startswith(("X: ", "y: "))])
+def test_going_on(case, no_training, fitted, how):
+    case, (X, y) = case, inputs(case.values[0] if hasattr(case, "values") else case)
+    if np.ndim(y) == 1 and len(set(map(str, y))) == 1:
+        pytest.skip("one class is enough to go on")
+    clf = pickle.loads(fitted[case.table])
+    snapshot = Snapshot(clf, make_table() if case.table else make_data())
+    clf.set_params(warm_start=True)
+    no_training()
+    with pytest.raises((TypeError, ValueError)):
+        (clf.partial_fit if how == "partial_fit" else clf.fit)(X, y)
+    snapshot.assert_unchanged(clf)
+
+
+def test_a_good_second_fit_is_reached(no_training, fitted):
+    """The guard of the tests above works."""
+    clf = pickle.loads(fitted[False])
+    no_training()
+    with pytest.raises(pytest.fail.Exception, match="training was reached"):
+        clf.fit(make_data(), Y)
+
+
+@pytest.mark.parametrize(
+    "params, words",
+    [
+        ({"optimizer__weigt_decay": 0.1}, "weigt_decay"),
+        ({"optimizer__weight_decay": -1}, "weight_decay"),
+        ({"criterion__smoothing": 0.1}, "smoothing"),
+        ({"use_caching": "x"}, "use_caching"),
+    ],
+)
+def test_settings_that_skorch_refuses(params, words, no_training):
+    no_training()
+    clf = MultimodalInfoRegClassifier(**SETTINGS, **params)
+    before = set(vars(clf))
+    with pytest.raises((TypeError, ValueError), match=words):
+        clf.fit(make_data(), Y)
+    assert set(vars(clf)) == before and not clf.initialized_
+
+
+def test_a_refused_table_leaves_the_number_of_features(fitted):
+    clf = pickle.loads(fitted[True])
+    assert clf.n_features_in_ == 6
+    frame = pd.DataFrame(np.ones((N, 3)), columns=list("abc"))
+    for X, y in ((np.full((N, 3), np.nan), Y), (frame, Y[:3]), (make_data(), Y[:3])):
+        with pytest.raises(ValueError):
+            clf.fit(X, y)
+        assert clf.n_features_in_ == 6 and not hasattr(clf, "feature_names_in_")
+    clf.fit(frame + np.arange(N)[:, None], Y)
+    assert clf.n_features_in_ == 3 and clf.feature_names_in_.tolist() == list("abc")
+    clf.fit(make_data(), Y)
+    assert not hasattr(clf, "n_features_in_") and not hasattr(clf, "feature_names_in_")
+
+
+@pytest.mark.parametrize("row", [0, 4095, 4096, 8999])
+@pytest.mark.parametrize(
+    "value, words", [(np.nan, "NaN"), (np.inf, "infinity"), (-1e300, "too large for float32")]
+)
+def test_rows_are_named_in_every_chunk(row, value, words, no_training):
+    no_training()
+    X = {"a": np.ones((9000, 1)), "b": np.zeros((9000, 2, 2))}
+    X["b"][row, 1, 0] = value
+    with pytest.raises(ValueError, match=rf"'b' contains .*{words}.* in row {row}:"):
+        MultimodalInfoRegClassifier().fit(X, np.arange(9000) % 2)
+
+
+def test_large_values_need_float64_and_sums_may_overflow():
+    """Finite values are accepted even where their sum is not finite."""
+    X = make_data()
+    X["video"] = np.where(np.arange(3) == 0, 1e300, X["video"])
+    with pytest.raises(ValueError, match="use dtype='float64'"):
+        MultimodalInfoRegClassifier(**SETTINGS).fit(X, Y)
+    half = {"half": np.full((N, 3), 6e4, dtype=np.float16)}  # a sum in float16 overflows
+    large = {"large": np.full((N, 3), 1.7e308)}
+    MultimodalInfoRegClassifier(**SETTINGS).fit(half, Y)
+    MultimodalInfoRegClassifier(
+        **SETTINGS, dtype="float64", encoders=lambda input_shape: Broken(input_shape, torch.sign)
+    ).fit(large, Y)
+
+
+# The constructor
+
+
+@pytest.mark.parametrize(
+    "name, words",
+    [
+        ("alpa", "did you mean 'alpha'?"),
+        ("max_epoch", "did you mean 'max_epochs'?"),
+        ("optimiser", "did you mean 'optimizer'?"),
+        ("encoder__hidden", "did you mean 'encoders__...'?"),
+        ("methd__padding", "did you mean 'method__...'?"),
+        ("module", ""),
+        ("module__hidden", ""),
+        ("zzz", "see get_params()"),
+    ],
+)
+def test_misspelt_arguments(name, words):
+    for estimator in (MultimodalInfoRegClassifier, MultimodalClassifier):
+        if name == "alpa" and estimator is MultimodalClassifier:
+            continue
+        with pytest.raises(TypeError) as info:
+            estimator(**{name: 3})
+        assert f"has no parameter {name!r}" in str(info.value) and words in str(info.value)
+        assert estimator.__name__ in str(info.value)
+
+
+@pytest.mark.parametrize("name", ["alpa", "zzz", "methd__padding"])
+def test_set_params_of_unknown_names(name, fitted):
+    for clf in (MultimodalInfoRegClassifier(), pickle.loads(fitted[False])):
+        with pytest.raises(ValueError, match=name):
+            clf.set_params(**{name: 3})
+
+
+# Prediction
+
+PREDICTORS = [
+    "predict",
+    "predict_proba",
+    "transform_by_modality",
+    "predict_proba_by_modality",
+]
+
+
+@pytest.mark.parametrize("method", PREDICTORS)
+@pytest.mark.parametrize(
+    "change, error, words",
+    [
+        (lambda X: {"text": X["text"]}, ValueError, ["misses 'audio', 'video'", "fitted with"]),
+        (
+            lambda X: {**X, "vido": X["text"]},
+            ValueError,
+            ["unknown 'vido'", "'audio', 'text', 'video'"],
+        ),
+        (
+            lambda X: {"txt": X["text"], "audio": X["audio"], "video": X["video"]},
+            ValueError,
+            ["misses 'text'", "unknown 'txt'"],
+        ),
+        (replaced(text=np.ones((N, 4))), ValueError, ["'text'", "shape (4,)", "fitted with (6,)"]),
+        (replaced(audio=np.ones((N, 4, 4))), ValueError, ["'audio'", "(4, 4)", "(5, 4)"]),
+        (replaced(text=np.ones((N, 6, 1))), ValueError, ["'text'", "(6, 1)", "(6,)"]),
+        (replaced(text=np.ones((7, 6))), ValueError, ["'text' has 7", "'audio' has 24"]),
+        (with_value(np.nan, 3), ValueError, ["'video'", "NaN", "row 3"]),
+        (with_value(1e39, 3), ValueError, ["'video'", "too large", "row 3"]),
+        (replaced(text=[["1"] * 6] * N), ValueError, ["'text'", "not numeric"]),
+        (replaced(text=sparse.csr_array((N, 6))), TypeError, ["'text'", "sparse"]),
+        (lambda X: {k: v[:0] for k, v in X.items()}, ValueError, ["0 sample(s)"]),
+        (lambda X: {}, ValueError, ["empty"]),
+        (
+            lambda X: X["text"],
+            ValueError,
+            ["fitted with a mapping", "'audio', 'text', 'video'", "got ndarray"],
+        ),
+        (lambda X: pd.DataFrame(X["text"]), ValueError, ["mapping", "got DataFrame"]),
+        (lambda X: None, ValueError, ["mapping", "got NoneType"]),
+        (lambda X: sparse.dok_array((N, 6)), ValueError, ["mapping", "got dok_array"]),
+    ],
+)
+def test_prediction_after_a_mapping(change, error, words, method, fitted):
+    clf = pickle.loads(fitted[False])
+    with pytest.raises(error) as info:
+        getattr(clf, method)(change(make_data()))
+    for word in words:
+        assert word in str(info.value)
+
+
+@pytest.mark.parametrize("method", PREDICTORS)
+@pytest.mark.parametrize(
+    "change, error, words",
+    [
+        (lambda X: make_data(), ValueError, ["unknown 'text'", "'X'"]),
+        (lambda X: X[:, :4], ValueError, ["4 features", "6 features"]),
+        (lambda X: X[0], ValueError, ["2-D", "(6,)"]),
+        (lambda X: X[None], ValueError, ["2-D", "(1, 24, 6)"]),
+        (lambda X: X * np.inf, ValueError, ["infinity", "row 0"]),
+        (lambda X: sparse.csr_array(X), TypeError, ["parse", "toarray()"]),
+        (lambda X: None, ValueError, ["2-D", "NoneType"]),
+        (lambda X: X[:0], ValueError, ["0 sample(s)"]),
+    ],
+)
+def test_prediction_after_a_table(change, error, words, method, fitted):
+    clf = pickle.loads(fitted[True])
+    with pytest.raises(error) as info:
+        getattr(clf, method)(change(make_table()))
+    for word in words:
+        assert word in str(info.value)
+
+
+def test_other_column_names():
+    frame = pd.DataFrame(make_table(), columns=list("abcdef"))
+    columns = {"u": ["a", "b"], "v": slice("c", "f")}
+    clf = MultimodalInfoRegClassifier(**SETTINGS, modalities=columns).fit(frame, Y)
+    for other in (frame[list("fedcba")], frame.rename(columns={"a": "z"})):
+        with pytest.raises(ValueError, match="feature names should match"):
+            clf.predict(other)
+    by_hand = {"u": frame[["a", "b"]], "v": frame[list("cdef")]}
+    np.testing.assert_array_equal(clf.predict(frame), clf.predict(by_hand))
+
+
+@pytest.mark.parametrize("method", ["predict", "predict_proba", "transform_by_modality"])
+def test_not_fitted(method):
+    with pytest.raises(NotFittedError):
+        getattr(MultimodalInfoRegClassifier(), method)(make_data())
+
+
+@pytest.mark.parametrize(
+    "attribute", ["encoders_", "head_", "fisher_trace_", "window_", "coefficient_"]
+)
+def test_no_results_before_fitting(attribute):
+    clf = MultimodalInfoRegClassifier()
+    assert not hasattr(clf, attribute)
+    with pytest.raises(AttributeError, match="not fitted yet"):
+        getattr(clf, attribute)
+
+
+def test_results_that_were_not_recorded():
+    clf = MultimodalClassifier(fisher=None, **SETTINGS).fit(make_data(), Y)
+    for attribute in ("fisher_trace_", "window_"):
+        with pytest.raises(AttributeError, match=f"{attribute} was not recorded.*fisher=None"):
+            getattr(clf, attribute)
+
+
+# Going on
+
+
+@pytest.mark.parametrize("how", ["partial_fit", "warm_start"])
+@pytest.mark.parametrize(
+    "change, y, words",
+    [
+        (replaced(text=np.ones((N, 4))), Y, ["'text'", "(4,)", "(6,)"]),
+        (lambda X: {"text": X["text"]}, Y, ["misses 'audio', 'video'"]),
+        (replaced(new=np.ones((N, 1))), Y, ["unknown 'new'"]),
+        (lambda X: X["text"], Y, ["mapping", "ndarray"]),
+        (with_value(np.nan, 3), Y, ["'video'", "NaN", "row 3"]),
+        (lambda X: X, Y + 1, ["label 3", "[0, 1, 2]"]),
+        (lambda X: X, Y - 1, ["label -1", "[0, 1, 2]"]),
+        (lambda X: X, np.array(["joy", "fear", "joy"] * 8), ["label 'joy'", "[0, 1, 2]"]),
+        (lambda X: X, Y[:5], ["5 labels", "24 samples"]),
+    ],
+)
+def test_going_on_with_other_data(change, y, words, how, no_training, fitted):
+    clf = pickle.loads(fitted[False]).set_params(warm_start=True)
+    snapshot = Snapshot(clf, make_data())
+    no_training()
+    with pytest.raises(ValueError) as info:
+        (clf.partial_fit if how == "partial_fit" else clf.fit)(change(make_data()), y)
+    for word in words:
+        assert word in str(info.value)
+    snapshot.assert_unchanged(clf)
+
+
+@pytest.mark.parametrize(
+    "params, kwargs, words",
+    [
+        ({}, {"classes": [0, 1]}, ["label 2", "[0, 1]"]),
+        ({}, {"classes": [0]}, ["at least 2 classes"]),
+        ({"class_weight": "balanced"}, {}, ["class_weight='balanced'", "partial_fit", "dict"]),
+    ],
+)
+def test_first_partial_fit(params, kwargs, words, no_training):
+    no_training()
+    clf = MultimodalInfoRegClassifier(**SETTINGS, **params)
+    before = set(vars(clf))
+    with pytest.raises(ValueError) as info:
+        clf.partial_fit(make_data(), Y, **kwargs)
+    for word in words:
+        assert word in str(info.value)
+    assert set(vars(clf)) == before
+
+
+def test_going_on_with_bad_settings(no_training, fitted):
+    clf = pickle.loads(fitted[False])
+    snapshot = Snapshot(clf, make_data())
+    no_training()
+    for params, words in (
+        ({"alpha": -1}, "alpha=-1"),
+        ({"method__leader": "txt"}, "did you mean 'text'"),
+        ({"class_weight": {9: 1}}, "unknown class 9"),
+    ):
+        changed = copy.deepcopy(params)
+        old = {name: clf.get_params(deep=False).get(name) for name in params}
+        clf.set_params(**changed)
+        with pytest.raises(ValueError, match=words):
+            clf.partial_fit(make_data(), Y)
+        clf.set_params(**old)
+        snapshot.assert_unchanged(clf)
