@@ -66,7 +66,7 @@ def enter(X, estimator, dtype):
     return Entry(numeric_modalities(split_columns(table, columns), dtype), columns, table)
 
 
-def enter_again(X, estimator, dtype):
+def enter_again(X, estimator):
     """Check data for a fitted estimator: the same modalities and shapes as in ``fit``.
 
     Parameters
@@ -74,8 +74,7 @@ def enter_again(X, estimator, dtype):
     X : mapping, 2-D array or DataFrame
         A table if ``fit`` got one, else a mapping.
     estimator : MultimodalClassifier
-        Fitted.
-    dtype : numpy dtype
+        Fitted; its network's floating type counts.
 
     Returns
     -------
@@ -94,7 +93,7 @@ def enter_again(X, estimator, dtype):
         table = as_table(X, estimator)
         validate_data(estimator, table, reset=False, skip_check_array=True)
         X = split_columns(table, estimator._columns)
-    arrays = numeric_modalities(X, dtype)
+    arrays = numeric_modalities(X, estimator._dtype)
     check_shapes(arrays, estimator._shapes)
     return arrays
 
@@ -113,6 +112,11 @@ def encode_target(y, classes):
 
 def first_classes(y, estimator, classes=None):
     """Return the sorted class labels of a first fit, or raise if there is only one."""
+    if classes is not None:
+        classes = np.asarray(classes)
+        bad = classes.ndim != 1 or (classes.dtype.kind == "f" and not np.isfinite(classes).all())
+        if bad:
+            raise ValueError(f"classes={classes.tolist()}: a 1-D array of labels is needed.")
     found = np.unique(y if classes is None else classes)
     if len(found) < 2:
         raise ValueError(
@@ -159,6 +163,12 @@ def sample_weights(sample_weight, class_weight, target, classes, X):
                     f"class_weight names the unknown class {unknown[0]!r}; the classes are "
                     f"{classes.tolist()}."
                 )
+            for label, value in class_weight.items():
+                if not (np.isfinite(value) and value >= 0):
+                    raise ValueError(
+                        f"class_weight[{label!r}]={value!r}: a finite number of at least 0 is "
+                        "needed."
+                    )
             class_weight = {c: class_weight.get(c, 1.0) for c in classes[present].tolist()}
         by_class = np.ones(len(classes))
         by_class[present] = compute_class_weight(class_weight, classes=classes[present], y=labels)

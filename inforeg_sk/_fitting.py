@@ -1,5 +1,7 @@
 """How a fit goes: check and build everything, only then change the estimator, and train."""
 
+import fnmatch
+from inspect import signature
 from numbers import Integral, Real
 from typing import NamedTuple
 
@@ -56,11 +58,7 @@ class Fitting(Prediction):
                 dropout_seed=seeds.dropout,
             )
             network = method.prepare(network)
-        if has_batch_norm(network) and (self.batch_size == 1 or len(y) == 1):
-            raise ValueError(
-                "The network has batch normalisation, which needs at least 2 samples in a batch; "
-                f"got batch_size={self.batch_size} and {len(y)} samples."
-            )
+        self._check_fit_to_data(len(y), network)
         return _Plan(entry, classes, dataset, method, network, seeds)
 
     def _start(self, plan):
@@ -76,6 +74,7 @@ class Fitting(Prediction):
             self.method_ = plan.method
             self.shuffling_ = torch.Generator().manual_seed(plan.seeds.shuffling)
             self._shapes, self._columns = plan.entry.shapes, plan.entry.columns
+            self._dtype = resolve_dtype(self.dtype)[0]
             self._plan = plan
             self.initialize()
         except BaseException:
@@ -97,7 +96,7 @@ class Fitting(Prediction):
     def _continue(self, X, y, sample_weight, groups, epochs):
         self.check_is_fitted()
         self._check_training_parameters()
-        arrays = enter_again(X, self, resolve_dtype(self.dtype)[0])
+        arrays = enter_again(X, self)
         y = check_target(y, len(next(iter(arrays.values()))), self)
         dataset = self._make_dataset(arrays, y, self.classes_, sample_weight)
         self.method_ = self._make_method(self.modalities_)
@@ -106,8 +105,12 @@ class Fitting(Prediction):
     def _make_dataset(self, arrays, y, classes, sample_weight):
         target = encode_target(y, classes)
         weight = sample_weights(sample_weight, self.class_weight, target, classes, y)
-        dtype = next(iter(arrays.values())).dtype
-        return ModalityDataset(arrays, target, None if weight is None else weight.astype(dtype))
+        if weight is not None:
+            with np.errstate(over="ignore"):
+                weight = weight.astype(next(iter(arrays.values())).dtype)
+            if not np.isfinite(weight.sum()):
+                raise ValueError(f"The weights are too large for {weight.dtype}: scale them.")
+        return ModalityDataset(arrays, target, weight)
 
     def _train(self, dataset, groups, epochs):
         seed = int(torch.randint(2**62, (), generator=self.shuffling_))
@@ -153,25 +156,82 @@ class Fitting(Prediction):
         return self.get_params_for("method")
 
     def _check_training_parameters(self):
-        resolve_dtype(self.dtype), self.device
+        """Check what skorch and torch would refuse late, or in words that name nothing."""
+        resolve_dtype(self.dtype)
+        if self.device.type == "cuda" and not torch.cuda.is_available():
+            raise ValueError(
+                f"device={vars(self)['device']!r}: torch finds no CUDA device here; 'auto' takes "
+                "what there is."
+            )
         if self.fisher not in ("batch", None):
             raise ValueError(f"fisher={self.fisher!r}: accepted are 'batch' and None.")
-        for name, minimum in (("max_epochs", 1), ("batch_size", 1)):
+        for name in ("max_epochs", "batch_size"):
             value = getattr(self, name)
-            if name == "batch_size" and value == -1:
-                continue
-            if not isinstance(value, Integral) or value < minimum:
-                raise ValueError(f"{name}={value!r}: an integer of at least {minimum} is needed.")
-        if isinstance(self.lr, Real) and not 0 <= self.lr < np.inf:
+            whole = isinstance(value, Integral) and not isinstance(value, bool)
+            if not whole or (value < 1 and not (name == "batch_size" and value == -1)):
+                raise ValueError(f"{name}={value!r}: an integer of at least 1 is needed.")
+        if not isinstance(self.lr, Real) or isinstance(self.lr, bool) or not 0 <= self.lr < np.inf:
             raise ValueError(f"lr={self.lr!r}: a finite number of at least 0 is needed.")
-        criterion = self.criterion if isinstance(self.criterion, type) else type(self.criterion)
-        if not issubclass(criterion, nn.CrossEntropyLoss):
+        if not callable(self.optimizer):
+            raise TypeError(f"optimizer={self.optimizer!r}: a torch optimizer class is needed.")
+        if self.train_split is not None and not callable(self.train_split):
+            raise TypeError(
+                f"train_split={self.train_split!r}: None or a callable such as "
+                "skorch.dataset.ValidSplit(5, stratified=True) is needed."
+            )
+        if not (self.callbacks in (None, "disable") or isinstance(self.callbacks, list | tuple)):
+            raise TypeError(f"callbacks={self.callbacks!r}: None, 'disable' or a list is needed.")
+        self._check_criterion()
+        for name in ("iterator_train", "iterator_valid"):
+            known = signature(getattr(self, name)).parameters
+            if any(p.kind is p.VAR_KEYWORD for p in known.values()):
+                continue
+            for key in self.get_params_for(name):
+                if key not in known:
+                    raise ValueError(
+                        f"{name}__{key}: {getattr(self, name).__name__} has no such setting"
+                        f"{nearest(key, known)}"
+                    )
+
+    def _check_criterion(self):
+        is_class = isinstance(self.criterion, type)
+        if not issubclass(
+            self.criterion if is_class else type(self.criterion), nn.CrossEntropyLoss
+        ):
             raise TypeError(
                 f"criterion={self.criterion!r}: CrossEntropyLoss or a subclass of it is needed."
             )
-        for key in ("weight", "reduction"):
-            if hasattr(self, f"criterion__{key}"):
+        settings = self.get_params_for("criterion")
+        given = [key for key in ("weight", "reduction") if key in settings]
+        if not is_class and (self.criterion.weight is not None):
+            given.append("weight")
+        if given:
+            raise ValueError(
+                f"criterion__{given[0]} is not accepted: weights are given as class_weight or "
+                "sample_weight, and the loss is their mean."
+            )
+        smoothing = settings.get("label_smoothing", 0.0)
+        if not isinstance(smoothing, Real) or not 0 <= smoothing <= 1:
+            raise ValueError(
+                f"criterion__label_smoothing={smoothing!r}: a number in [0, 1] is needed."
+            )
+
+    def _check_fit_to_data(self, n_samples, network):
+        """Check settings that make sense only for some data or networks."""
+        if has_batch_norm(network) and (self.batch_size == 1 or n_samples == 1):
+            raise ValueError(
+                "The network has batch normalisation, which needs at least 2 samples in a batch; "
+                f"got batch_size={self.batch_size} and {n_samples} samples."
+            )
+        if getattr(self, "iterator_train__drop_last", False) and n_samples < self.batch_size:
+            raise ValueError(
+                f"iterator_train__drop_last leaves no batch: {n_samples} samples, "
+                f"batch_size={self.batch_size}."
+            )
+        names = [name for name, _ in network.named_parameters()]
+        for pattern, _ in getattr(self, "optimizer__param_groups", []):
+            if not fnmatch.filter(names, pattern):
                 raise ValueError(
-                    f"criterion__{key} is not accepted: weights are given as class_weight or "
-                    "sample_weight, and the loss is their mean."
+                    f"optimizer__param_groups: the pattern {pattern!r} matches no parameter; their "
+                    f"names begin with {', '.join(sorted({n.split('.')[0] for n in names}))}."
                 )

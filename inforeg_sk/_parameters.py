@@ -3,6 +3,7 @@
 import inspect
 import re
 
+import torch
 from sklearn.base import BaseEstimator
 from skorch import NeuralNetClassifier
 
@@ -69,6 +70,13 @@ class ParameterHandling(TrainingLoop):
         -------
         self
         """
+        for key in params:
+            part, dunder, _ = key.partition("__")
+            if dunder and part not in {*self.prefixes_, "criterion", "optimizer"}:
+                raise ValueError(
+                    f"Invalid parameter {key!r} for {type(self).__name__}: it has no part "
+                    f"{part!r}{nearest(part, self.prefixes_)}"
+                )
         plain = {k: v for k, v in params.items() if k.partition("__")[0] in _PARTS}
         # The settings of a running optimizer; skorch would forget them at the next fit.
         kept = {k: v for k, v in params.items() if re.fullmatch(r"optimizer__(?!.+__).+", k)}
@@ -86,7 +94,10 @@ class ParameterHandling(TrainingLoop):
 
     @property
     def device(self):
-        return resolve_device(vars(self)["device"], str(self.dtype))
+        given = vars(self)["device"]
+        if not isinstance(given, str | int | torch.device | None):
+            raise ValueError(f"device={given!r}: a name such as 'auto' or 'cpu' is needed.")
+        return resolve_device(given, str(self.dtype))
 
     @device.setter
     def device(self, value):

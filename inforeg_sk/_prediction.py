@@ -8,7 +8,6 @@ from skorch.utils import is_dataset
 from ._door import enter_again
 from ._parameters import ParameterHandling
 from .training.batches import ModalityDataset
-from .training.device import resolve_dtype
 
 __all__ = ["Prediction"]
 
@@ -19,7 +18,7 @@ class Prediction(ParameterHandling):
     def get_dataset(self, X, y=None):
         """Checked data as a dataset, for prediction."""
         self.check_is_fitted()
-        return ModalityDataset(enter_again(X, self, resolve_dtype(self.dtype)[0]))
+        return ModalityDataset(enter_again(X, self))
 
     def predict_proba(self, X):
         """Probabilities of the classes.

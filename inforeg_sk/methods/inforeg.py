@@ -117,7 +117,8 @@ class InfoReg(BalancingMethod):
         _check_real("beta", self.beta, minimum=0)
         _check_real("unimodal_weight", self.unimodal_weight, minimum=0)
         _check_real("window_threshold", self.window_threshold)
-        if not isinstance(self.window_smoothing, Integral) or self.window_smoothing < 1:
+        length = self.window_smoothing
+        if not isinstance(length, Integral) or isinstance(length, bool) or length < 1:
             raise ValueError(
                 f"window_smoothing={self.window_smoothing!r}: an integer of at least 1 is needed."
             )
