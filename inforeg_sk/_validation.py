@@ -204,6 +204,10 @@ def check_target(y, n_samples, estimator):
     y = column_or_1d(y, warn=True)
     if len(y) != n_samples:
         raise ValueError(f"y has {len(y)} labels, but X has {n_samples} samples.")
+    if y.dtype.kind == "S" or (y.dtype == object and any(isinstance(v, bytes) for v in y)):
+        raise TypeError(
+            "y holds labels of bytes; string or integer labels are accepted, such as y.astype(str)."
+        )
     try:
         check_classification_targets(y)
     except TypeError as error:

@@ -258,7 +258,7 @@ class ColumnsToModalities(TransformerMixin, BaseEstimator, auto_wrap_output_keys
     ------
     ValueError
         If a modality's columns are not in the data or select none (the modality is named), or
-        the data have another number of columns than in ``fit``.
+        the data have another number of columns, or other column names, than in ``fit``.
 
     Examples
     --------
