@@ -9,7 +9,7 @@ HERE = Path(__file__).parent
 VERSION = re.search(r'"(.+)"', (HERE / "inforeg_sk" / "_version.py").read_text()).group(1)
 
 AUDIO = ["librosa>=0.10"]
-TESTS = ["pytest>=8", "pandas>=2.2", "docutils>=0.20", "ruff>=0.12"]
+TESTS = ["pytest>=8", "pandas>=2.2", "matplotlib>=3.8", "docutils>=0.20", "ruff>=0.12"]
 
 setup(
     name="inforeg-sk",
