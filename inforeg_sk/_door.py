@@ -147,10 +147,9 @@ def sample_weights(sample_weight, class_weight, target, classes, X):
     """
     if sample_weight is None and class_weight is None:
         return None
-    if np.ndim(sample_weight) > 1:
+    if sample_weight is not None and (axes := np.asarray(sample_weight).ndim) > 1:
         raise ValueError(
-            f"sample_weight must be a 1D array of shape ({len(target)},); got "
-            f"{np.ndim(sample_weight)}D, {np.shape(sample_weight)}."
+            f"sample_weight must be a 1D array of shape ({len(target)},); got one of {axes}D."
         )
     weight = _check_sample_weight(sample_weight, X, dtype=np.float64, copy=True)
     if weight.min() < 0:

@@ -2,7 +2,8 @@
 
 import numpy as np
 import torch
-from torch.utils.data import BatchSampler, Dataset, RandomSampler, SequentialSampler
+from skorch.dataset import Dataset
+from torch.utils.data import BatchSampler, RandomSampler, SequentialSampler
 
 __all__ = ["Batch", "JoinedBatchSampler", "ModalityDataset", "identity"]
 
@@ -38,6 +39,8 @@ class ModalityDataset(Dataset):
         Sample weights.
     """
 
+    # A skorch dataset, so that its callbacks find X and y; its own constructor looks for ways to
+    # index a sample, which we never do.
     def __init__(self, X, y=None, weight=None):
         self.X = X
         self.y = y
