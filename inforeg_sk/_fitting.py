@@ -110,6 +110,8 @@ class Fitting(Prediction):
                 weight = weight.astype(next(iter(arrays.values())).dtype)
             if not np.isfinite(weight.sum()):
                 raise ValueError(f"The weights are too large for {weight.dtype}: scale them.")
+            if not weight.any():
+                raise ValueError(f"The weights are too small for {weight.dtype}: scale them.")
         return ModalityDataset(arrays, target, weight)
 
     def _train(self, dataset, groups, epochs):
@@ -205,6 +207,8 @@ class Fitting(Prediction):
         given = [key for key in ("weight", "reduction") if key in settings]
         if not is_class and (self.criterion.weight is not None):
             given.append("weight")
+        if not is_class and self.criterion.reduction != "mean":
+            given.append("reduction")
         if given:
             raise ValueError(
                 f"criterion__{given[0]} is not accepted: weights are given as class_weight or "

@@ -893,6 +893,14 @@ LATE = [
         for v in (-1.0, float("nan"), float("inf"))
     ),
     Case("1e300", ValueError, ("weight", "large"), fit={"sample_weight": np.full(N, 1e300)}),
+    Case("1e-300", ValueError, ("weight", "small"), fit={"sample_weight": np.full(N, 1e-300)}),
+    Case(
+        "sum of losses",
+        ValueError,
+        ("criterion__reduction",),
+        {"criterion": nn.CrossEntropyLoss(reduction="sum")},
+    ),
+    Case("no dtype", ValueError, ("dtype=None",), {"dtype": None}),
 ]
 
 

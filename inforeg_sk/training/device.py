@@ -63,7 +63,7 @@ def resolve_dtype(dtype):
     ValueError
     """
     name = str(dtype).removeprefix("torch.")
-    if name not in _DTYPES:
+    if name not in _DTYPES and dtype is not None:  # numpy reads None as float64
         try:
             name = np.dtype(dtype).name
         except TypeError:
