@@ -24,15 +24,23 @@ class MultimodalClassifier(Fitting):
         How to cut a 2-D array or DataFrame: ``{"text": slice(0, 100), "audio": ["pitch",
         "energy"]}``; see `ColumnsToModalities`. Without it a 2-D array is one modality, "X".
     encoders : "auto", str, class, callable, or dict of str to these or a module, default="auto"
-        Encoder of each modality, or of all. "auto" takes an MLP for vectors and a GRU for
-        sequences; names are "mlp" and "gru". A class or callable is called with ``input_shape``
-        (the shape of one sample; or ``in_features``, the last axis, if that is what it takes)
-        and the settings ``encoders__hidden=32`` (all encoders that take it) or
-        ``encoders__text__hidden=32`` (one). A module instance in a dict is copied, its weights
-        are the start. Encoders give one vector a sample.
+        Encoder of each modality, or of all. "auto" goes by the axes of one sample: "mlp" for
+        vectors ``(n_features,)`` and, flattened, for sequences ``(n_steps, n_features)`` of up to
+        10,000 values, "gru" for longer ones, "cnn" for images ``(channels, height, width)`` and,
+        frame by frame, videos ``(channels, frames, height, width)``. Further names are
+        "transformer" (sequences) and "resnet18" (images, videos);
+        "cnn" and "resnet18" take spectrograms ``(height, width)`` too. Steps at the end of a
+        sequence that hold only zeros are padding (``encoders__padding_value``). A class or
+        callable is called with ``input_shape`` (the shape of one sample; or ``in_features``, the
+        last axis, if that is what it takes) and the settings ``encoders__hidden=32`` (all
+        encoders that take it) or ``encoders__text__hidden=32`` (one). A module instance in a dict
+        is copied, its weights are the start. Encoders give one vector a sample.
     fusion : str, class, callable or module, default="concat"
-        "concat", or a module that maps a dict of feature tensors to one vector a sample; a class
-        or callable is called with ``widths``, a dict of numbers of features.
+        "concat", "sum", "attention", "gated" or "film", or a module that maps a dict of feature
+        tensors to one vector a sample; a class or callable is called with ``widths``, a dict of
+        numbers of features, and the settings. "gated" and "film" need the modality that
+        conditions the others, ``fusion__conditioning="audio"``; all but "concat" and "film" take
+        ``fusion__width``.
     fisher : {"batch", None}, default="batch"
         Whether each encoder's Fisher trace and performance score are tracked. None saves their
         time in plain joint training.
@@ -274,8 +282,7 @@ class MultimodalInfoRegClassifier(MultimodalClassifier):
 
     The main settings of `InfoReg` are parameters of the estimator, so that a search reads
     ``{"alpha": [0, 0.3, 1, 3], "unimodal_weight": [0, 1]}``; the rarer ones are
-    ``method__score``, ``method__trace``, ``method__padding``, ``method__leader`` and
-    ``method__first_epoch``.
+    ``method__score``, ``method__trace`` and ``method__leader``.
 
     Parameters
     ----------
@@ -293,6 +300,10 @@ class MultimodalInfoRegClassifier(MultimodalClassifier):
     strength : {"coefficient", "drift"}, default="coefficient"
         The published pull on the gradient, or a pull on the weights after the step whose strength
         does not depend on optimizer and learning rate.
+    padding : {"none", "zeros"}, default="none"
+        What stands before the first epoch in the average of traces.
+    first_epoch : {"closed", "open"}, default="closed"
+        The window in epoch 0.
     method : class, default=InfoReg
         `InfoReg` or a subclass.
     **kwargs
@@ -335,6 +346,8 @@ class MultimodalInfoRegClassifier(MultimodalClassifier):
         unimodal_weight=0.0,
         strength="coefficient",
         *,
+        padding="none",
+        first_epoch="closed",
         method=InfoReg,
         **kwargs,
     ):
@@ -345,6 +358,8 @@ class MultimodalInfoRegClassifier(MultimodalClassifier):
         self.window_smoothing = window_smoothing
         self.unimodal_weight = unimodal_weight
         self.strength = strength
+        self.padding = padding
+        self.first_epoch = first_epoch
 
     def _method_settings(self):
         if not (isinstance(self.method, type) and issubclass(self.method, InfoReg)):
@@ -368,5 +383,7 @@ _FLAT = (
     "window_smoothing",
     "unimodal_weight",
     "strength",
+    "padding",
+    "first_epoch",
 )
 MultimodalInfoRegClassifier.__init__.__signature__ = merged_signature(MultimodalInfoRegClassifier)

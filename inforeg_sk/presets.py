@@ -18,6 +18,8 @@ PAPER = {
     "window_smoothing": 1,
     "unimodal_weight": 0.0,
     "strength": "coefficient",
+    "padding": "none",
+    "first_epoch": "closed",
 }
 
 #: InfoReg*: the same with unimodal losses.

@@ -86,6 +86,48 @@ def window_by_rule(traces, threshold, smoothing=1, padding="none", first_epoch="
     return ratios, is_open
 
 
+def fuse_by_formula(fusion, weights, z, names, conditioning):
+    """Fused features from raw weight tensors.
+
+    Parameters
+    ----------
+    fusion : {"sum", "gated", "film"}
+        sum: ``sum_m (P_m z_m + b_m)``; gated: ``sigmoid(P_c z_c + b_c)`` times the sum of the
+        others; film: ``gamma_m * z_m + beta_m`` of each ``m != c``, side by side, where the first
+        half of a linear map of ``z_c`` is gamma.
+    weights : dict of str to Tensor
+        "projections.<i>.weight" and ".bias" for the i-th modality (sum, gated); "maps.<j>.weight"
+        and ".bias" for the j-th modality that is not c (film).
+    z : dict of str to Tensor of shape (batch, d_m)
+    names : list of str
+        The order in which the weights are numbered.
+    conditioning : str or None
+        c.
+
+    Returns
+    -------
+    Tensor of shape (batch, width)
+    """
+    if fusion in ("sum", "gated"):
+        total, gate = None, None
+        for i, m in enumerate(names):
+            value = z[m] @ weights[f"projections.{i}.weight"].T + weights[f"projections.{i}.bias"]
+            if fusion == "gated" and m == conditioning:
+                gate = 1.0 / (1.0 + torch.exp(-value))
+            else:
+                total = value if total is None else total + value
+        return total if gate is None else gate * total
+    parts = []
+    others = [m for m in names if m != conditioning]
+    for j, m in enumerate(others):
+        d = z[m].shape[1]
+        W, b = weights[f"maps.{j}.weight"], weights[f"maps.{j}.bias"]
+        gamma = z[conditioning] @ W[:d].T + b[:d]
+        beta = z[conditioning] @ W[d:].T + b[d:]
+        parts.append(gamma * z[m] + beta)
+    return torch.cat(parts, dim=1)
+
+
 def slow_inforeg(
     encoders,
     head,
@@ -93,6 +135,9 @@ def slow_inforeg(
     y,
     epochs,
     *,
+    fusion="concat",
+    fusion_weights=None,
+    conditioning=None,
     alpha,
     beta,
     window_threshold,
@@ -108,20 +153,27 @@ def slow_inforeg(
     momentum=0.0,
     weight_decay=0.0,
 ):
-    """Train by InfoReg, slowly, with concatenation and SGD.
+    """Train by InfoReg, slowly, with SGD.
 
     Parameters
     ----------
     encoders : dict of str to nn.Module
         Encoder of each modality, input to features (batch, d_m). Copied, not changed.
     head : nn.Linear
-        Over the features concatenated in sorted-name order. Copied, not changed.
+        Over the fused features; with concatenation in sorted-name order. Copied, not changed.
     X : dict of str to ndarray
         Inputs of each modality.
     y : ndarray of int
         Labels.
     epochs : list of list of ndarray
         For each epoch, for each batch, the indices of its samples.
+    fusion : {"concat", "sum", "gated", "film"}
+        With concatenation the unimodal logits are W_m z_m + b/M; with any other fusion they are
+        the joint logits with the other modalities' features set to zero.
+    fusion_weights : dict of str to Tensor or None
+        See `fuse_by_formula`; copied, not changed. Trained, never pulled, in no trace.
+    conditioning : str or None
+        The modality that conditions the others (gated, film).
     alpha : float or dict of str to float
         Strength; a modality that is not in the dict is never regulated.
     beta : float
@@ -147,14 +199,15 @@ def slow_inforeg(
     Returns
     -------
     SlowResult
-        Final parameters ("encoder_<modality>.<name>", "head.weight", "head.bias") and the
-        history. ``window`` holds the window that decided for the modality (the leader's,
-        where there is one), ``window_ratio`` the modality's own ratio.
+        Final parameters ("encoder_<modality>.<name>", "fusion.<name>", "head.weight",
+        "head.bias") and the history. ``window`` holds the window that decided for the modality
+        (the leader's, where there is one), ``window_ratio`` the modality's own ratio.
     """
     for option, value, choices in (
         ("score", score, ("log_probability", "probability_sum")),
         ("trace", trace, ("encoder", "layers")),
         ("strength", strength, ("coefficient", "drift")),
+        ("fusion", fusion, ("concat", "sum", "gated", "film")),
     ):
         if value not in choices:
             raise ValueError(f"{option}: {value!r} is not one of {choices}")
@@ -162,6 +215,8 @@ def slow_inforeg(
     M = len(names)
     if leader is not None and leader not in names:
         raise ValueError(f"leader: {leader!r} is not one of {names}")
+    if (fusion in ("gated", "film")) != (conditioning in names):
+        raise ValueError(f"conditioning: {conditioning!r} with fusion {fusion!r}")
     if isinstance(alpha, dict):
         alphas = {m: float(alpha.get(m, 0.0)) for m in names}
     else:
@@ -186,6 +241,10 @@ def slow_inforeg(
             if isinstance(module, (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)):
                 layer_ids.add(id(module.weight))
         layer_keys[m] = [key for key in encoder_keys[m] if id(params[key]) in layer_ids]
+    fusion_params = {}
+    for key, value in (fusion_weights or {}).items():
+        fusion_params[key] = value.detach().clone().double().requires_grad_()
+        params[f"fusion.{key}"] = fusion_params[key]
     for key, p in head.named_parameters():
         if p.requires_grad:
             params[f"head.{key}"] = p
@@ -224,21 +283,30 @@ def slow_inforeg(
             index = torch.as_tensor(np.asarray(index), dtype=torch.int64)
             target = labels[index]
 
-            # Unimodal logits W_m z_m + b/M; they add up to the joint logits.
+            z = {m: encoders[m](inputs[m][index]) for m in names}
             unimodal = {}
-            start = 0
-            for m in names:
-                z = encoders[m](inputs[m][index])
-                W = head.weight[:, start : start + z.shape[1]]
-                start += z.shape[1]
-                unimodal[m] = z @ W.T
-                if head.bias is not None:
-                    unimodal[m] = unimodal[m] + head.bias / M
-            if start != head.weight.shape[1]:
-                raise ValueError("the head does not fit the features")
-            joint = unimodal[names[0]]
-            for m in names[1:]:
-                joint = joint + unimodal[m]
+            if fusion == "concat":
+                # Unimodal logits W_m z_m + b/M; they add up to the joint logits.
+                start = 0
+                for m in names:
+                    W = head.weight[:, start : start + z[m].shape[1]]
+                    start += z[m].shape[1]
+                    unimodal[m] = z[m] @ W.T
+                    if head.bias is not None:
+                        unimodal[m] = unimodal[m] + head.bias / M
+                if start != head.weight.shape[1]:
+                    raise ValueError("the head does not fit the features")
+                joint = unimodal[names[0]]
+                for m in names[1:]:
+                    joint = joint + unimodal[m]
+            else:
+                # Joint logits, and the same with zeros for all other modalities (Sec. 4.5).
+                fused = fuse_by_formula(fusion, fusion_params, z, names, conditioning)
+                joint = fused @ head.weight.T + head.bias
+                for m in names:
+                    alone = {k: z[k] if k == m else torch.zeros_like(z[k]) for k in names}
+                    fused = fuse_by_formula(fusion, fusion_params, alone, names, conditioning)
+                    unimodal[m] = fused @ head.weight.T + head.bias
 
             # Step 3, loss: CE(joint) + unimodal_weight * sum_m CE(unimodal_m), term by term.
             terms = [(1.0, nn.functional.cross_entropy(joint, target))]
@@ -346,6 +414,8 @@ def slow_inforeg(
     for m in names:
         for key, p in encoders[m].named_parameters():
             parameters[f"encoder_{m}.{key}"] = p.detach().numpy().copy()
+    for key, p in fusion_params.items():
+        parameters[f"fusion.{key}"] = p.detach().numpy().copy()
     for key, p in head.named_parameters():
         parameters[f"head.{key}"] = p.detach().numpy().copy()
     return SlowResult(parameters=parameters, loss=losses, **history)

@@ -131,8 +131,8 @@ BAD_X = [
     Case(
         "image",
         ValueError,
-        ("'image'", "(2, 3, 3)", "encoders={'image'"),
-        X=replaced(image=np.ones((N, 2, 3, 3))),
+        ("'image'", "(1, 2, 3, 3, 3)", "videos (channels, frames, height", "encoders={'image'"),
+        X=replaced(image=np.ones((N, 1, 2, 3, 3, 3))),
     ),
     # Values
     Case("NaN", ValueError, ("'video'", "NaN", "row 5"), X=with_value(np.nan, 5)),
@@ -258,8 +258,8 @@ BAD_METHOD = [
             "strength": ("'coefficient', 'drift'",),
             "method__score": ("'log_probability', 'probability_sum'",),
             "method__trace": ("'encoder', 'layers'",),
-            "method__padding": ("'none', 'zeros'",),
-            "method__first_epoch": ("'closed', 'open'",),
+            "padding": ("'none', 'zeros'",),
+            "first_epoch": ("'closed', 'open'",),
         }.items()
         for v in ("other", None, 1, ["drift"])
     ),
@@ -290,12 +290,39 @@ BAD_METHOD = [
 ]
 
 BAD_NETWORK = [
-    Case("fusion", ValueError, ("fusion='sum'", "'concat'"), {"fusion": "sum"}),
+    Case("fusion", ValueError, ("fusion='add'", "'concat'"), {"fusion": "add"}),
     Case("fusion type", TypeError, ("fusion=3", "'concat'", "callable"), {"fusion": 3}),
     Case("fusion fails", ValueError, ("fusion failed", "KeyError: 'lost'"), {"fusion": BadFusion}),
     Case("fusion shape", ValueError, ("gave <class 'dict'>",), {"fusion": nn.Identity}),
     Case("fusion setting", ValueError, ("fusion__x", "no settings"), {"fusion__x": 1}),
-    Case("encoder", ValueError, ("'cnn'", "'mlp', 'gru'"), {"encoders": "cnn"}),
+    *(
+        Case(f"{fusion} {i}", ValueError, ("fusion could not be made", *words), params)
+        for fusion in ("gated", "film")
+        for i, (words, params) in enumerate(
+            (
+                (("fusion__conditioning=...", "'audio', 'text', 'video'"), {"fusion": fusion}),
+                (
+                    ("fusion__conditioning='vido'", "did you mean 'video'?"),
+                    {"fusion": fusion, "fusion__conditioning": "vido"},
+                ),
+                (
+                    ("fusion__conditioning=2", "'audio', 'text', 'video'"),
+                    {"fusion": fusion, "fusion__conditioning": 2},
+                ),
+            )
+        )
+    ),
+    *(
+        Case(
+            f"{fusion} {width!r}",
+            ValueError,
+            (f"width={width!r}: positive integers are needed",),
+            {"fusion": fusion, "fusion__width": width},
+        )
+        for fusion in ("sum", "attention")
+        for width in (0, 2.5, "3", True)
+    ),
+    Case("encoder", ValueError, ("'lstm'", "'mlp', 'gru'"), {"encoders": "lstm"}),
     Case("encoder type", TypeError, ("is 3", "'auto', 'mlp', 'gru'"), {"encoders": 3}),
     Case("encoder None", TypeError, ("['text'] is None",), {"encoders": {"text": None}}),
     Case(
@@ -348,6 +375,13 @@ BAD_NETWORK = [
         {"encoders__text__n_layers": 3},
     ),
     Case("value", ValueError, ("'audio'", "hidden=0", "positive"), {"encoders__hidden": 0}),
+    Case("image", ValueError, ("'text'", "takes images", "(6,)"), {"encoders": {"text": "cnn"}}),
+    Case(
+        "heads",
+        ValueError,
+        ("'audio'", "hidden=6, n_heads=4", "divisible"),
+        {"encoders": {"audio": "transformer"}, "encoders__audio__hidden": 6},
+    ),
     Case("dropout", ValueError, ("'audio'", "dropout=1.5", "[0, 1)"), {"encoders__dropout": 1.5}),
 ]
 
@@ -838,7 +872,7 @@ def test_going_on_with_bad_settings(no_training, fitted):
         {"iterator_train__num_workers": 0},
         {"criterion__label_smoothing": 0.5},
         {"compile": False},
-        {"alpha": 0.0, "method__padding": "zeros", "encoders__hidden": 3, "fusion": "concat"},
+        {"alpha": 0.0, "padding": "zeros", "encoders__hidden": 3, "fusion": "concat"},
         {"dtype": "float64"},
     ],
     ids=str,

@@ -1,101 +1,34 @@
-"""Encoders: from the raw values of one modality to a feature vector."""
+"""Encoders by name, shape, class or instance: one for each modality, to a feature vector."""
 
 import copy
 import inspect
 from collections.abc import Mapping
 from math import prod
-from numbers import Integral
 
 import torch
 from torch import nn
 
 from .._validation import lookup, nearest
-from .dropout import Dropout
+from .checks import not_vectors
+from .images import CNNEncoder, ResNet18Encoder
+from .sequences import GRUEncoder, TransformerEncoder
+from .vectors import MLPEncoder
 
-__all__ = ["ENCODERS", "GRUEncoder", "MLPEncoder", "build_encoders"]
+__all__ = ["ENCODERS", "build_encoders", "feature_width"]
 
-
-class MLPEncoder(nn.Sequential):
-    """Multilayer perceptron: linear, ReLU and dropout, once for each hidden layer.
-
-    Parameters
-    ----------
-    input_shape : tuple of int
-        Shape of one sample; more than one axis is flattened.
-    hidden : int or sequence of int, default=64
-        Widths of the layers; the last is the number of features that come out.
-    dropout : float, default=0.0
-        Probability with which a unit is dropped in training, in [0, 1).
-
-    Examples
-    --------
-    >>> import torch
-    >>> from inforeg_sk.network import MLPEncoder
-    >>> MLPEncoder((10,), hidden=(32, 16))(torch.zeros(4, 10)).shape
-    torch.Size([4, 16])
-    """
-
-    def __init__(self, input_shape, hidden=64, dropout=0.0):
-        layers, width = [nn.Flatten()] if len(input_shape) > 1 else [], prod(input_shape)
-        for units in [hidden] if isinstance(hidden, Integral) else hidden:
-            if not isinstance(units, Integral) or units < 1:
-                raise ValueError(f"hidden={hidden!r}: positive integers are needed.")
-            layers += [nn.Linear(width, units), nn.ReLU()]
-            if dropout != 0:
-                layers.append(Dropout(dropout))
-            width = units
-        super().__init__(*layers)
-
-
-class GRUEncoder(nn.Module):
-    """Gated recurrent units over a sequence; the last step's state is the feature vector.
-
-    Parameters
-    ----------
-    input_shape : tuple of two int
-        ``(n_steps, n_features)`` of one sample.
-    hidden : int, default=64
-        Width of the state, which is the number of features that come out.
-    n_layers : int, default=1
-        Stacked layers.
-    dropout : float, default=0.0
-        Probability with which a unit is dropped in training, after each layer, in [0, 1).
-
-    Examples
-    --------
-    >>> import torch
-    >>> from inforeg_sk.network import GRUEncoder
-    >>> GRUEncoder((20, 6), hidden=8)(torch.zeros(4, 20, 6)).shape
-    torch.Size([4, 8])
-    """
-
-    def __init__(self, input_shape, hidden=64, n_layers=1, dropout=0.0):
-        super().__init__()
-        if len(input_shape) != 2:
-            raise ValueError(
-                f"GRUEncoder takes sequences, (n_steps, n_features) a sample; got {input_shape}."
-            )
-        if not all(isinstance(v, Integral) and v > 0 for v in (hidden, n_layers)):
-            raise ValueError(
-                f"hidden={hidden!r}, n_layers={n_layers!r}: positive integers are needed."
-            )
-        # Single layers, since torch's own dropout between layers draws on the global generator.
-        widths = [input_shape[1]] + [hidden] * n_layers
-        self.layers = nn.ModuleList(
-            nn.GRU(widths[i], hidden, batch_first=True) for i in range(n_layers)
-        )
-        self.dropout = Dropout(dropout)
-
-    def forward(self, x):
-        for layer in self.layers:
-            x = self.dropout(layer(x)[0])
-        return x[:, -1]
-
-
-ENCODERS = {"mlp": MLPEncoder, "gru": GRUEncoder}
+ENCODERS = {
+    "mlp": MLPEncoder,
+    "gru": GRUEncoder,
+    "transformer": TransformerEncoder,
+    "cnn": CNNEncoder,
+    "resnet18": ResNet18Encoder,
+}
 
 # What "auto" takes, by the number of axes of one sample.
-_BY_AXES = {1: "mlp", 2: "gru"}
+_BY_AXES = {1: "mlp", 2: "mlp", 3: "cnn", 4: "cnn"}
+# Values of a sample up to which it takes an MLP for sequences, as measured in
+# benchmarks/DEFAULTS.rst; beyond, the first layer would grow without limit.
+_FLATTENED = 10_000
 
 
 def build_encoders(encoders, shapes, settings):
@@ -151,10 +84,14 @@ def _factory(name, spec, shape):
             if len(shape) not in _BY_AXES:
                 raise ValueError(
                     f"No built-in encoder is chosen for modality {name!r}, whose samples have "
-                    f"shape {shape}: 'auto' knows vectors and sequences. Give one, "
+                    f"shape {shape}: 'auto' knows vectors (n_features,), sequences (n_steps, "
+                    "n_features), images (channels, height, width) and videos (channels, frames, "
+                    "height, width). Give one, "
                     f"encoders={{{name!r}: module class, callable, instance or name}}."
                 )
             spec = _BY_AXES[len(shape)]
+            if len(shape) == 2 and prod(shape) > _FLATTENED:
+                spec = "gru"
         return lookup(spec, ENCODERS, f"encoders[{name!r}]")
     if isinstance(spec, nn.Module) or callable(spec):
         return spec
@@ -252,16 +189,3 @@ def feature_width(name, encoder, shape, dtype):
     if problem:
         raise ValueError(f"The encoder of modality {name!r} gave {problem}.")
     return features.shape[1]
-
-
-def not_vectors(output):
-    """Say what is wrong if `output` is not one vector of floats for each of 2 samples, or None."""
-    if not isinstance(output, torch.Tensor):
-        got = type(output)
-    elif output.ndim != 2 or len(output) != 2 or output.shape[1] == 0:
-        got = tuple(output.shape)
-    elif not output.is_floating_point():
-        got = output.dtype
-    else:
-        return None
-    return f"{got} for 2 samples; it must give a tensor of floats of shape (n_samples, n_features)"

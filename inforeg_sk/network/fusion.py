@@ -1,4 +1,4 @@
-"""Fusions: from the features of all modalities to one vector, and unimodal logits."""
+"""The fusion by name, class or instance, and the unimodal logits of any."""
 
 import copy
 import inspect
@@ -6,55 +6,13 @@ from contextlib import contextmanager
 
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 from .._validation import lookup, nearest
+from .builtin_fusions import Attention, Concat, FiLM, Gated, Sum
 
-__all__ = ["FUSIONS", "Concat", "build_fusion", "zeroed_unimodal_logits"]
+__all__ = ["FUSIONS", "build_fusion", "zeroed_unimodal_logits"]
 
-
-class Concat(nn.Module):
-    """Concatenation of the features, in sorted-name order.
-
-    Parameters
-    ----------
-    widths : dict of str to int
-        Number of features of each modality.
-
-    Notes
-    -----
-    With the linear head ``W`` and ``b`` the joint logits are ``sum_m (W_m z_m + b / M)``, and the
-    terms of this sum are the unimodal logits (paper, eq. 8), so that they need no further pass.
-    """
-
-    def __init__(self, widths):
-        super().__init__()
-        self.widths = dict(widths)
-
-    def forward(self, features):
-        return torch.cat([features[name] for name in self.widths], dim=1)
-
-    def unimodal_logits(self, features, head):
-        """Each modality's term of the joint logits.
-
-        Parameters
-        ----------
-        features : dict of str to Tensor of shape (n_samples, n_features)
-        head : torch.nn.Linear
-
-        Returns
-        -------
-        dict of str to Tensor of shape (n_samples, n_classes)
-        """
-        bias = head.bias / len(self.widths)
-        blocks = head.weight.split(list(self.widths.values()), dim=1)
-        return {
-            name: F.linear(features[name], block, bias)
-            for name, block in zip(self.widths, blocks, strict=True)
-        }
-
-
-FUSIONS = {"concat": Concat}
+FUSIONS = {"concat": Concat, "sum": Sum, "gated": Gated, "film": FiLM, "attention": Attention}
 
 
 def zeroed_unimodal_logits(fusion, head, features):
@@ -111,7 +69,7 @@ def build_fusion(fusion, widths, settings):
     Raises
     ------
     TypeError, ValueError
-        If the name or a setting is unknown, or what was given is no module.
+        If the name or a setting is unknown, the fusion cannot be made, or it is no module.
     """
     if isinstance(fusion, str):
         fusion = lookup(fusion, FUSIONS, "fusion")
@@ -126,13 +84,13 @@ def build_fusion(fusion, widths, settings):
             f"fusion={fusion!r}; accepted are {', '.join(map(repr, FUSIONS))}, a torch module "
             "class or instance, or a callable that returns one."
         )
-    known = inspect.signature(fusion).parameters
-    any_name = any(p.kind is p.VAR_KEYWORD for p in known.values())
+    parameters = inspect.signature(fusion).parameters.values()
+    any_name = any(p.kind is p.VAR_KEYWORD for p in parameters)
+    known = [p.name for p in parameters if p.name != "widths"]
     for key in settings:
         if key not in known and not any_name:
             raise ValueError(
-                f"fusion__{key}: the fusion takes "
-                f"{', '.join(k for k in known if k != 'widths') or 'no settings'}"
+                f"fusion__{key}: the fusion takes {', '.join(known) or 'no settings'}"
                 f"{nearest(key, known)}"
             )
     try:

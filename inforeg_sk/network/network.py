@@ -5,8 +5,9 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
+from .checks import not_vectors
 from .dropout import seed_dropout
-from .encoders import build_encoders, feature_width, not_vectors
+from .encoders import build_encoders, feature_width
 from .fusion import build_fusion, zeroed_unimodal_logits
 
 __all__ = ["MultimodalNetwork", "NetworkOutput", "build_network"]

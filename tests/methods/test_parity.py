@@ -67,6 +67,14 @@ SETTINGS = {
     },
     "always": {**presets.PAPER, "window_threshold": -1e9, "alpha": 3.0},
 }
+# Every fusion of the slow statement but concatenation, and the modality that conditions.
+FUSIONS = [
+    ("sum", None),
+    ("gated", "audio"),
+    ("gated", "text"),
+    ("film", "text"),
+    ("film", "audio"),
+]
 OPTIMIZER = {"lr": 0.05, "momentum": 0.9, "weight_decay": 1e-3}
 
 
@@ -79,6 +87,7 @@ def fit_fast(X, y, settings, epochs=EPOCHS, shuffle=True, **kwargs):
             super().initialize_module()
             start.update(
                 encoders={n: deepcopy(e) for n, e in self.module_.encoders.items()},
+                fusion=deepcopy(self.module_.fusion),
                 head=deepcopy(self.module_.head),
             )
             return self
@@ -139,6 +148,35 @@ def test_equals_the_slow_statement(setting, names):
     )
     # The comparison means something only if the method did something.
     assert any((c > 0).any() for c in clf.coefficient_.values())
+    compare(clf, slow)
+
+
+@pytest.mark.parametrize("names", [("audio", "text"), ("audio", "text", "video")])
+@pytest.mark.parametrize("fusion, conditioning", FUSIONS)
+@pytest.mark.parametrize("setting", ["paper_star", "authors_code", "drift", "always"])
+def test_equals_the_slow_statement_with_every_fusion(setting, fusion, conditioning, names):
+    settings = SETTINGS[setting]
+    X, y = make_data(names)
+    kwargs = {"fusion__conditioning": conditioning} if conditioning else {}
+    clf, start = fit_fast(X, y, settings, shuffle=False, fusion=fusion, **kwargs)
+    weights = dict(start["fusion"].named_parameters())
+    slow = slow_inforeg(
+        start["encoders"],
+        start["head"],
+        X,
+        y,
+        sequential(len(y)),
+        fusion=fusion,
+        fusion_weights=weights,
+        conditioning=conditioning,
+        **settings,
+        **OPTIMIZER,
+    )
+    assert any((c > 0).any() for c in clf.coefficient_.values())
+    trained = {k: v for k, v in slow.parameters.items() if k.startswith("fusion.")}
+    assert len(trained) == len(weights) > 0
+    for key, value in weights.items():
+        assert not np.allclose(trained[f"fusion.{key}"], value.detach(), atol=1e-3), key
     compare(clf, slow)
 
 

@@ -1,4 +1,4 @@
-"""Encoders compute what they say, and are made from names, classes, callables and instances."""
+"""Encoders are made from names, shapes, classes, callables and instances; dropout."""
 
 import copy
 import pickle
@@ -9,7 +9,15 @@ import torch
 from torch import nn
 
 from inforeg_sk import MultimodalClassifier
-from inforeg_sk.network import Dropout, GRUEncoder, MLPEncoder
+from inforeg_sk.network import (
+    ENCODERS,
+    CNNEncoder,
+    Dropout,
+    GRUEncoder,
+    MLPEncoder,
+    ResNet18Encoder,
+    TransformerEncoder,
+)
 from inforeg_sk.network.dropout import seed_dropout
 from inforeg_sk.network.encoders import build_encoders, feature_width
 
@@ -18,75 +26,6 @@ SHAPES = {"audio": (5, 4), "text": (6,)}
 
 def array(tensor):
     return tensor.detach().numpy()
-
-
-def sigmoid(x):
-    return 1 / (1 + np.exp(-x))
-
-
-# What they compute
-
-
-@pytest.mark.parametrize(
-    "shape, hidden", [((6,), 4), ((6,), (8, 5)), ((3, 4), [7]), ((2, 3, 4), 5)]
-)
-def test_mlp_by_hand(shape, hidden):
-    torch.manual_seed(0)
-    encoder = MLPEncoder(shape, hidden).double()
-    x = torch.randn(9, *shape, dtype=torch.float64)
-    weights = [array(p) for p in encoder.parameters()]
-    widths = [hidden] if isinstance(hidden, int) else list(hidden)
-    assert [w.shape for w in weights[::2]] == [
-        (out, fan) for out, fan in zip(widths, [int(np.prod(shape)), *widths], strict=False)
-    ]
-    z = array(x).reshape(9, -1)
-    for W, b in zip(weights[::2], weights[1::2], strict=True):
-        z = np.maximum(z @ W.T + b, 0)
-    np.testing.assert_allclose(array(encoder(x)), z, atol=1e-12)
-
-
-@pytest.mark.parametrize("n_layers", [1, 2])
-def test_gru_by_hand(n_layers):
-    torch.manual_seed(1)
-    encoder = GRUEncoder((7, 3), hidden=4, n_layers=n_layers).double()
-    x = torch.randn(5, 7, 3, dtype=torch.float64)
-    parameters = [array(p) for p in encoder.parameters()]
-    assert len(parameters) == 4 * n_layers
-    sequence = array(x)
-    for layer in range(n_layers):
-        W, U, b, c = parameters[4 * layer : 4 * layer + 4]
-        h, states = np.zeros((5, 4)), []
-        for t in range(7):
-            from_x = np.split(sequence[:, t] @ W.T + b, 3, axis=1)
-            from_h = np.split(h @ U.T + c, 3, axis=1)
-            reset, update = sigmoid(from_x[0] + from_h[0]), sigmoid(from_x[1] + from_h[1])
-            new = np.tanh(from_x[2] + reset * from_h[2])
-            h = (1 - update) * new + update * h
-            states.append(h)
-        sequence = np.stack(states, axis=1)
-    np.testing.assert_allclose(array(encoder(x)), h, atol=1e-10)
-
-
-@pytest.mark.parametrize(
-    "make, message",
-    [
-        (lambda: MLPEncoder((3,), 0), "hidden=0: positive integers"),
-        (lambda: MLPEncoder((3,), (4, -1)), r"hidden=\(4, -1\): positive integers"),
-        (lambda: MLPEncoder((3,), 2.5), "hidden=2.5|not iterable"),
-        (lambda: MLPEncoder((3,), dropout=1), r"dropout=1: a probability in \[0, 1\)"),
-        (lambda: MLPEncoder((3,), dropout=-0.1), "dropout=-0.1"),
-        (lambda: MLPEncoder((3,), dropout=float("nan")), "dropout=nan"),
-        (lambda: MLPEncoder((3,), dropout="a"), "dropout='a'"),
-        (lambda: GRUEncoder((3,)), r"takes sequences.*got \(3,\)"),
-        (lambda: GRUEncoder((3, 4, 5)), r"takes sequences.*got \(3, 4, 5\)"),
-        (lambda: GRUEncoder((3, 4), hidden=0), "hidden=0, n_layers=1: positive integers"),
-        (lambda: GRUEncoder((3, 4), n_layers=1.5), "n_layers=1.5: positive integers"),
-        (lambda: GRUEncoder((3, 4), dropout=1.0), "dropout=1.0"),
-    ],
-)
-def test_bad_settings(make, message):
-    with pytest.raises((TypeError, ValueError), match=message):
-        make()
 
 
 # Dropout
@@ -167,14 +106,14 @@ def test_dropout_goes_on_after_pickling():
 @pytest.mark.parametrize(
     "spec, kinds",
     [
-        ("auto", (GRUEncoder, MLPEncoder)),
+        ("auto", (MLPEncoder, MLPEncoder)),
         ("mlp", (MLPEncoder, MLPEncoder)),
         (MLPEncoder, (MLPEncoder, MLPEncoder)),
-        ({}, (GRUEncoder, MLPEncoder)),
+        ({}, (MLPEncoder, MLPEncoder)),
         ({"audio": "mlp"}, (MLPEncoder, MLPEncoder)),
         ({"audio": GRUEncoder, "text": "auto"}, (GRUEncoder, MLPEncoder)),
         (lambda input_shape: MLPEncoder(input_shape, 3), (MLPEncoder, MLPEncoder)),
-        ({"text": lambda: nn.Linear(6, 2)}, (GRUEncoder, nn.Linear)),
+        ({"text": lambda: nn.Linear(6, 2)}, (MLPEncoder, nn.Linear)),
     ],
     ids=str,
 )
@@ -247,7 +186,8 @@ def test_training_leaves_the_users_instances(trimodal):
 
 
 def test_settings_reach_who_takes_them():
-    made = build_encoders("auto", SHAPES, {"hidden": 7, "n_layers": 2, "text__hidden": (9, 3)})
+    spec = {"audio": "gru"}
+    made = build_encoders(spec, SHAPES, {"hidden": 7, "n_layers": 2, "text__hidden": (9, 3)})
     assert [layer.hidden_size for layer in made["audio"].layers] == [7, 7]
     assert [m.out_features for m in made["text"] if isinstance(m, nn.Linear)] == [9, 3]
 
@@ -261,8 +201,24 @@ def test_the_longest_modality_name_owns_a_setting():
 @pytest.mark.parametrize(
     "spec, settings, error, words",
     [
-        ("cnn", {}, ValueError, ["encoders['audio']='cnn'", "'mlp', 'gru'"]),
+        (
+            "lstm",
+            {},
+            ValueError,
+            ["encoders['audio']='lstm'", "'gru', 'transformer', 'cnn'"],
+        ),
         ("gro", {}, ValueError, ["did you mean 'gru'?"]),
+        ("resnet", {}, ValueError, ["did you mean 'resnet18'?"]),
+        ({"text": "cnn"}, {}, ValueError, ["'text'", "(channels, height, width) (image)", "(6,)"]),
+        ({"text": "resnet18"}, {}, ValueError, ["'text'", "ResNet18Encoder takes images", "(6,)"]),
+        ({"text": "transformer"}, {}, ValueError, ["'text'", "(n_steps, n_features)", "(6,)"]),
+        (
+            {"audio": "gru"},
+            {"audio__padding_value": "0"},
+            ValueError,
+            ["'audio'", "padding_value='0'"],
+        ),
+        ({"audio": "transformer"}, {"audio__n_heads": 5}, ValueError, ["'audio'", "n_heads=5"]),
         (3, {}, TypeError, ["encoders['audio'] is 3", "'auto', 'mlp', 'gru'", "callable"]),
         ({"text": None}, {}, TypeError, ["encoders['text'] is None"]),
         ({"txt": "mlp"}, {}, ValueError, ["'txt'", "'audio', 'text'", "did you mean 'text'?"]),
@@ -289,9 +245,82 @@ def test_bad_specifications(spec, settings, error, words):
         assert word in str(info.value)
 
 
-def test_auto_knows_vectors_and_sequences_only():
-    with pytest.raises(ValueError, match=r"'image'.*\(3, 8, 8\).*'auto' knows vectors and seq"):
-        build_encoders("auto", {"image": (3, 8, 8)}, {})
+def test_auto_goes_by_the_number_of_axes():
+    shapes = {"a": (4,), "b": (5, 4), "c": (3, 8, 8), "d": (3, 2, 8, 8), "e": (101, 100)}
+    made = build_encoders("auto", shapes, {"hidden": 6})
+    kinds = [MLPEncoder, MLPEncoder, CNNEncoder, CNNEncoder, GRUEncoder]
+    assert [type(e) for e in made.values()] == kinds
+    longest = build_encoders("auto", {"b": (100, 100)}, {})["b"]  # 10,000 values
+    assert type(longest) is MLPEncoder
+    for name, encoder in made.items():
+        assert width(encoder, shapes[name]) == 6
+
+
+def test_auto_knows_four_kinds_of_shapes():
+    with pytest.raises(ValueError) as info:
+        build_encoders("auto", {"scan": (2, 3, 4, 8, 8)}, {})
+    for words in ("'scan'", "(2, 3, 4, 8, 8)", "(n_features,)", "(n_steps, n_features)"):
+        assert words in str(info.value)
+    assert "(channels, height, width)" in str(info.value)
+    assert "(channels, frames, height, width)" in str(info.value)
+
+
+# Every built-in encoder, and samples that it takes.
+BUILT_IN = [
+    pytest.param("mlp", MLPEncoder, (6,), id="mlp"),
+    pytest.param("gru", GRUEncoder, (5, 4), id="gru"),
+    pytest.param("transformer", TransformerEncoder, (5, 4), id="transformer"),
+    pytest.param("cnn", CNNEncoder, (2, 8, 9), id="cnn"),
+    pytest.param("resnet18", ResNet18Encoder, (3, 32, 32), id="resnet18", marks=pytest.mark.slow),
+]
+
+
+def test_all_built_in_encoders_are_tested():
+    assert {p.values[0]: p.values[1] for p in BUILT_IN} == ENCODERS
+
+
+@pytest.mark.parametrize("name, kind, shape", BUILT_IN)
+def test_built_in_encoders_by_name(name, kind, shape):
+    encoder = build_encoders({"m": name}, {"m": shape}, {})["m"]
+    assert type(encoder) is kind
+    assert width(encoder, shape) == (512 if name == "resnet18" else 64)
+
+
+@pytest.mark.parametrize("method", ["joint", "inforeg"])
+@pytest.mark.parametrize("name, kind, shape", BUILT_IN)
+def test_built_in_encoders_train(name, kind, shape, method):
+    n = 8 if name == "resnet18" else 40
+    rng = np.random.default_rng(0)
+    y = np.arange(n) % 2
+    X = {"m": rng.normal(size=(n, *shape)), "other": rng.normal(size=(n, 3)) + y[:, None]}
+    X["m"] += y.reshape(-1, *[1] * len(shape))
+    clf = MultimodalClassifier(
+        method,
+        encoders={"m": name},
+        max_epochs=4,
+        batch_size=max(4, n // 4),
+        lr=0.003,
+        random_state=0,
+    )
+    before = torch.get_rng_state()
+    proba = clf.fit(X, y).predict_proba(X)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert type(clf.encoders_["m"]) is kind
+    losses = clf.history[:, "train_loss"]
+    assert np.isfinite(losses).all() and losses[-1] < losses[0]
+    assert (clf.fisher_trace_["m"] > 0).all()
+    again = pickle.loads(pickle.dumps(clf))
+    np.testing.assert_array_equal(again.predict_proba(X), proba)
+    np.testing.assert_array_equal(clf.fit(X, y).predict_proba(X), proba)  # seeded
+
+
+@pytest.mark.parametrize("name, kind, shape", BUILT_IN)
+def test_built_in_encoders_leave_torchs_generator(name, kind, shape):
+    settings = {} if name == "resnet18" else {"dropout": 0.5}
+    encoder = kind(shape, **settings)
+    x, before = torch.randn(4, *shape), torch.get_rng_state()
+    encoder(x), encoder(x)
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 # The width of what comes out

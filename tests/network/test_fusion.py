@@ -190,11 +190,23 @@ class NoArguments(nn.Module):
 @pytest.mark.parametrize(
     "fusion, settings, error, words",
     [
-        ("sum", {}, ValueError, ["fusion='sum'", "'concat'"]),
+        (
+            "sums",
+            {},
+            ValueError,
+            ["fusion='sums'", "'concat', 'sum', 'gated', 'film', 'attention'"],
+        ),
         ("concatt", {}, ValueError, ["did you mean 'concat'?"]),
         (3, {}, TypeError, ["fusion=3", "'concat'", "callable"]),
         (None, {}, TypeError, ["fusion=None"]),
         ("concat", {"units": 3}, ValueError, ["fusion__units", "no settings"]),
+        (
+            "sum",
+            {"widht": 3},
+            ValueError,
+            ["fusion__widht", "takes width", "did you mean 'width'?"],
+        ),
+        ("sum", {"widths": {}}, ValueError, ["fusion__widths", "takes width"]),
         (Gate, {"unit": 3}, ValueError, ["fusion__unit", "takes units", "did you mean 'units'?"]),
         (Gate(WIDTHS), {"units": 3}, ValueError, ["instance", "fusion__units"]),
         (lambda widths: 3, {}, TypeError, ["fusion made int", "torch module"]),

@@ -1,0 +1,47 @@
+"""The encoder of vectors."""
+
+from math import prod
+from numbers import Integral
+
+from torch import nn
+
+from .dropout import Dropout
+
+__all__ = ["MLPEncoder"]
+
+
+class MLPEncoder(nn.Sequential):
+    """Multilayer perceptron: linear, ReLU and dropout, once for each hidden layer.
+
+    Parameters
+    ----------
+    input_shape : tuple of int
+        Shape of one sample; more than one axis is flattened.
+    hidden : int or sequence of int, default=64
+        Widths of the layers; the last is the number of features that come out.
+    dropout : float, default=0.0
+        Probability with which a unit is dropped in training, in [0, 1).
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a setting is out of range.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from inforeg_sk.network import MLPEncoder
+    >>> MLPEncoder((10,), hidden=(32, 16))(torch.zeros(4, 10)).shape
+    torch.Size([4, 16])
+    """
+
+    def __init__(self, input_shape, hidden=64, dropout=0.0):
+        layers, width = [nn.Flatten()] if len(input_shape) > 1 else [], prod(input_shape)
+        for units in [hidden] if isinstance(hidden, Integral) else hidden:
+            if not isinstance(units, Integral) or units < 1:
+                raise ValueError(f"hidden={hidden!r}: positive integers are needed.")
+            layers += [nn.Linear(width, units), nn.ReLU()]
+            if dropout != 0:
+                layers.append(Dropout(dropout))
+            width = units
+        super().__init__(*layers)

@@ -1,0 +1,42 @@
+"""The multilayer perceptron computes what it says."""
+
+import numpy as np
+import pytest
+import torch
+
+from inforeg_sk.network import MLPEncoder
+
+
+@pytest.mark.parametrize(
+    "shape, hidden", [((6,), 4), ((6,), (8, 5)), ((3, 4), [7]), ((2, 3, 4), 5)]
+)
+def test_mlp_by_hand(shape, hidden):
+    torch.manual_seed(0)
+    encoder = MLPEncoder(shape, hidden).double()
+    x = torch.randn(9, *shape, dtype=torch.float64)
+    weights = [p.detach().numpy() for p in encoder.parameters()]
+    widths = [hidden] if isinstance(hidden, int) else list(hidden)
+    assert [w.shape for w in weights[::2]] == [
+        (out, fan) for out, fan in zip(widths, [int(np.prod(shape)), *widths], strict=False)
+    ]
+    z = x.numpy().reshape(9, -1)
+    for W, b in zip(weights[::2], weights[1::2], strict=True):
+        z = np.maximum(z @ W.T + b, 0)
+    np.testing.assert_allclose(encoder(x).detach(), z, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "settings, message",
+    [
+        ({"hidden": 0}, "hidden=0: positive integers"),
+        ({"hidden": (4, -1)}, r"hidden=\(4, -1\): positive integers"),
+        ({"hidden": 2.5}, "hidden=2.5|not iterable"),
+        ({"dropout": 1}, r"dropout=1: a probability in \[0, 1\)"),
+        ({"dropout": -0.1}, "dropout=-0.1"),
+        ({"dropout": float("nan")}, "dropout=nan"),
+        ({"dropout": "a"}, "dropout='a'"),
+    ],
+)
+def test_bad_settings(settings, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        MLPEncoder((3,), **settings)
