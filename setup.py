@@ -8,8 +8,9 @@ from setuptools import find_packages, setup
 HERE = Path(__file__).parent
 VERSION = re.search(r'"(.+)"', (HERE / "inforeg_sk" / "_version.py").read_text()).group(1)
 
-AUDIO = ["librosa>=0.10"]
-TESTS = ["pytest>=8", "pandas>=2.2", "matplotlib>=3.8", "docutils>=0.20", "ruff>=0.12"]
+AUDIO = ["librosa>=0.10.2", "soundfile>=0.12"]
+PLOT = ["matplotlib>=3.8"]
+TESTS = [*AUDIO, *PLOT, "pytest>=8", "pandas>=2.2", "docutils>=0.20", "ruff>=0.12"]
 
 setup(
     name="inforeg-sk",
@@ -21,6 +22,7 @@ setup(
     license_files=["LICENSE"],
     author="The inforeg_sk developers",
     packages=find_packages(include=["inforeg_sk", "inforeg_sk.*"]),
+    package_data={"inforeg_sk.datasets": ["data/*.npz", "data/av_digits_samples/*.flac"]},
     python_requires=">=3.10",
     # Lower bounds are what the suite was run with (constraints-lowest.txt).
     install_requires=[
@@ -32,7 +34,8 @@ setup(
     ],
     extras_require={
         "audio": AUDIO,
-        "all": AUDIO,
+        "plot": PLOT,
+        "all": [*AUDIO, *PLOT],
         "tests": TESTS,
     },
     classifiers=[

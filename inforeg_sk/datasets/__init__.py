@@ -1,6 +1,7 @@
 """Data sets: loaders of published multimodal features and a synthetic generator."""
 
+from inforeg_sk.datasets._av_digits import load_av_digits
 from inforeg_sk.datasets._cmu_mosi import load_cmu_mosi
 from inforeg_sk.datasets._generator import make_multimodal_classification
 
-__all__ = ["load_cmu_mosi", "make_multimodal_classification"]
+__all__ = ["load_av_digits", "load_cmu_mosi", "make_multimodal_classification"]
