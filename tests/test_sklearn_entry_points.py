@@ -8,7 +8,6 @@ work, why, and the error; it is tested as well, so that the list stays true.
 import copy
 import importlib
 import pickle
-import sys
 from types import SimpleNamespace
 
 import joblib
@@ -120,16 +119,8 @@ equal = np.testing.assert_array_equal
 
 
 def pyplot():
-    """matplotlib's pyplot without a display, or a skip."""
-    pytest.importorskip("matplotlib").use("Agg")
+    """matplotlib's pyplot, or a skip."""
     return pytest.importorskip("matplotlib.pyplot")
-
-
-@pytest.fixture(autouse=True)
-def _closed_figures():
-    yield
-    if "matplotlib.pyplot" in sys.modules:
-        sys.modules["matplotlib.pyplot"].close("all")
 
 
 # The table

@@ -1,0 +1,286 @@
+"""Accuracy by modality, as a display in scikit-learn's manner."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from ._axes import require_matplotlib, set_axes
+from ._unwrap import unwrap
+
+JOINT = "all"
+
+
+class ModalityAccuracyDisplay:
+    """Accuracy of all modalities together and of each by itself, as bars.
+
+    A modality whose bar ends far below its mark "trained alone" starves: joint training has not
+    taught its encoder what it can learn.
+
+    It is recommended to use `from_estimator` for one fit, and the constructor for means over
+    several. All parameters are stored as attributes.
+
+    Parameters
+    ----------
+    scores : dict of str to float
+        Accuracies, from 0 to 1: "all" is that of the joint prediction, the other keys are
+        modalities.
+    spread : dict of str to float, default=None
+        Half the length of the error bar, such as the standard deviation over seeds; by the keys
+        of `scores`, some of which may be left out.
+    chance : float, default=None
+        Accuracy without any knowledge, drawn as a dashed line.
+    alone : dict of str to float, default=None
+        Accuracy that a modality reaches when a network is trained on it alone, drawn as a mark
+        over its bar; some may be left out.
+    name : str, default=None
+        Title of the axes.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        Axes with the bars.
+    figure_ : matplotlib Figure
+        Figure with the axes.
+    bars_ : dict of str to matplotlib Rectangle
+        Bars, in percent.
+    texts_ : dict of str to matplotlib Text
+        Numbers on the bars, in percent.
+    alone_lines_ : dict of str to matplotlib Line2D
+        Marks of the modalities trained alone.
+    errorbars_ : dict of str to matplotlib ErrorbarContainer
+        Error bars.
+    chance_line_ : matplotlib Line2D or None
+        Line at `chance`.
+
+    See Also
+    --------
+    FisherTraceDisplay : How the modalities learned, epoch by epoch.
+
+    Examples
+    --------
+    >>> from inforeg_sk import MultimodalClassifier
+    >>> from inforeg_sk.datasets import make_multimodal_classification
+    >>> from inforeg_sk.inspection import ModalityAccuracyDisplay
+    >>> X, y = make_multimodal_classification(random_state=0)
+    >>> clf = MultimodalClassifier(max_epochs=5, random_state=0).fit(X, y)
+    >>> display = ModalityAccuracyDisplay.from_estimator(clf, X, y, chance=1 / 3)
+    >>> list(display.bars_)
+    ['all', 'strong', 'weak']
+
+    Means and standard deviations of two methods, side by side:
+
+    >>> import matplotlib.pyplot as plt
+    >>> means = {
+    ...     "joint": {"all": 0.75, "audio": 0.46, "text": 0.76},
+    ...     "InfoReg": {"all": 0.74, "audio": 0.56, "text": 0.76},
+    ... }
+    >>> spread = {"all": 0.01, "audio": 0.03, "text": 0.01}
+    >>> figure, axes = plt.subplots(1, 2, sharey=True, layout="constrained")
+    >>> for ax, (name, scores) in zip(axes, means.items()):
+    ...     display = ModalityAccuracyDisplay(scores, spread, alone={"audio": 0.58}, name=name)
+    ...     _ = display.plot(ax)
+    ...     ax.label_outer()
+    """
+
+    def __init__(self, scores, spread=None, chance=None, *, alone=None, name=None):
+        self.scores = scores
+        self.spread = spread
+        self.chance = chance
+        self.alone = alone
+        self.name = name
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator,
+        X,
+        y,
+        *,
+        sample_weight=None,
+        chance=None,
+        alone=None,
+        ax=None,
+        name=None,
+        legend=True,
+        **style,
+    ):
+        """Score a fitted classifier and plot the scores.
+
+        Parameters
+        ----------
+        estimator : MultimodalClassifier, Pipeline or search
+            A fitted classifier of this library, a fitted Pipeline that ends in one, or a fitted
+            search, such as GridSearchCV, whose `best_estimator_` is either.
+        X : as in the estimator's ``fit``
+            Samples, best ones it was not fitted on.
+        y : array-like of shape (n_samples,)
+            True labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples.
+        chance, alone :
+            See `ModalityAccuracyDisplay`.
+        ax : matplotlib Axes, default=None
+            Axes to plot on; None makes a new figure.
+        name : str, default=None
+            Title of the axes; None takes the name of the balancing method.
+        legend, **style :
+            See `plot`.
+
+        Returns
+        -------
+        ModalityAccuracyDisplay
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
+        NotFittedError
+            If the estimator is not fitted.
+        TypeError
+            If it is of another kind.
+        ValueError
+            If a modality is called "all", or the search has no best estimator
+            (``refit=False``).
+        """
+        require_matplotlib(f"{cls.__name__}.from_estimator")
+        transformers, classifier = unwrap(estimator)
+        if JOINT in classifier.modalities_:
+            raise ValueError(
+                f"A modality is called {JOINT!r}, the name of the joint bar here; rename it."
+            )
+        for transformer in transformers:
+            X = transformer.transform(X)
+        scores = {
+            JOINT: float(classifier.score(X, y, sample_weight=sample_weight)),
+            **classifier.score_by_modality(X, y, sample_weight=sample_weight),
+        }
+        name = type(classifier.method_).__name__ if name is None else name
+        display = cls(scores, chance=chance, alone=alone, name=name)
+        return display.plot(ax, legend=legend, **style)
+
+    def plot(self, ax=None, *, name=None, legend=True, **style):
+        """Plot the accuracies, in percent.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Axes to plot on; None makes a new figure.
+        name : str, default=None
+            Title of the axes; None takes the one given to the constructor.
+        legend : bool, default=True
+            Whether to draw a legend if there are marks or a line of chance to explain.
+        **style
+            Passed to matplotlib's ``bar``.
+
+        Returns
+        -------
+        self : ModalityAccuracyDisplay
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
+        ValueError
+            If there are no scores, an accuracy is not in [0, 1], or `spread` or `alone` has a
+            key that the scores lack.
+        """
+        require_matplotlib(f"{type(self).__name__}.plot")
+        keys = self._checked()
+        ax = set_axes(self, ax, name)
+        # The colours of the modalities are those of FisherTraceDisplay; the joint bar is grey.
+        colours = ["0.45"] if JOINT in keys else []
+        colours += [f"C{i}" for i in range(len(keys) - len(colours))]
+        heights = [100 * self.scores[key] for key in keys]
+        bars = ax.bar(range(len(keys)), heights, **{"color": colours, **style})
+        self.bars_ = dict(zip(keys, bars))
+        self.texts_ = {key: _write_value(ax, bar) for key, bar in self.bars_.items()}
+        self._plot_references()
+        # Always the same limits, with room for the legend, so that axes side by side compare.
+        ax.set(ylim=(0, 115), yticks=range(0, 101, 20))
+        ax.set(xlabel="modalities used", ylabel="accuracy (%)")
+        ax.set_xticks(range(len(keys)), keys)
+        slot = ax.get_window_extent().width / ax.figure.dpi / len(keys)
+        if max(map(len, keys)) * 0.08 > slot:  # inches a character: names would overlap
+            ax.set_xticks(range(len(keys)), keys, rotation=30, ha="right", rotation_mode="anchor")
+        handles, labels = ax.get_legend_handles_labels()
+        if legend and handles:
+            once = dict(zip(labels, handles))
+            ax.legend(
+                once.values(),
+                once,
+                loc="upper center",
+                ncols=len(once),
+                frameon=False,
+                fontsize="small",
+                columnspacing=1,
+                handlelength=1.5,
+            )
+        return self
+
+    def _checked(self):
+        if not isinstance(self.scores, Mapping) or not self.scores:
+            raise ValueError(
+                f"scores is a dict from {JOINT!r} and the modalities to accuracies; got "
+                f"{self.scores!r}."
+            )
+        for parameter in ("scores", "spread", "alone"):
+            for key, value in (getattr(self, parameter) or {}).items():
+                if key not in self.scores:
+                    raise ValueError(
+                        f"{parameter}: {key!r} is not among the scores of "
+                        f"{', '.join(map(repr, self.scores))}."
+                    )
+                if parameter != "spread" and not 0 <= value <= 1:
+                    raise ValueError(
+                        f"{parameter}: an accuracy in [0, 1] is needed; got {value!r} for {key!r}."
+                    )
+        return sorted(self.scores, key=lambda key: (key != JOINT, key))
+
+    def _plot_references(self):
+        """Draw what the bars are compared with: marks, error bars, the line of chance."""
+        spread, alone = self.spread or {}, self.alone or {}
+        self.alone_lines_, self.errorbars_ = {}, {}
+        for key, bar in self.bars_.items():
+            left, width = bar.get_x(), bar.get_width()
+            if key in alone:
+                self.alone_lines_[key] = self.ax_.plot(
+                    [left, left + width],
+                    [100 * alone[key]] * 2,
+                    color="black",
+                    linewidth=2.5,
+                    solid_capstyle="butt",
+                    label="trained alone",
+                )[0]
+            if key in spread:
+                self.errorbars_[key] = self.ax_.errorbar(
+                    left + width / 2,
+                    bar.get_height(),
+                    100 * spread[key],
+                    fmt="none",
+                    ecolor="0.2",
+                    elinewidth=1,
+                    capsize=3,
+                )
+        self.chance_line_ = None
+        if self.chance is not None:
+            self.chance_line_ = self.ax_.axhline(
+                100 * self.chance, color="black", linestyle="--", linewidth=1, label="chance"
+            )
+
+
+def _write_value(ax, bar):
+    """Write a bar's height at its foot, clear of marks and error bars."""
+    from matplotlib.colors import to_rgba
+
+    *rgb, opacity = to_rgba(bar.get_facecolor())
+    luminance = opacity * np.dot(rgb, [0.299, 0.587, 0.114]) + 1 - opacity
+    inside = bar.get_height() >= 8
+    return ax.text(
+        bar.get_x() + bar.get_width() / 2,
+        2 if inside else bar.get_height() + 1,
+        f"{bar.get_height():.1f}",
+        ha="center",
+        va="bottom",
+        color="white" if inside and luminance < 0.6 else "black",
+        fontsize="small",
+    )

@@ -1,0 +1,232 @@
+"""Fisher traces over the epochs, as a display in scikit-learn's manner."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from ._axes import require_matplotlib, set_axes
+from ._unwrap import unwrap
+
+
+class FisherTraceDisplay:
+    """Fisher trace of each modality over the epochs, and when its window was open.
+
+    Each modality is a line. Above the lines each modality with a prime learning window has a
+    track of its colour, filled in the epochs in which the window was open. Epochs are counted
+    from 0, as the entries of `fisher_trace_` and `window_` are.
+
+    It is recommended to use `from_estimator`. All parameters are stored as attributes.
+
+    Parameters
+    ----------
+    fisher_trace : dict of str to array-like of shape (n_epochs,)
+        Fisher trace of each modality, such as a classifier's `fisher_trace_`.
+    window : dict of str to array-like of bool of shape (n_epochs,), default=None
+        Whether the modality's window was open, such as `window_`. Modalities left out, or all
+        if None, have no track.
+    name : str, default=None
+        Title of the axes.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        Axes with the traces.
+    figure_ : matplotlib Figure
+        Figure with the axes.
+    lines_ : dict of str to matplotlib Line2D
+        Line of each modality; the first epoch is at 0.
+    spans_ : dict of str to list of matplotlib Patch
+        For each modality with a track, one patch for each run of epochs with an open window. A
+        run from epoch 3 to 5 reaches from 2.5 to 5.5.
+
+    See Also
+    --------
+    ModalityAccuracyDisplay : What each modality knows at the end.
+
+    Examples
+    --------
+    >>> from inforeg_sk import MultimodalInfoRegClassifier
+    >>> from inforeg_sk.datasets import make_multimodal_classification
+    >>> from inforeg_sk.inspection import FisherTraceDisplay
+    >>> X, y = make_multimodal_classification(random_state=0)
+    >>> clf = MultimodalInfoRegClassifier(max_epochs=5, random_state=0).fit(X, y)
+    >>> display = FisherTraceDisplay.from_estimator(clf)
+    >>> sorted(display.lines_)
+    ['strong', 'weak']
+    """
+
+    def __init__(self, fisher_trace, window=None, *, name=None):
+        self.fisher_trace = fisher_trace
+        self.window = window
+        self.name = name
+
+    @classmethod
+    def from_estimator(cls, estimator, *, ax=None, name=None, log=True, legend=True, **style):
+        """Plot what a fit recorded, by epochs counted from 0.
+
+        Parameters
+        ----------
+        estimator : MultimodalClassifier, Pipeline or search
+            A fitted classifier of this library, a fitted Pipeline that ends in one, or a fitted
+            search, such as GridSearchCV, whose `best_estimator_` is either.
+        ax : matplotlib Axes, default=None
+            Axes to plot on; None makes a new figure.
+        name : str, default=None
+            Title of the axes; None takes the name of the balancing method.
+        log, legend, **style :
+            See `plot`.
+
+        Returns
+        -------
+        FisherTraceDisplay
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
+        NotFittedError
+            If the estimator is not fitted.
+        TypeError
+            If it is of another kind.
+        ValueError
+            If the fit recorded no Fisher traces (``fisher=None``), or the search has no best
+            estimator (``refit=False``).
+        """
+        require_matplotlib(f"{cls.__name__}.from_estimator")
+        _, classifier = unwrap(estimator)
+        traces = getattr(classifier, "fisher_trace_", None)
+        if traces is None:
+            raise ValueError(
+                f"This {type(classifier).__name__} has not tracked its Fisher traces in every "
+                "epoch: fit it with fisher='batch'."
+            )
+        window = getattr(classifier, "window_", None)  # not every method has one
+        name = type(classifier.method_).__name__ if name is None else name
+        display = cls(traces, window, name=name)
+        return display.plot(ax, log=log, legend=legend, **style)
+
+    def plot(self, ax=None, *, name=None, log=True, legend=True, **style):
+        """Plot the traces.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Axes to plot on; None makes a new figure.
+        name : str, default=None
+            Title of the axes; None takes the one given to the constructor.
+        log : bool, default=True
+            Whether the axis of the traces is logarithmic. Where some traces are zero it is
+            linear from zero to the smallest trace above it.
+        legend : bool, default=True
+            Whether to draw a legend.
+        **style
+            Passed to matplotlib's ``plot`` for every line.
+
+        Returns
+        -------
+        self : FisherTraceDisplay
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
+        ValueError
+            If there is no trace, a window has another length than its trace, or it belongs to
+            no modality.
+        """
+        require_matplotlib(f"{type(self).__name__}.plot")
+        from matplotlib.patches import Patch
+        from matplotlib.ticker import MaxNLocator
+
+        traces, windows = self._checked()
+        ax = set_axes(self, ax, name)
+        # A dot at each epoch: a fit of one epoch would show nothing else.
+        style = {"marker": ".", **style}
+        self.lines_ = {
+            modality: ax.plot(np.arange(len(trace)), trace, **{"label": modality, **style})[0]
+            for modality, trace in traces.items()
+        }
+        ax.set_yscale(**_scale(ax, log))
+        self._plot_windows(windows)
+        ax.set(xlabel="epoch", ylabel="Fisher trace")
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        if legend:
+            handles = list(self.lines_.values())
+            if windows:
+                handles.append(Patch(color="0.5", label="window open"))
+            ax.legend(handles=handles, ncols=1 + len(handles) // 12)
+        return self
+
+    def _checked(self):
+        if not isinstance(self.fisher_trace, Mapping) or not self.fisher_trace:
+            raise ValueError(
+                "fisher_trace is a dict from modality to the trace of each epoch; got "
+                f"{self.fisher_trace!r}."
+            )
+        traces = {m: np.asarray(self.fisher_trace[m], float) for m in sorted(self.fisher_trace)}
+        windows = {m: np.asarray(w, bool) for m, w in sorted((self.window or {}).items())}
+        for modality, window in windows.items():
+            if modality not in traces:
+                raise ValueError(f"window: {modality!r} has no Fisher trace.")
+            if window.shape != traces[modality].shape:
+                raise ValueError(
+                    f"window: {modality!r} has the shape {window.shape}, its Fisher trace "
+                    f"{traces[modality].shape}."
+                )
+        return traces, windows
+
+    def _plot_windows(self, windows):
+        """Draw a track for each window, top down, in room made above the lines."""
+        self.spans_ = {}
+        if not windows:
+            return
+        pitch = min(0.042, 0.4 / len(windows))  # in shares of the height of the axes
+        height, gap = 0.7 * pitch, 0.015
+        _make_headroom(self.ax_, len(windows) * pitch + 2 * gap)
+        for row, (modality, window) in enumerate(windows.items()):
+            ymax = 1 - gap - row * pitch
+            colour = self.lines_[modality].get_color()
+            where = {"ymin": ymax - height, "ymax": ymax, "color": colour, "linewidth": 0}
+            # The whole track, faintly: where it is not filled the window was closed.
+            self.ax_.axvspan(-0.5, len(window) - 0.5, alpha=0.15, **where)
+            self.spans_[modality] = [
+                self.ax_.axvspan(start - 0.5, stop - 0.5, alpha=0.85, **where)
+                for start, stop in _runs(window)
+            ]
+
+
+def _runs(mask):
+    """Starts and stops of the runs of True, a row each."""
+    return np.flatnonzero(np.diff(mask.astype(int), prepend=0, append=0)).reshape(-1, 2)
+
+
+def _finite_values(ax):
+    """Values of the lines on the axes, a user's too, other than lines across all of it."""
+    lines = [line for line in ax.lines if line.get_transform() == ax.transData]
+    values = np.concatenate([np.asarray(line.get_ydata(), float) for line in lines])
+    return values[np.isfinite(values)]
+
+
+def _scale(ax, log):
+    """Return the scale of the y axis that shows every value, zeros too."""
+    values = _finite_values(ax)
+    positive = values[values > 0]
+    if not log or not positive.size:
+        return {"value": "linear"}
+    if len(positive) == len(values):
+        return {"value": "log"}
+    return {"value": "symlog", "linthresh": 10.0 ** np.floor(np.log10(positive.min()))}
+
+
+def _make_headroom(ax, share):
+    """Leave the upper `share` of the axes free of lines, and autoscaling switched on."""
+    values, transform = _finite_values(ax), ax.yaxis.get_transform()
+    if not values.size:
+        return
+    low, high = transform.transform([values.min(), values.max()])
+    # In a logarithmic axis 1 is a decade.
+    extent = high - low or (1.0 if ax.get_yscale() != "linear" else abs(high) or 1.0)
+    top = low + extent / (1 - share)
+    # A point of the data limits, not a fixed limit: lines drawn later are still scaled in.
+    ax.update_datalim([(0, transform.inverted().transform(top))], updatex=False)
+    ax.autoscale_view()

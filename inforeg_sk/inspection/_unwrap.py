@@ -1,0 +1,33 @@
+"""The classifier inside a pipeline or a search, and the transformers in front of it."""
+
+from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import check_is_fitted
+
+from ..classifier import MultimodalClassifier
+
+
+def unwrap(estimator):
+    """Return the fitted transformers in front, in their order, and the fitted classifier."""
+    transformers, inner = [], estimator
+    while not isinstance(inner, MultimodalClassifier):
+        if isinstance(inner, Pipeline):
+            transformers += [inner[:-1]] if len(inner) > 1 else []
+            inner = inner[-1]
+        elif hasattr(inner, "best_estimator_"):
+            inner = inner.best_estimator_
+        elif hasattr(inner, "error_score"):  # A search: no other estimator has this parameter.
+            check_is_fitted(inner)
+            raise ValueError(
+                f"This {type(inner).__name__} has no best estimator: fit it with refit=True, "
+                "or give a fitted classifier."
+            )
+        else:
+            got = type(estimator).__name__
+            got += "" if inner is estimator else f" that ends in {type(inner).__name__}"
+            raise TypeError(
+                "A fitted MultimodalClassifier or MultimodalInfoRegClassifier is needed, a "
+                "Pipeline that ends in one, or a search (such as GridSearchCV) of either; got "
+                f"{got}."
+            )
+    check_is_fitted(inner)
+    return transformers, inner

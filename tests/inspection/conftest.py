@@ -1,0 +1,30 @@
+"""What the tests of the displays share: pyplot, small data and a fit."""
+
+import matplotlib.pyplot
+import pytest
+
+from inforeg_sk import InfoReg, MultimodalClassifier
+from inforeg_sk.datasets import make_multimodal_classification
+
+
+@pytest.fixture
+def plt():
+    return matplotlib.pyplot
+
+
+@pytest.fixture(scope="package")
+def data():
+    return make_multimodal_classification(120, random_state=0)
+
+
+@pytest.fixture(scope="package")
+def fitted(data):
+    method = InfoReg(first_epoch="open")
+    clf = MultimodalClassifier(method, max_epochs=6, lr=0.01, random_state=0)
+    return clf.fit(*data)
+
+
+@pytest.fixture
+def complaints(recwarn):
+    """Warnings about what was drawn, not about matplotlib's own dependencies."""
+    return lambda: [w for w in recwarn if not issubclass(w.category, DeprecationWarning)]

@@ -1,0 +1,127 @@
+"""The bars and marks are the given numbers, on any axes, for any number of modalities."""
+
+import numpy as np
+import pytest
+
+from inforeg_sk import ModalityDict, MultimodalClassifier
+from inforeg_sk.datasets import make_multimodal_classification
+from inforeg_sk.inspection import ModalityAccuracyDisplay
+
+
+def test_bars_are_the_given_numbers():
+    scores = {"video": 0.5, "all": 0.75, "audio": 0.04}
+    display = ModalityAccuracyDisplay(
+        scores, {"all": 0.02, "audio": 0.01}, 0.25, alone={"audio": 0.6}, name="joint"
+    )
+    assert display.plot() is display
+    assert list(display.bars_) == ["all", "audio", "video"]
+    assert [tick.get_text() for tick in display.ax_.get_xticklabels()] == list(display.bars_)
+    for i, (key, bar) in enumerate(display.bars_.items()):
+        assert bar.get_height() == 100 * scores[key]
+        assert bar.get_x() + bar.get_width() / 2 == pytest.approx(i)
+        assert display.texts_[key].get_text() == f"{100 * scores[key]:.1f}"
+    assert list(display.alone_lines_) == ["audio"]
+    assert display.alone_lines_["audio"].get_ydata() == pytest.approx([60, 60])
+    assert display.alone_lines_["audio"].get_xdata() == pytest.approx([0.6, 1.4])
+    assert list(display.errorbars_) == ["all", "audio"]
+    (segment,) = display.errorbars_["all"].lines[2][0].get_segments()
+    assert segment[:, 1] == pytest.approx([73, 77])
+    assert list(display.chance_line_.get_ydata()) == [25, 25]
+    ax = display.ax_
+    assert ax.get_ylabel() == "accuracy (%)" and ax.get_title() == "joint"
+    assert ax.get_yticks().tolist() == [0, 20, 40, 60, 80, 100]
+    assert [t.get_text() for t in ax.get_legend().get_texts()] == ["trained alone", "chance"]
+
+
+def test_from_estimator_scores(fitted, data):
+    X, y = data
+    display = ModalityAccuracyDisplay.from_estimator(fitted, X, y)
+    assert display.scores == {"all": fitted.score(X, y), **fitted.score_by_modality(X, y)}
+    heights = {key: bar.get_height() / 100 for key, bar in display.bars_.items()}
+    assert heights == pytest.approx(display.scores)
+    assert display.ax_.get_title() == "InfoReg" and display.ax_.get_legend() is None
+    assert display.chance_line_ is None and display.alone_lines_ == display.errorbars_ == {}
+
+
+def test_weights(fitted, data):
+    X, y = data
+    right = fitted.predict_proba_by_modality(X)["weak"].argmax(axis=1) == y
+    assert 0 < right.mean() < 1
+    display = ModalityAccuracyDisplay.from_estimator(
+        fitted, X, y, sample_weight=right.astype(float)
+    )
+    assert display.scores["weak"] == 1
+    kept = ModalityDict(X)[np.flatnonzero(right)]
+    assert display.scores["all"] == pytest.approx(fitted.score(kept, y[right]))
+
+
+@pytest.mark.parametrize(
+    "names", [["X"], ["electrocardiogram", "gaze", "posture", "text", "video"]]
+)
+def test_one_modality_and_five(names):
+    scores = {"all": 0.9, **{name: 0.5 for name in names}}
+    display = ModalityAccuracyDisplay(scores).plot()
+    assert list(display.bars_) == ["all", *names]
+    display.figure_.canvas.draw()
+    boxes = [tick.get_window_extent() for tick in display.ax_.get_xticklabels()]
+    rotated = {tick.get_rotation() for tick in display.ax_.get_xticklabels()}
+    assert rotated == ({0} if len(names) == 1 else {30})
+    assert min(box.y0 for box in boxes) >= 0
+
+
+def test_four_side_by_side_share_an_axis(plt, complaints):
+    figure, axes = plt.subplots(1, 4, figsize=(12, 4), sharey=True, layout="constrained")
+    scores = {"all": 0.9, "audio": 0.3, "text": 0.9}
+    for i, ax in enumerate(axes):
+        display = ModalityAccuracyDisplay(scores, {"audio": 0.1}, 0.2, alone={"audio": 0.5})
+        display.plot(ax, name=f"method {i}", legend=i == 0)
+        ax.label_outer()
+    figure.canvas.draw()
+    assert len({ax.get_ylim() for ax in axes}) == 1
+    assert [ax.get_title() for ax in axes] == [f"method {i}" for i in range(4)]
+    assert [ax.get_ylabel() for ax in axes] == ["accuracy (%)", "", "", ""]
+    assert [ax.get_legend() is not None for ax in axes] == [True, False, False, False]
+    assert plt.get_fignums() == [figure.number] and complaints() == []
+
+
+def test_bars_on_given_axes_again_and_with_style(plt):
+    from matplotlib.colors import to_rgba
+
+    _, ax = plt.subplots()
+    display = ModalityAccuracyDisplay({"audio": 0.3, "text": 0.9})
+    display.plot(ax, color="yellow", edgecolor="black", width=0.5)
+    assert {bar.get_width() for bar in ax.patches} == {0.5}
+    assert ax.patches[0].get_facecolor() == to_rgba("yellow")
+    assert display.texts_["audio"].get_color() == "black"  # readable on a light bar
+    display.plot(ax)
+    assert display.ax_ is ax and len(ax.patches) == 4
+    assert display.texts_["audio"].get_color() == "white"
+
+
+@pytest.mark.parametrize(
+    "parameters, match",
+    [
+        ({"scores": {}}, "scores is a dict"),
+        ({"scores": 0.5}, "scores is a dict"),
+        (
+            {"scores": {"all": 75.5}},
+            r"scores: an accuracy in \[0, 1\] is needed; got 75.5 for 'all'",
+        ),
+        (
+            {"scores": {"a": 0.5}, "spread": {"b": 0.1}},
+            "spread: 'b' is not among the scores of 'a'",
+        ),
+        ({"scores": {"a": 0.5}, "alone": {"b": 0.1}}, "alone: 'b' is not among the scores of 'a'"),
+    ],
+)
+def test_bad_scores(plt, parameters, match):
+    with pytest.raises(ValueError, match=match):
+        ModalityAccuracyDisplay(**parameters).plot()
+    assert plt.get_fignums() == []
+
+
+def test_modality_called_all():
+    X, y = make_multimodal_classification(30, modalities={"all": {}}, random_state=0)
+    clf = MultimodalClassifier(max_epochs=1).fit(X, y)
+    with pytest.raises(ValueError, match="called 'all'"):
+        ModalityAccuracyDisplay.from_estimator(clf, X, y)
