@@ -3,7 +3,8 @@
 from . import presets
 from ._version import __version__
 from .classifier import MultimodalClassifier, MultimodalInfoRegClassifier
-from .compose import ColumnsToModalities, ModalityTransformer
+from .columns import ColumnsToModalities
+from .compose import ModalityTransformer
 from .container import ModalityDict
 from .methods import BalancingMethod, InfoReg, Joint
 

@@ -14,7 +14,7 @@ from ._validation import (
     check_shapes,
     numeric_modalities,
 )
-from .compose import resolve_columns, split_columns
+from .columns import resolve_columns, split_columns
 
 __all__ = ["Entry", "encode_target", "enter", "enter_again", "sample_weights"]
 

@@ -1,18 +1,19 @@
-"""Transformers between raw tables and modalities: one per modality, and columns to modalities."""
+"""One transformer for each modality; the padding of sequences is left out."""
 
 from collections.abc import Mapping
 
 import numpy as np
 from scipy import sparse
-from sklearn.base import BaseEstimator, TransformerMixin, clone
-from sklearn.utils import _safe_indexing
+from sklearn.base import TransformerMixin, clone
 from sklearn.utils.metaestimators import _BaseComposition
-from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
+from ._steps import from_steps, to_steps
 from ._validation import check_known_modalities
-from .container import ModalityDict, check_name
+from .container import ModalityDict
+from .network.checks import check_number_or_none
 
-__all__ = ["ColumnsToModalities", "ModalityTransformer"]
+__all__ = ["ModalityTransformer"]
 
 
 class ModalityTransformer(TransformerMixin, _BaseComposition, auto_wrap_output_keys=None):
@@ -25,6 +26,12 @@ class ModalityTransformer(TransformerMixin, _BaseComposition, auto_wrap_output_k
         is) or ``"drop"``; or one transformer, which is cloned for every modality.
     remainder : {"passthrough", "drop"}, default="passthrough"
         What happens to modalities that the dict does not name.
+    padding_value : float or None, default=0.0
+        In a modality of sequences, shape ``(n_samples, n_steps, n_features)``, the steps at the
+        end of a sample that hold this value in all features are padding: a transformer neither
+        learns from them nor changes them; a sample of nothing else keeps its first step. None:
+        every step is real. The encoders ``"gru"`` and ``"transformer"`` have the same parameter,
+        with the same rule and the same default; give both the same value.
 
     Attributes
     ----------
@@ -40,7 +47,7 @@ class ModalityTransformer(TransformerMixin, _BaseComposition, auto_wrap_output_k
     ValueError
         If a transformer names a modality that the data do not have, or the data given to
         ``transform`` miss one. An error of a transformer is raised again with the name of its
-        modality in front.
+        modality in front. If `padding_value` is neither a finite number nor None.
 
     Notes
     -----
@@ -49,6 +56,15 @@ class ModalityTransformer(TransformerMixin, _BaseComposition, auto_wrap_output_k
     each step of each sample, and takes its own shape again afterwards: ``StandardScaler`` then
     scales each feature over all samples and steps. Transformers that take raw values (a text
     vectorizer on an array of strings) get the 1-D array.
+
+    Padding is left out because it would count as data: zeros behind short samples pull each mean
+    towards zero, and scaling would move them to other values, by which the encoders of sequences
+    no longer know them. Only numeric sequences are searched for padding, and only the end of each
+    sample, so zeros before its last real step are data. The padding comes out as `padding_value`,
+    also with another number of features. Where steps of zeros are no padding but, say, silence,
+    give ``padding_value=None`` here and to the encoder. A real step at the end of a sample that a
+    transformer happens to map to `padding_value` in all features, as ``MinMaxScaler`` does where
+    all are at their minimum, is padding to the encoders.
 
     The parameters of a dict's transformers are searched as ``text__n_components``, those of a
     single transformer as ``transformers__n_components``. With ``set_output(transform="pandas")``
@@ -66,11 +82,21 @@ class ModalityTransformer(TransformerMixin, _BaseComposition, auto_wrap_output_k
            [ 1.,  1.]])
     >>> scaler.get_feature_names_out()
     array(['text__x0', 'audio__x0', 'audio__x1'], dtype=object)
+
+    Two samples of two steps and of one, padded to three: the mean is that of 1, 2 and 6, and the
+    padding stays zero.
+
+    >>> X = {"audio": np.array([[[1.0], [2.0], [0.0]], [[6.0], [0.0], [0.0]]])}
+    >>> centred = ModalityTransformer(StandardScaler(with_std=False)).fit_transform(X)
+    >>> centred["audio"][:, :, 0]
+    array([[-2., -1.,  0.],
+           [ 3.,  0.,  0.]])
     """
 
-    def __init__(self, transformers="passthrough", *, remainder="passthrough"):
+    def __init__(self, transformers="passthrough", *, remainder="passthrough", padding_value=0.0):
         self.transformers = transformers
         self.remainder = remainder
+        self.padding_value = padding_value
 
     # `_BaseComposition` sets nested parameters and replaces steps in a list of pairs.
     @property
@@ -129,14 +155,19 @@ class ModalityTransformer(TransformerMixin, _BaseComposition, auto_wrap_output_k
         check_is_fitted(self, "transformers_")
         X = ModalityDict(X)
         check_known_modalities(X.modalities, self._n_columns, "ModalityTransformer")
+        chosen = self.transformers_.items()
         return self._collect(
-            {n: _apply(n, t, X[n], None, "transform") for n, t in self.transformers_.items()}
+            {n: _apply(n, t, X[n], None, "transform", self.padding_value) for n, t in chosen}
         )
 
     def _fit(self, X, y, method):
         X = ModalityDict(X)
+        check_number_or_none(padding_value=self.padding_value)
         chosen = {name: t if isinstance(t, str) else clone(t) for name, t in self._choose(X)}
-        output = {name: _apply(name, t, X[name], y, method) for name, t in chosen.items()}
+        output = {
+            name: _apply(name, t, X[name], y, method, self.padding_value)
+            for name, t in chosen.items()
+        }
         self.transformers_ = chosen
         self.modalities_ = tuple(n for n, t in chosen.items() if not _is(t, "drop"))
         self._n_columns = {n: X[n].shape[-1] if len(X[n].shape) > 1 else 1 for n in X}
@@ -235,212 +266,35 @@ class ModalityTransformer(TransformerMixin, _BaseComposition, auto_wrap_output_k
         return hasattr(self, "transformers_")
 
 
-class ColumnsToModalities(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
-    """Cut a 2-D array or DataFrame into modalities.
-
-    Parameters
-    ----------
-    modalities : dict of str to columns
-        For each modality the columns that make it up: a slice, an integer or list of integers
-        (positions), a column name or list of names, a slice of names, a boolean mask, or a
-        callable that gets ``X`` and returns one of these (such as
-        ``sklearn.compose.make_column_selector``). A single column given as a bare name or
-        integer becomes a 1-D modality (raw texts); in a list, a table of one column.
-
-    Attributes
-    ----------
-    modalities_ : tuple of str
-        The names, in the order given.
-    n_features_in_ : int
-        Number of columns.
-
-    Raises
-    ------
-    ValueError
-        If a modality's columns are not in the data or select none (the modality is named), or
-        the data have another number of columns, or other column names, than in ``fit``.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from inforeg_sk import ColumnsToModalities
-    >>> table = np.arange(6).reshape(2, 3)
-    >>> X = ColumnsToModalities({"text": slice(0, 2), "audio": [2]}).fit_transform(table)
-    >>> X["audio"]
-    array([[2],
-           [5]])
-    """
-
-    def __init__(self, modalities):
-        self.modalities = modalities
-
-    def fit(self, X, y=None):
-        """Check the column map against `X`.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_columns) or DataFrame
-        y : ignored
-
-        Returns
-        -------
-        self : ColumnsToModalities
-        """
-        X = _as_table(X)
-        columns = resolve_columns(X, self.modalities)
-        validate_data(self, X, skip_check_array=True)  # sets n_features_in_, feature_names_in_
-        self.modalities_ = tuple(columns)
-        self._columns = columns
-        return self
-
-    def transform(self, X):
-        """Cut `X`.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_columns) or DataFrame
-
-        Returns
-        -------
-        ModalityDict
-        """
-        check_is_fitted(self, "modalities_")
-        X = _as_table(X)
-        validate_data(self, X, reset=False, skip_check_array=True)
-        return split_columns(X, self._columns)
-
-    def get_feature_names_out(self, input_features=None):
-        """Names of the columns, each with its modality in front.
-
-        Parameters
-        ----------
-        input_features : array-like of str, default=None
-            Column names where ``fit`` saw none.
-
-        Returns
-        -------
-        ndarray of str
-        """
-        check_is_fitted(self, "modalities_")
-        names = _check_feature_names_in(self, input_features)
-        # One row of column positions, cut like the data, says which column went where.
-        cut = {
-            name: np.atleast_1d(_safe_indexing(names, _positions(key, names)))
-            for name, key in self._columns.items()
-        }
-        return np.asarray([f"{m}__{c}" for m, cols in cut.items() for c in cols], dtype=object)
-
-    def set_output(self, *, transform=None):
-        """Do nothing: a DataFrame is cut into DataFrames, an array into arrays.
-
-        Parameters
-        ----------
-        transform : ignored
-            Here so that ``Pipeline.set_output`` reaches the steps after this one.
-
-        Returns
-        -------
-        self : ColumnsToModalities
-        """
-        return self
-
-
-def resolve_columns(X, modalities):
-    """Check a column map against a table and return it with its callables called.
-
-    Parameters
-    ----------
-    X : ndarray or DataFrame of shape (n_samples, n_columns)
-    modalities : dict of str to columns
-        See `ColumnsToModalities`.
-
-    Returns
-    -------
-    dict of str to columns
-    """
-    if not isinstance(modalities, Mapping) or not modalities:
-        raise ValueError(
-            "modalities is a dict from modality name to columns, such as {'text': slice(0, 100), "
-            f"'audio': slice(100, 173)}}; got {modalities!r}."
-        )
-    columns = {check_name(n): key(X) if callable(key) else key for n, key in modalities.items()}
-    labels = np.asarray(getattr(X, "columns", range(X.shape[1])), dtype=object)
-    for name, key in columns.items():
-        try:
-            if key is None:
-                raise TypeError("None selects nothing")
-            chosen = _safe_indexing(X[:1], key, axis=1)
-            _positions(key, labels)  # pandas takes a slice that ends at a name it does not have
-        except (ValueError, KeyError, IndexError, TypeError) as error:
-            raise ValueError(
-                f"modalities: the columns of {name!r}, {key!r}, are not in the data of "
-                f"{X.shape[1]} columns ({error})."
-            ) from error
-        if chosen.shape[1:] == (0,):
-            raise ValueError(f"modalities: {name!r} has no columns ({key!r}).")
-    return columns
-
-
-def split_columns(X, columns):
-    """Cut a table by a resolved column map into a `ModalityDict`."""
-    parts = {name: _safe_indexing(X, key, axis=1) for name, key in columns.items()}
-    return ModalityDict(parts)
-
-
-def _positions(key, names):
-    """Column positions or names -> positions, through one row of positions as a table."""
-    row = np.arange(len(names))
-    if isinstance(key, slice) and isinstance(key.start or key.stop, str):
-        where = {name: i for i, name in enumerate(names)}
-        start = where[key.start] if key.start is not None else None
-        stop = where[key.stop] + 1 if key.stop is not None else None  # names include the end
-        return row[start:stop]
-    if isinstance(key, str):
-        return int(np.flatnonzero(names == key)[0])
-    if not isinstance(key, slice) and np.asarray(key).dtype.kind in "UO":
-        return [int(np.flatnonzero(names == k)[0]) for k in key]
-    return row[list(key) if isinstance(key, tuple) else key]
-
-
-def _as_table(X):
-    if sparse.issparse(X):
-        raise TypeError("ColumnsToModalities takes a dense table; got a sparse one (X.toarray()).")
-    if not (hasattr(X, "columns") and hasattr(X, "shape")):
-        X = np.asarray(X)
-    if len(X.shape) != 2:
-        raise ValueError(
-            f"ColumnsToModalities takes a 2-D array or a DataFrame; got shape {X.shape}."
-        )
-    return X
-
-
 def _is(transformer, *words):
     return isinstance(transformer, str) and transformer in words
 
 
-def _apply(name, transformer, value, y, method):
+def _apply(name, transformer, value, y, method, padding_value):
     """Run `method` of one modality's transformer; more than two axes go through a 2-D table."""
     if _is(transformer, "drop"):
         return None
     if _is(transformer, "passthrough"):
         return value
+    who = f"Modality {name!r}, {type(transformer).__name__}"
     shape = value.shape
-    table, steps = value, y
-    if len(shape) > 2:
-        table = np.asarray(value).reshape(-1, shape[-1])
-        steps = None if y is None else np.repeat(y, len(table) // shape[0])
+    table, real = value, None
     try:
+        if len(shape) > 2:
+            table, y, real = to_steps(np.asarray(value), y, padding_value)
         if method == "transform":
             output = transformer.transform(table)
         elif method == "fit_transform" and hasattr(transformer, "fit_transform"):
-            output = transformer.fit_transform(table, steps)
+            output = transformer.fit_transform(table, y)
         else:
-            output = transformer.fit(table, steps)
+            output = transformer.fit(table, y)
             output = output.transform(table) if method == "fit_transform" else output
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         kind = TypeError if isinstance(error, TypeError) else ValueError
-        raise kind(f"Modality {name!r}, {type(transformer).__name__}: {error}") from error
+        raise kind(f"{who}: {error}") from error
     if method == "fit" or len(shape) < 3:
         return output
     output = output.toarray() if sparse.issparse(output) else np.asarray(output)
-    return output.reshape(*shape[:-1], -1)
+    if output.shape[:1] != (len(table),):
+        raise ValueError(f"{who}: output of shape {output.shape} for {len(table)} steps.")
+    return from_steps(output, shape[:-1], real, padding_value)

@@ -22,7 +22,8 @@ def check_positive(**settings):
 def check_number_or_none(**settings):
     """Raise a ValueError that names those `settings` that are neither None nor finite numbers."""
     for name, value in settings.items():
-        good = isinstance(value, Real) and not isinstance(value, bool) and isfinite(value)
+        good = isinstance(value, Real) and not isinstance(value, bool)
+        good = good and abs(value) < 1e300 and isfinite(value)  # a huge int has no float
         if value is not None and not good:
             raise ValueError(f"{name}={value!r}: a finite number or None is needed.")
 

@@ -36,8 +36,8 @@ class GRUEncoder(nn.Module):
 
     Notes
     -----
-    Padding at the start of a sample is not found: pad at the end. Scaling a modality moves the
-    padding's value with the rest, so pad after scaling, or give the value that it has then.
+    Padding at the start of a sample is not found: pad at the end. `ModalityTransformer` leaves
+    padding as it is; where something else scales it, give the value that it has then.
 
     References
     ----------
@@ -108,8 +108,8 @@ class TransformerEncoder(nn.Module):
 
     Notes
     -----
-    Padding at the start of a sample is not found: pad at the end. Scaling a modality moves the
-    padding's value with the rest, so pad after scaling, or give the value that it has then.
+    Padding at the start of a sample is not found: pad at the end. `ModalityTransformer` leaves
+    padding as it is; where something else scales it, give the value that it has then.
 
     References
     ----------

@@ -1,0 +1,90 @@
+"""Sequences as a table with one row a step, without the steps that only pad, and back."""
+
+from math import prod
+
+import numpy as np
+from sklearn.utils import check_consistent_length
+
+__all__ = ["from_steps", "to_steps"]
+
+
+def to_steps(value, y, padding_value):
+    """Make a table of all real steps of all samples.
+
+    Parameters
+    ----------
+    value : ndarray of shape (n_samples, ..., n_features)
+        With at least three axes.
+    y : array-like of shape (n_samples,) or None
+    padding_value : float or None
+        What all features of a padding step hold; None, or other than three axes, or values that
+        are no numbers: every step is real.
+
+    Returns
+    -------
+    table : ndarray of shape (n_real_steps, n_features)
+        A view of `value` where all are real and memory allows it.
+    y : array of shape (n_real_steps,) or None
+        Each sample's label for each of its steps.
+    real : ndarray of bool of shape (n_samples, n_steps), or None
+        Where the rows of the table lie in `value`; None: everywhere.
+    """
+    real = _real_steps(value, padding_value)
+    table = value.reshape(-1, value.shape[-1]) if real is None else value[real]
+    if y is not None:
+        check_consistent_length(value, y)
+        y = np.repeat(y, prod(value.shape[1:-1]) if real is None else real.sum(axis=1))
+    return table, y, real
+
+
+def from_steps(table, axes, real, padding_value):
+    """Put the steps of a table where they came from, and padding where none came from.
+
+    Parameters
+    ----------
+    table : ndarray of shape (n_real_steps, ...)
+    axes : tuple of int
+        ``(n_samples, n_steps)``, or more steps' axes.
+    real, padding_value
+        See `to_steps`.
+
+    Returns
+    -------
+    ndarray of shape (n_samples, ..., n_features)
+    """
+    if real is None:
+        return table.reshape(*axes, -1)
+    table = table.reshape(len(table), -1)
+    dtype = _dtype_that_holds(padding_value, table.dtype)
+    value = np.full((*axes, table.shape[1]), padding_value, dtype)
+    value[real] = table
+    return value
+
+
+def _real_steps(value, padding_value):
+    """Mask of the steps up to each sample's last that is no padding, or None if that is all.
+
+    The rule is that of the encoders, `inforeg_sk.network.sequences.real_lengths`.
+    """
+    sequences = value.ndim == 3 and value.shape[1] > 1 and value.dtype.kind in "biuf"
+    if padding_value is None or not sequences:
+        return None
+    # Unlike a numpy scalar, Python's is compared in the array's precision: float32 can hold 0.1.
+    padding_value = float(padding_value)
+    # No padding without some at the very end, and one step of each sample is quickly read.
+    if (value[:, -1] != padding_value).any(axis=1).all():
+        return None
+    real = (value != padding_value).any(axis=2)
+    real = np.logical_or.accumulate(real[:, ::-1], axis=1)[:, ::-1]
+    real[:, 0] = True
+    return real
+
+
+def _dtype_that_holds(number, dtype):
+    """`dtype` if it holds `number`, else one that does, at least as well as a network's float32."""
+    number = np.float64(number)  # which is not rounded to be compared
+    with np.errstate(invalid="ignore", over="ignore"):
+        held = number.astype(dtype)
+    if held == number:
+        return dtype
+    return np.result_type(dtype, np.float32, np.min_scalar_type(number))

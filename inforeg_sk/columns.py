@@ -1,0 +1,192 @@
+"""Tables cut into modalities by their columns."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from scipy import sparse
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils import _safe_indexing
+from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
+
+from .container import ModalityDict, check_name
+
+__all__ = ["ColumnsToModalities", "resolve_columns", "split_columns"]
+
+
+class ColumnsToModalities(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
+    """Cut a 2-D array or DataFrame into modalities.
+
+    Parameters
+    ----------
+    modalities : dict of str to columns
+        For each modality the columns that make it up: a slice, an integer or list of integers
+        (positions), a column name or list of names, a slice of names, a boolean mask, or a
+        callable that gets ``X`` and returns one of these (such as
+        ``sklearn.compose.make_column_selector``). A single column given as a bare name or
+        integer becomes a 1-D modality (raw texts); in a list, a table of one column.
+
+    Attributes
+    ----------
+    modalities_ : tuple of str
+        The names, in the order given.
+    n_features_in_ : int
+        Number of columns.
+
+    Raises
+    ------
+    ValueError
+        If a modality's columns are not in the data or select none (the modality is named), or
+        the data have another number of columns, or other column names, than in ``fit``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from inforeg_sk import ColumnsToModalities
+    >>> table = np.arange(6).reshape(2, 3)
+    >>> X = ColumnsToModalities({"text": slice(0, 2), "audio": [2]}).fit_transform(table)
+    >>> X["audio"]
+    array([[2],
+           [5]])
+    """
+
+    def __init__(self, modalities):
+        self.modalities = modalities
+
+    def fit(self, X, y=None):
+        """Check the column map against `X`.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_columns) or DataFrame
+        y : ignored
+
+        Returns
+        -------
+        self : ColumnsToModalities
+        """
+        X = _as_table(X)
+        columns = resolve_columns(X, self.modalities)
+        validate_data(self, X, skip_check_array=True)  # sets n_features_in_, feature_names_in_
+        self.modalities_ = tuple(columns)
+        self._columns = columns
+        return self
+
+    def transform(self, X):
+        """Cut `X`.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_columns) or DataFrame
+
+        Returns
+        -------
+        ModalityDict
+        """
+        check_is_fitted(self, "modalities_")
+        X = _as_table(X)
+        validate_data(self, X, reset=False, skip_check_array=True)
+        return split_columns(X, self._columns)
+
+    def get_feature_names_out(self, input_features=None):
+        """Names of the columns, each with its modality in front.
+
+        Parameters
+        ----------
+        input_features : array-like of str, default=None
+            Column names where ``fit`` saw none.
+
+        Returns
+        -------
+        ndarray of str
+        """
+        check_is_fitted(self, "modalities_")
+        names = _check_feature_names_in(self, input_features)
+        # One row of column positions, cut like the data, says which column went where.
+        cut = {
+            name: np.atleast_1d(_safe_indexing(names, _positions(key, names)))
+            for name, key in self._columns.items()
+        }
+        return np.asarray([f"{m}__{c}" for m, cols in cut.items() for c in cols], dtype=object)
+
+    def set_output(self, *, transform=None):
+        """Do nothing: a DataFrame is cut into DataFrames, an array into arrays.
+
+        Parameters
+        ----------
+        transform : ignored
+            Here so that ``Pipeline.set_output`` reaches the steps after this one.
+
+        Returns
+        -------
+        self : ColumnsToModalities
+        """
+        return self
+
+
+def resolve_columns(X, modalities):
+    """Check a column map against a table and return it with its callables called.
+
+    Parameters
+    ----------
+    X : ndarray or DataFrame of shape (n_samples, n_columns)
+    modalities : dict of str to columns
+        See `ColumnsToModalities`.
+
+    Returns
+    -------
+    dict of str to columns
+    """
+    if not isinstance(modalities, Mapping) or not modalities:
+        raise ValueError(
+            "modalities is a dict from modality name to columns, such as {'text': slice(0, 100), "
+            f"'audio': slice(100, 173)}}; got {modalities!r}."
+        )
+    columns = {check_name(n): key(X) if callable(key) else key for n, key in modalities.items()}
+    labels = np.asarray(getattr(X, "columns", range(X.shape[1])), dtype=object)
+    for name, key in columns.items():
+        try:
+            if key is None:
+                raise TypeError("None selects nothing")
+            chosen = _safe_indexing(X[:1], key, axis=1)
+            _positions(key, labels)  # pandas takes a slice that ends at a name it does not have
+        except (ValueError, KeyError, IndexError, TypeError) as error:
+            raise ValueError(
+                f"modalities: the columns of {name!r}, {key!r}, are not in the data of "
+                f"{X.shape[1]} columns ({error})."
+            ) from error
+        if chosen.shape[1:] == (0,):
+            raise ValueError(f"modalities: {name!r} has no columns ({key!r}).")
+    return columns
+
+
+def split_columns(X, columns):
+    """Cut a table by a resolved column map into a `ModalityDict`."""
+    parts = {name: _safe_indexing(X, key, axis=1) for name, key in columns.items()}
+    return ModalityDict(parts)
+
+
+def _positions(key, names):
+    """Column positions or names -> positions, through one row of positions as a table."""
+    row = np.arange(len(names))
+    if isinstance(key, slice) and isinstance(key.start or key.stop, str):
+        where = {name: i for i, name in enumerate(names)}
+        start = where[key.start] if key.start is not None else None
+        stop = where[key.stop] + 1 if key.stop is not None else None  # names include the end
+        return row[start:stop]
+    if isinstance(key, str):
+        return int(np.flatnonzero(names == key)[0])
+    if not isinstance(key, slice) and np.asarray(key).dtype.kind in "UO":
+        return [int(np.flatnonzero(names == k)[0]) for k in key]
+    return row[list(key) if isinstance(key, tuple) else key]
+
+
+def _as_table(X):
+    if sparse.issparse(X):
+        raise TypeError("ColumnsToModalities takes a dense table; got a sparse one (X.toarray()).")
+    if not (hasattr(X, "columns") and hasattr(X, "shape")):
+        X = np.asarray(X)
+    if len(X.shape) != 2:
+        raise ValueError(
+            f"ColumnsToModalities takes a 2-D array or a DataFrame; got shape {X.shape}."
+        )
+    return X
