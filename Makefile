@@ -15,7 +15,7 @@ $(VENV)/.ready: setup.py constraints.txt
 	touch $@
 
 demo: $(VENV)/.ready
-	$(THREADS) $(BIN)/python examples/cmu_mosi.py
+	$(THREADS) $(BIN)/python examples/plot_quickstart.py
 
 test: $(VENV)/.ready
 	$(BIN)/python -m pytest
