@@ -181,8 +181,8 @@ class ModalityAccuracyDisplay:
         ImportError
             If matplotlib is not installed.
         ValueError
-            If there are no scores, an accuracy is not in [0, 1], or `spread` or `alone` has a
-            key that the scores lack.
+            If there are no scores, an accuracy (or `chance`) is not in [0, 1], or `spread` or
+            `alone` has a key that the scores lack.
         """
         require_matplotlib(f"{type(self).__name__}.plot")
         keys = self._checked()
@@ -234,6 +234,8 @@ class ModalityAccuracyDisplay:
                     raise ValueError(
                         f"{parameter}: an accuracy in [0, 1] is needed; got {value!r} for {key!r}."
                     )
+        if self.chance is not None and not 0 <= self.chance <= 1:
+            raise ValueError(f"chance: an accuracy in [0, 1] is needed; got {self.chance!r}.")
         return sorted(self.scores, key=lambda key: (key != JOINT, key))
 
     def _plot_references(self):

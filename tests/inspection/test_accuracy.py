@@ -112,6 +112,7 @@ def test_bars_on_given_axes_again_and_with_style(plt):
             "spread: 'b' is not among the scores of 'a'",
         ),
         ({"scores": {"a": 0.5}, "alone": {"b": 0.1}}, "alone: 'b' is not among the scores of 'a'"),
+        ({"scores": {"a": 0.5}, "chance": 33}, r"chance: an accuracy in \[0, 1\].*; got 33"),
     ],
 )
 def test_bad_scores(plt, parameters, match):
