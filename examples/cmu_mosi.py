@@ -31,7 +31,7 @@ from sklearn.preprocessing import StandardScaler
 from inforeg_sk import ModalityDict, ModalityTransformer, MultimodalInfoRegClassifier
 from inforeg_sk.datasets import load_cmu_mosi, make_multimodal_classification
 
-ALPHAS = [0.3, 1, 3]
+ALPHAS = [1, 3, 10]
 SEEDS = [0, 1, 2]
 
 
@@ -103,7 +103,7 @@ def evaluate(X, y, train, reported, params, seed, max_epochs):
 
 def train_alone(X, y, train, reported, seed, max_epochs):
     """Accuracy on the rows `reported` of networks that see one modality only."""
-    joint = {"clf__alpha": 0}
+    joint = {"clf__alpha": 0, "clf__unimodal_weight": 0}
     alone = [ModalityDict({name: X[name]}) for name in sorted(X)]
     scores = [evaluate(Z, y, train, reported, joint, seed, max_epochs)[0] for Z in alone]
     return [np.nan, *scores]
@@ -140,7 +140,7 @@ def print_difference(label, table, baseline):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("home", nargs="?", help="folder of the CMU-MOSI csv files")
-    parser.add_argument("--max-epochs", type=int, default=20)
+    parser.add_argument("--max-epochs", type=int, default=100)
     parser.add_argument("--n-jobs", type=int, default=2)
     args = parser.parse_args()
 

@@ -1,6 +1,5 @@
 """The estimators: a dict of modalities in, class labels out."""
 
-import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
@@ -8,6 +7,7 @@ from ._fitting import Fitting
 from ._parameters import merged_signature
 from .methods import InfoReg
 from .network import MultimodalNetwork
+from .training import DecayAdamW
 
 __all__ = ["MultimodalClassifier", "MultimodalInfoRegClassifier"]
 
@@ -44,14 +44,15 @@ class MultimodalClassifier(Fitting):
     fisher : {"batch", None}, default="batch"
         Whether each encoder's Fisher trace and performance score are tracked. None saves their
         time in plain joint training.
-    optimizer : torch optimizer class, default=torch.optim.AdamW
-        Its settings are ``optimizer__weight_decay`` and so on; per-modality learning rates by
+    optimizer : torch optimizer class, default=inforeg_sk.training.DecayAdamW
+        The default is torch's AdamW with a weight decay of 1.0 (torch's own default is 0.01).
+        Settings are ``optimizer__weight_decay`` and so on; per-modality learning rates by
         ``optimizer__param_groups=[("encoder_text.*", {"lr": 1e-4})]``.
     lr : float, default=0.001
         Learning rate.
-    max_epochs : int, default=30
+    max_epochs : int, default=100
         Epochs of a fit.
-    batch_size : int, default=64
+    batch_size : int, default=32
         Samples in a batch; -1 takes all.
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes in the loss, scikit-learn's meaning.
@@ -170,10 +171,10 @@ class MultimodalClassifier(Fitting):
         encoders="auto",
         fusion="concat",
         fisher="batch",
-        optimizer=torch.optim.AdamW,
+        optimizer=DecayAdamW,
         lr=1e-3,
-        max_epochs=30,
-        batch_size=64,
+        max_epochs=100,
+        batch_size=32,
         class_weight=None,
         random_state=None,
         dtype="float32",
@@ -286,23 +287,24 @@ class MultimodalInfoRegClassifier(MultimodalClassifier):
 
     Parameters
     ----------
-    alpha : float or dict of str to float, default=1.0
-        Strength of the regulation; by modality if a dict (one left out is not regulated). 0 is
-        joint training, and ``alpha=0, unimodal_weight=1`` joint training with unimodal losses.
+    alpha : float or dict of str to float, default=3.0
+        Strength of the regulation; by modality if a dict (one left out is not regulated).
+        ``alpha=0, unimodal_weight=0`` is plain joint training, ``alpha=0, unimodal_weight=1``
+        joint training with unimodal losses.
     beta : float, default=0.9
         How fast the strength grows with the performance gap.
     window_threshold : float, default=0.04
         Growth of the trace, relative, above which the prime learning window is open.
-    window_smoothing : int, default=1
+    window_smoothing : int, default=10
         Epochs over which the trace is averaged before.
-    unimodal_weight : float, default=0.0
+    unimodal_weight : float, default=1.0
         Weight of the unimodal losses.
-    strength : {"coefficient", "drift"}, default="coefficient"
+    strength : {"coefficient", "drift"}, default="drift"
         The published pull on the gradient, or a pull on the weights after the step whose strength
         does not depend on optimizer and learning rate.
-    padding : {"none", "zeros"}, default="none"
+    padding : {"none", "zeros"}, default="zeros"
         What stands before the first epoch in the average of traces.
-    first_epoch : {"closed", "open"}, default="closed"
+    first_epoch : {"closed", "open"}, default="open"
         The window in epoch 0.
     method : class, default=InfoReg
         `InfoReg` or a subclass.
@@ -339,15 +341,15 @@ class MultimodalInfoRegClassifier(MultimodalClassifier):
 
     def __init__(
         self,
-        alpha=1.0,
+        alpha=3.0,
         beta=0.9,
         window_threshold=0.04,
-        window_smoothing=1,
-        unimodal_weight=0.0,
-        strength="coefficient",
+        window_smoothing=10,
+        unimodal_weight=1.0,
+        strength="drift",
         *,
-        padding="none",
-        first_epoch="closed",
+        padding="zeros",
+        first_epoch="open",
         method=InfoReg,
         **kwargs,
     ):

@@ -6,7 +6,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = [ROOT / "README.rst", ROOT / "CHANGES.rst", *sorted((ROOT / "datasets").rglob("*.rst"))]
+PAGES = [
+    ROOT / "README.rst",
+    ROOT / "CHANGES.rst",
+    *sorted(page for part in ("benchmarks", "datasets") for page in (ROOT / part).rglob("*.rst")),
+]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

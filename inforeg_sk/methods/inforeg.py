@@ -20,21 +20,25 @@ FIRST_EPOCH = ("closed", "open")
 class InfoReg(BalancingMethod):
     """Adaptive unimodal regulation by Fisher traces.
 
+    The defaults were chosen by measurement on several data sets (``benchmarks/DEFAULTS.rst``);
+    the published settings are in `inforeg_sk.presets`.
+
     Parameters
     ----------
-    alpha : float or dict of str to float, default=1.0
+    alpha : float or dict of str to float, default=3.0
         Base strength of the regulation, >= 0; by modality if a dict, where a modality that is
-        left out is not regulated. 0 is joint training.
+        left out is not regulated. 0 is joint training (with unimodal losses unless
+        `unimodal_weight` is 0 as well).
     beta : float, default=0.9
         How fast the strength grows with the performance gap (eq. 16); >= 0.
     window_threshold : float, default=0.04
         The window of a modality is open in an epoch if its trace grew by more than this share
         over the epoch before (K in the paper). ``-inf`` keeps it open from the third epoch on.
-    window_smoothing : int, default=1
+    window_smoothing : int, default=10
         Epochs over which the trace is averaged before its growth is taken; 1 is the paper.
-    unimodal_weight : float, default=0.0
+    unimodal_weight : float, default=1.0
         Weight of the sum of unimodal losses beside the joint loss, >= 0 (InfoReg* has 1).
-    strength : {"coefficient", "drift"}, default="coefficient"
+    strength : {"coefficient", "drift"}, default="drift"
         "coefficient": the published term ``c (w - w_ref)`` on the gradient. How much of the
         epoch's movement it takes back depends on learning rate, momentum and number of batches
         (with SGD about ``1 - (1 - exp(-L)) / L``, where ``L = N lr c / (1 - momentum)``), and
@@ -49,11 +53,11 @@ class InfoReg(BalancingMethod):
         parameters, before the pull; or, as in the authors' code, per weight of a linear or
         convolution layer the mean over its elements of the sum over batches of the squared
         gradient after the pull, summed over layers.
-    padding : {"none", "zeros"}, default="none"
+    padding : {"none", "zeros"}, default="zeros"
         What stands before the first epoch in the moving average: nothing, or zeros.
     leader : str, default=None
         A modality whose window decides for all; None: each modality's own.
-    first_epoch : {"closed", "open"}, default="closed"
+    first_epoch : {"closed", "open"}, default="open"
         The window in epoch 0, where no trace is known yet.
 
     Notes
@@ -79,18 +83,18 @@ class InfoReg(BalancingMethod):
 
     def __init__(
         self,
-        alpha=1.0,
+        alpha=3.0,
         beta=0.9,
         window_threshold=0.04,
-        window_smoothing=1,
-        unimodal_weight=0.0,
-        strength="coefficient",
+        window_smoothing=10,
+        unimodal_weight=1.0,
+        strength="drift",
         *,
         score="log_probability",
         trace="encoder",
-        padding="none",
+        padding="zeros",
         leader=None,
-        first_epoch="closed",
+        first_epoch="open",
     ):
         self.alpha = alpha
         self.beta = beta

@@ -1,7 +1,7 @@
 """Checks that several parts of the network share: of settings, of shapes, of what comes out."""
 
+from math import isfinite
 from numbers import Integral, Real
-from sys import float_info
 
 import torch
 
@@ -23,7 +23,10 @@ def check_number_or_none(**settings):
     """Raise a ValueError that names those `settings` that are neither None nor finite numbers."""
     for name, value in settings.items():
         good = isinstance(value, Real) and not isinstance(value, bool)
-        good = good and abs(value) <= float_info.max  # false for NaN; a huge int has no float
+        try:
+            good = good and isfinite(value)
+        except OverflowError:  # an int that no float holds
+            good = False
         if value is not None and not good:
             raise ValueError(f"{name}={value!r}: a finite number or None is needed.")
 

@@ -1,7 +1,8 @@
-"""The training loop, batches and random numbers."""
+"""The training loop, batches, random numbers and the default optimizer."""
 
 from .batches import ModalityDataset
 from .loop import TrainingLoop
+from .optimizer import DecayAdamW
 from .random import draw_seeds
 
-__all__ = ["ModalityDataset", "TrainingLoop", "draw_seeds"]
+__all__ = ["DecayAdamW", "ModalityDataset", "TrainingLoop", "draw_seeds"]

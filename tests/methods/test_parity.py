@@ -224,11 +224,11 @@ def bits(clf):
 
 
 PLAIN = [
-    ({"alpha": 0.0}, ("audio", "text", "video"), "batch"),
-    ({"alpha": 0.0}, ("audio", "text", "video"), None),
-    ({"alpha": 5.0}, ("text",), "batch"),
-    ({"alpha": 5.0, "window_threshold": 1e9}, ("audio", "text"), "batch"),
-    ({"alpha": {"audio": 0.0}, "strength": "drift"}, ("audio", "text"), "batch"),
+    ({**presets.PAPER, "alpha": 0.0}, ("audio", "text", "video"), "batch"),
+    ({**presets.PAPER, "alpha": 0.0}, ("audio", "text", "video"), None),
+    ({**presets.PAPER, "alpha": 5.0}, ("text",), "batch"),
+    ({**presets.PAPER, "alpha": 5.0, "window_threshold": 1e9}, ("audio", "text"), "batch"),
+    ({**presets.PAPER, "alpha": {"audio": 0.0}, "strength": "drift"}, ("audio", "text"), "batch"),
 ]
 
 
@@ -247,7 +247,7 @@ def test_equals_plain_joint_training_bit_for_bit(settings, names, fisher):
 
 def test_joint_method_equals_alpha_0_bit_for_bit():
     X, y = make_data(("audio", "text"))
-    regulated, _ = fit_fast(X, y, {"alpha": 0.0})
+    regulated, _ = fit_fast(X, y, {"alpha": 0.0, "unimodal_weight": 0.0})
     joint = regulated.__class__.__mro__[1](
         **{**regulated.get_params(deep=False), "method": "joint"}
     )
@@ -271,7 +271,8 @@ def test_one_backward_pass_equals_separate_ones():
     # The oracle takes one backward pass a loss; the fast path one of their sum.
     X, y = make_data(("audio", "text", "video"))
     X, y = {name: values[:64] for name, values in X.items()}, y[:64]
-    clf, start = fit_fast(X, y, {"alpha": 0.0, "unimodal_weight": 0.7}, shuffle=False)
+    settings = {**presets.PAPER, "alpha": 0.0, "unimodal_weight": 0.7}
+    clf, start = fit_fast(X, y, settings, shuffle=False)
     slow = slow_inforeg(
         start["encoders"],
         start["head"],

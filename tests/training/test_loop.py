@@ -202,7 +202,7 @@ def test_joined_batches_keep_every_sample(n, size):
 
 def test_partial_fit_is_one_epoch_and_continues_everything(trimodal):
     X, y = trimodal
-    clf = make()
+    clf = make(window_smoothing=1)
     for epoch in range(1, 4):
         clf.partial_fit(X, y)
         assert len(clf.history) == epoch
@@ -405,7 +405,7 @@ def test_bfloat16_autocast_runs(trimodal):
             with torch.autocast("cpu", dtype=torch.bfloat16):
                 return super().infer(x, **fit_params)
 
-    clf = Autocast(max_epochs=3, random_state=0, device="cpu", **ACTIVE).fit(X, y)
+    clf = Autocast(max_epochs=3, batch_size=64, random_state=0, device="cpu", **ACTIVE).fit(X, y)
     full = make(max_epochs=3, batch_size=64).fit(X, y)
     for name in X:
         np.testing.assert_allclose(clf.fisher_trace_[name], full.fisher_trace_[name], rtol=0.1)
