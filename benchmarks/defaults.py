@@ -265,7 +265,7 @@ def sequences(n_jobs):
 
 def heading(title):
     print(f"\n{title}, {len(REPORT_SEEDS)} seeds")
-    print(f"{'':<22}{'samples':>8}{'defaults':>14}{'logistic regr.':>16}{'difference':>12}")
+    print(f"{'':<22}{'tested':>8}{'defaults':>14}{'logistic regr.':>16}{'difference':>12}")
 
 
 def beside_logistic_regression(name, X, y, folds, n_jobs):
@@ -277,7 +277,7 @@ def beside_logistic_regression(name, X, y, folds, n_jobs):
     scores = np.reshape(scores, (len(REPORT_SEEDS), -1)).mean(axis=1)
     beside = np.mean([evaluate(X, y, *fold, logistic_regression()) for fold in folds])
     print(
-        f"{name:<22}{len(y):>8}{scores.mean():>7.1f} +- {scores.std(ddof=1):3.1f}{beside:>16.1f}"
+        f"{name:<22}{sum(len(test) for _, test in folds):>8}{scores.mean():>7.1f} +- {scores.std(ddof=1):3.1f}{beside:>16.1f}"
         f"{scores.mean() - beside:>+12.1f}",
         flush=True,
     )

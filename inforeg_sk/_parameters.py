@@ -60,7 +60,9 @@ class ParameterHandling(TrainingLoop):
 
         Parameters of the network and the method take effect at the next ``fit``; until then a
         fitted model stays as it is. Those of the optimizer, such as ``lr``, also reach a running
-        optimizer (for callbacks, and for ``warm_start``).
+        optimizer (for callbacks, and for ``warm_start``). Nested settings such as
+        ``fusion__width`` stay when the part is replaced; ``fit`` refuses one that the new part
+        does not take.
 
         Parameters
         ----------
@@ -72,6 +74,12 @@ class ParameterHandling(TrainingLoop):
         """
         for key in params:
             part, dunder, _ = key.partition("__")
+            # skorch would take any name that begins with a part's, such as `fusionn`.
+            if not dunder and key not in self._signature_names():
+                raise ValueError(
+                    f"Invalid parameter {key!r} for {type(self).__name__}"
+                    f"{nearest(key, self._signature_names())}"
+                )
             if dunder and part not in {*self.prefixes_, "criterion", "optimizer"}:
                 raise ValueError(
                     f"Invalid parameter {key!r} for {type(self).__name__}: it has no part "
@@ -80,9 +88,6 @@ class ParameterHandling(TrainingLoop):
         plain = {k: v for k, v in params.items() if k.partition("__")[0] in _PARTS}
         # The settings of a running optimizer; skorch would forget them at the next fit.
         kept = {k: v for k, v in params.items() if re.fullmatch(r"optimizer__(?!.+__).+", k)}
-        for key in [k for k in plain if k in _OWN]:
-            for old in [k for k in vars(self) if k.startswith(f"{key}__")]:
-                delattr(self, old)  # a new part brings its own settings
         if "optimizer" in params:
             plain["optimizer"] = params["optimizer"]
         rest = {k: v for k, v in params.items() if k not in plain}

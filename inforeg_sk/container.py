@@ -68,7 +68,8 @@ class ModalityDict(Mapping):
         if sparse.issparse(data) or not isinstance(data, Mapping):
             raise TypeError(
                 "ModalityDict takes a mapping from modality names to arrays, such as "
-                f"{{'text': T, 'audio': A}}; got {type(data).__name__}."
+                f"{{'text': T, 'audio': A}}; got {type(data).__name__}. A table is cut by "
+                "ColumnsToModalities({'text': columns, ...})."
             )
         if len(data.keys()) == 0:
             raise ValueError("ModalityDict got an empty mapping: at least one modality is needed.")

@@ -154,6 +154,8 @@ def test_misspelt_names_suggest_the_nearest():
         MultimodalInfoRegClassifier(score="probability_sum")
     with pytest.raises(ValueError, match="Invalid parameter 'aplha'"):
         MultimodalInfoRegClassifier().set_params(aplha=1)
+    with pytest.raises(ValueError, match=r"Invalid parameter 'fusionn'.*did you mean 'fusion'"):
+        MultimodalInfoRegClassifier().set_params(fusionn="sum")
 
 
 def test_set_params_after_fit_leaves_the_model_alone(trimodal):
@@ -164,9 +166,20 @@ def test_set_params_after_fit_leaves_the_model_alone(trimodal):
     assert np.array_equal(clf.predict_proba(X), before)
     clf.fit(X, y)
     assert clf.head_.in_features == 24 and clf.method_.score == "probability_sum"
-    # A new method brings its own settings: the old nested ones are gone.
-    clf.set_params(method=InfoReg)
-    assert "method__score" not in clf.get_params()
+
+
+@pytest.mark.parametrize(
+    "fusions, settings",
+    [(["gated", "film"], {"fusion__conditioning": "text"}), (["sum"], {"fusion__width": 3})],
+)
+def test_nested_settings_stay_when_their_part_is_replaced(trimodal, fusions, settings):
+    X, y = trimodal
+    clf = make(max_epochs=1, **settings)
+    search = GridSearchCV(clf, {"fusion": fusions}, cv=2, error_score="raise")
+    best = search.fit(ModalityDict(X), y).best_estimator_
+    assert {key: best.get_params()[key] for key in settings} == settings
+    with pytest.raises(ValueError, match=r"fusion__\w+: the fusion Concat takes no settings"):
+        best.set_params(fusion="concat").fit(X, y)
 
 
 def test_nested_settings_are_searched(trimodal):

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from ._axes import require_matplotlib, set_axes
-from ._unwrap import unwrap
+from ._unwrap import method_title, unwrap
 
 JOINT = "all"
 
@@ -122,7 +122,8 @@ class ModalityAccuracyDisplay:
         ax : matplotlib Axes, default=None
             Axes to plot on; None makes a new figure.
         name : str, default=None
-            Title of the axes; None takes the name of the balancing method.
+            Title of the axes; None takes the balancing method with those of its
+            settings that are not the defaults.
         legend, **style :
             See `plot`.
 
@@ -154,7 +155,7 @@ class ModalityAccuracyDisplay:
             JOINT: float(classifier.score(X, y, sample_weight=sample_weight)),
             **classifier.score_by_modality(X, y, sample_weight=sample_weight),
         }
-        name = type(classifier.method_).__name__ if name is None else name
+        name = method_title(classifier) if name is None else name
         display = cls(scores, chance=chance, alone=alone, name=name)
         return display.plot(ax, legend=legend, **style)
 

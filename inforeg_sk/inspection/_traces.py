@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from ._axes import require_matplotlib, set_axes
-from ._unwrap import unwrap
+from ._unwrap import method_title, unwrap
 
 
 class FisherTraceDisplay:
@@ -72,7 +72,8 @@ class FisherTraceDisplay:
         ax : matplotlib Axes, default=None
             Axes to plot on; None makes a new figure.
         name : str, default=None
-            Title of the axes; None takes the name of the balancing method.
+            Title of the axes; None takes the balancing method with those of its
+            settings that are not the defaults.
         log, legend, **style :
             See `plot`.
 
@@ -101,7 +102,7 @@ class FisherTraceDisplay:
                 "epoch: fit it with fisher='batch'."
             )
         window = getattr(classifier, "window_", None)  # not every method has one
-        name = type(classifier.method_).__name__ if name is None else name
+        name = method_title(classifier) if name is None else name
         display = cls(traces, window, name=name)
         return display.plot(ax, log=log, legend=legend, **style)
 

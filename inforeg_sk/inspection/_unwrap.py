@@ -31,3 +31,9 @@ def unwrap(estimator):
             )
     check_is_fitted(inner)
     return transformers, inner
+
+
+def method_title(classifier):
+    """The balancing method and its settings that are not the defaults, in a line."""
+    settings = " ".join(repr(classifier.method_).split())
+    return settings if len(settings) <= 60 else f"{settings[:57]}..."

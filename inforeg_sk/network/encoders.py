@@ -125,6 +125,12 @@ def _distribute(settings, factories):
         takers = [n for n, f in factories.items() if key in _parameters(f)[0] or _parameters(f)[1]]
         if not takers:
             known = sorted(set().union(*(_parameters(f)[0] for f in factories.values())))
+            if "__" in key:
+                modality = key.partition("__")[0]
+                raise ValueError(
+                    f"encoders__{key}: {modality!r} is no modality; the modalities are "
+                    f"{', '.join(map(repr, factories))}{nearest(modality, factories)}"
+                )
             raise ValueError(
                 f"encoders__{key}: no encoder takes it; they take "
                 f"{', '.join(known) or 'no settings'}{nearest(key, known)}"

@@ -90,8 +90,8 @@ def build_fusion(fusion, widths, settings):
     for key in settings:
         if key not in known and not any_name:
             raise ValueError(
-                f"fusion__{key}: the fusion takes {', '.join(known) or 'no settings'}"
-                f"{nearest(key, known)}"
+                f"fusion__{key}: the fusion {getattr(fusion, '__name__', fusion)} takes "
+                f"{', '.join(known) or 'no settings'}{nearest(key, known)}"
             )
     try:
         module = fusion(widths, **settings)

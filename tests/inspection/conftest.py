@@ -19,7 +19,7 @@ def data():
 
 @pytest.fixture(scope="package")
 def fitted(data):
-    method = InfoReg(first_epoch="open")
+    method = InfoReg(alpha=2.0)
     clf = MultimodalClassifier(method, max_epochs=6, lr=0.01, random_state=0)
     return clf.fit(*data)
 

@@ -39,7 +39,7 @@ def test_from_estimator_scores(fitted, data):
     assert display.scores == {"all": fitted.score(X, y), **fitted.score_by_modality(X, y)}
     heights = {key: bar.get_height() / 100 for key, bar in display.bars_.items()}
     assert heights == pytest.approx(display.scores)
-    assert display.ax_.get_title() == "InfoReg" and display.ax_.get_legend() is None
+    assert display.ax_.get_title() == "InfoReg(alpha=2.0)" and display.ax_.get_legend() is None
     assert display.chance_line_ is None and display.alone_lines_ == display.errorbars_ == {}
 
 

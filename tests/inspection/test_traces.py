@@ -69,7 +69,7 @@ def test_from_estimator_draws_what_the_fit_recorded(fitted):
             drawn[round(start + 0.5) : round(stop + 0.5)] = True
         assert np.array_equal(drawn, fitted.window_[modality])
     assert any(window.any() for window in fitted.window_.values())
-    assert display.ax_.get_title() == "InfoReg"
+    assert display.ax_.get_title() == "InfoReg(alpha=2.0)"
     assert FisherTraceDisplay.from_estimator(fitted, name="mine").ax_.get_title() == "mine"
 
 
