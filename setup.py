@@ -24,7 +24,8 @@ setup(
     packages=find_packages(include=["inforeg_sk", "inforeg_sk.*"]),
     package_data={"inforeg_sk.datasets": ["data/*.npz", "data/av_digits_samples/*.flac"]},
     python_requires=">=3.10",
-    # Lower bounds are what the suite was run with (constraints-lowest.txt).
+    # Lower bounds are what the suite was run with (constraints-lowest.txt); those of the extras
+    # are the first releases for numpy 2.
     install_requires=[
         "torch>=2.4",
         "scikit-learn>=1.6",

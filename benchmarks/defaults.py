@@ -44,9 +44,9 @@ from joblib import Parallel, delayed
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
-from tasks import TASKS, cut, five_folds, load
+from tasks import TASKS, cmu_mosi_whole, five_folds, load
 
-from inforeg_sk import ModalityTransformer, MultimodalInfoRegClassifier
+from inforeg_sk import ModalityDict, ModalityTransformer, MultimodalInfoRegClassifier
 
 HERE = Path(__file__).resolve().parent
 
@@ -80,20 +80,21 @@ METHOD = {"unimodal_weight": [0.0, 0.3, 1.0], "regulation": list(REGULATION)}
 N_NETWORKS = 40
 SEEDS = {"network": [0, 1, 2], "method": [0, 1, 2, 3]}
 REPORT_SEEDS = [100, 101, 102, 103, 104]
-# Tables for `unseen`: file, target, columns left out, where to cut (None: in the middle).
+# Tables for `unseen`: file, target, columns left out, column of the groups (the same person or
+# household in several rows), where to cut (None: in the middle).
 UNSEEN = [
-    ("MASS/fgl", "type", [], None),
-    ("MASS/crabs", "sp", [], 1),
-    ("MASS/biopsy", "class", ["ID"], None),
-    ("MASS/birthwt", "low", ["bwt"], None),
-    ("rpart/kyphosis", "Kyphosis", [], None),
-    ("survival/pbc", "status", ["id", "time"], None),
-    ("car/Womenlf", "partic", [], None),
-    ("car/Chile", "vote", [], None),
-    ("Ecdat/Participation", "lfp", [], None),
-    ("Ecdat/Hdma", "deny", [], None),
-    ("Ecdat/Yogurt", "choice", ["id"], None),
-    ("plm/Males", "union", ["nr", "year"], None),
+    ("MASS/fgl", "type", [], None, None),
+    ("MASS/crabs", "sp", ["index"], None, 1),
+    ("MASS/biopsy", "class", ["ID"], None, None),
+    ("MASS/birthwt", "low", ["bwt"], None, None),
+    ("rpart/kyphosis", "Kyphosis", [], None, None),
+    ("survival/pbc", "status", ["id", "time"], None, None),
+    ("car/Womenlf", "partic", [], None, None),
+    ("car/Chile", "vote", [], None, None),
+    ("Ecdat/Participation", "lfp", [], None, None),
+    ("Ecdat/Hdma", "deny", [], None, None),
+    ("Ecdat/Yogurt", "choice", [], "id", None),
+    ("plm/Males", "union", ["year"], "nr", None),
 ]
 SEQUENCES = {
     "av_digits": ["audio"],
@@ -232,17 +233,24 @@ def report(n_jobs):
         for X, y, _, fold in load(task):
             if fold is not None:
                 beside_logistic_regression(task, X, y, [fold], n_jobs)
+    beside_logistic_regression("cmu_mosi, all of test", *cmu_mosi_whole(), n_jobs)
 
 
 def unseen(folder, n_jobs):
     """The same on tables that took no part in any choice, by cross-validation."""
     heading("5-fold cross-validated accuracy in %")
-    for name, target, dropped, at in UNSEEN:
+    for name, target, dropped, group, at in UNSEEN:
         frame = pd.read_csv(Path(folder) / f"{name}.csv", index_col=0).dropna()
         y = frame.pop(target).to_numpy()
-        columns = pd.get_dummies(frame.drop(columns=dropped), drop_first=True)
-        X = cut(columns, at if at else columns.shape[1] // 2)
-        beside_logistic_regression(name, X, y, five_folds(y), n_jobs)
+        groups = None if group is None else frame.pop(group).to_numpy()
+        frame = frame.drop(columns=dropped)
+        at = at if at else frame.shape[1] // 2
+        # Cut first: the columns of one category stay together.
+        parts = {"first": frame.iloc[:, :at], "second": frame.iloc[:, at:]}
+        X = ModalityDict(
+            {k: pd.get_dummies(v, drop_first=True).to_numpy(float) for k, v in parts.items()}
+        )
+        beside_logistic_regression(name, X, y, five_folds(y, groups), n_jobs)
 
 
 def sequences(n_jobs):
@@ -277,7 +285,8 @@ def beside_logistic_regression(name, X, y, folds, n_jobs):
     scores = np.reshape(scores, (len(REPORT_SEEDS), -1)).mean(axis=1)
     beside = np.mean([evaluate(X, y, *fold, logistic_regression()) for fold in folds])
     print(
-        f"{name:<22}{sum(len(test) for _, test in folds):>8}{scores.mean():>7.1f} +- {scores.std(ddof=1):3.1f}{beside:>16.1f}"
+        f"{name:<22}{sum(len(test) for _, test in folds):>8}"
+        f"{scores.mean():>7.1f} +- {scores.std(ddof=1):3.1f}{beside:>16.1f}"
         f"{scores.mean() - beside:>+12.1f}",
         flush=True,
     )

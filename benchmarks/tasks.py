@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wine
-from sklearn.model_selection import GroupShuffleSplit, StratifiedKFold
+from sklearn.model_selection import GroupShuffleSplit, StratifiedGroupKFold, StratifiedKFold
 
 from inforeg_sk import ModalityDict
 from inforeg_sk.datasets import (
@@ -19,7 +19,7 @@ from inforeg_sk.datasets import (
     make_multimodal_classification,
 )
 
-__all__ = ["TASKS", "cut", "five_folds", "load"]
+__all__ = ["TASKS", "cmu_mosi_whole", "five_folds", "load"]
 
 HOME = Path(os.environ.get("INFOREG_SK_DATA", Path(__file__).resolve().parents[2] / "shared/data"))
 
@@ -37,6 +37,12 @@ def cmu_mosi():
     first, second = next(splitter.split(test, groups=b.groups[test]))
     train = b.train_indices
     return [(b.data, b.target, [(train, test[first])], (train, test[second]))]
+
+
+def cmu_mosi_whole():
+    """All of the official test part, half of which is validation data here: X, y, folds."""
+    b = load_cmu_mosi(HOME)
+    return b.data, b.target, [(b.train_indices, b.test_indices)]
 
 
 def utd_mhad():
@@ -106,9 +112,10 @@ def cut(table, *at):
     return ModalityDict({f"part {i}": part for i, part in enumerate(parts)})
 
 
-def five_folds(y):
-    splitter = StratifiedKFold(5, shuffle=True, random_state=0)
-    return list(splitter.split(np.zeros(len(y)), y))
+def five_folds(y, groups=None):
+    """Stratified folds; rows of a group stay together."""
+    splitter = StratifiedKFold if groups is None else StratifiedGroupKFold
+    return list(splitter(5, shuffle=True, random_state=0).split(np.zeros(len(y)), y, groups))
 
 
 def folds_by_group(groups, train, test):

@@ -29,9 +29,9 @@ class MultimodalClassifier(Fitting):
         10,000 values, "gru" for longer ones, "cnn" for images ``(channels, height, width)`` and,
         frame by frame, videos ``(channels, frames, height, width)``. Further names are
         "transformer" (sequences) and "resnet18" (images, videos);
-        "cnn" and "resnet18" take spectrograms ``(height, width)`` too. Steps at the end of a
-        sequence that hold only zeros are padding (``encoders__padding_value``). A class or
-        callable is called with ``input_shape`` (the shape of one sample; or ``in_features``, the
+        "cnn" and "resnet18" take spectrograms ``(height, width)`` too. To "gru" and
+        "transformer" steps of zeros at the end are padding (``encoders__padding_value``). A class
+        or callable is called with ``input_shape`` (the shape of one sample; or ``in_features``, the
         last axis, if that is what it takes) and the settings ``encoders__hidden=32`` (all
         encoders that take it) or ``encoders__text__hidden=32`` (one). A module instance in a dict
         is copied, its weights are the start. Encoders give one vector a sample.

@@ -9,7 +9,7 @@ from sklearn.utils.metaestimators import _BaseComposition
 from sklearn.utils.validation import check_is_fitted
 
 from ._steps import from_steps, to_steps
-from ._validation import check_known_modalities
+from ._validation import check_known_modalities, nearest
 from .container import ModalityDict
 from .network.checks import check_number_or_none
 
@@ -26,11 +26,13 @@ class ModalityTransformer(TransformerMixin, _BaseComposition, auto_wrap_output_k
         is) or ``"drop"``; or one transformer, which is cloned for every modality.
     remainder : {"passthrough", "drop"}, default="passthrough"
         What happens to modalities that the dict does not name.
-    padding_value : float or None, default=0.0
+    padding_value : float, None, or dict of str to these, default=0.0
         In a modality of sequences, shape ``(n_samples, n_steps, n_features)``, the steps at the
         end of a sample that hold this value in all features are padding: a transformer neither
         learns from them nor changes them; a sample of nothing else keeps its first step. None:
-        every step is real. The encoders ``"gru"`` and ``"transformer"`` have the same parameter,
+        every step is real. A dict gives it by modality, and one left out has none; images and
+        spectrograms of shape ``(n_samples, height, width)`` want None, or their blank last rows
+        are taken for padding. The encoders ``"gru"`` and ``"transformer"`` have the same parameter,
         with the same rule and the same default; give both the same value.
 
     Attributes
@@ -47,7 +49,8 @@ class ModalityTransformer(TransformerMixin, _BaseComposition, auto_wrap_output_k
     ValueError
         If a transformer names a modality that the data do not have, or the data given to
         ``transform`` miss one. An error of a transformer is raised again with the name of its
-        modality in front. If `padding_value` is neither a finite number nor None.
+        modality in front. If a `padding_value` is neither a finite number nor None,
+        or is given for a modality that the data do not have.
 
     Notes
     -----
@@ -155,18 +158,17 @@ class ModalityTransformer(TransformerMixin, _BaseComposition, auto_wrap_output_k
         check_is_fitted(self, "transformers_")
         X = ModalityDict(X)
         check_known_modalities(X.modalities, self._n_columns, "ModalityTransformer")
-        chosen = self.transformers_.items()
+        padding, chosen = self._padding(X), self.transformers_.items()
         return self._collect(
-            {n: _apply(n, t, X[n], None, "transform", self.padding_value) for n, t in chosen}
+            {n: _apply(n, t, X[n], None, "transform", padding[n]) for n, t in chosen}
         )
 
     def _fit(self, X, y, method):
         X = ModalityDict(X)
-        check_number_or_none(padding_value=self.padding_value)
+        padding = self._padding(X)
         chosen = {name: t if isinstance(t, str) else clone(t) for name, t in self._choose(X)}
         output = {
-            name: _apply(name, t, X[name], y, method, self.padding_value)
-            for name, t in chosen.items()
+            name: _apply(name, t, X[name], y, method, padding[name]) for name, t in chosen.items()
         }
         self.transformers_ = chosen
         self.modalities_ = tuple(n for n, t in chosen.items() if not _is(t, "drop"))
@@ -175,6 +177,21 @@ class ModalityTransformer(TransformerMixin, _BaseComposition, auto_wrap_output_k
             name: [str(c) for c in X[name].columns] for name in X if hasattr(X[name], "columns")
         }
         return output
+
+    def _padding(self, X):
+        """The padding value of each modality, checked."""
+        given = self.padding_value
+        if not isinstance(given, Mapping):
+            check_number_or_none(padding_value=given)
+            return dict.fromkeys(X, given)
+        for name, value in given.items():
+            if name not in X:
+                raise ValueError(
+                    f"padding_value names {name!r}, but the data's modalities are "
+                    f"{', '.join(map(repr, X))}{nearest(name, X)}"
+                )
+            check_number_or_none(**{f"padding_value[{name!r}]": value})
+        return {name: given.get(name) for name in X}
 
     def _choose(self, X):
         """Yield name and transformer for each modality, checked."""

@@ -307,3 +307,33 @@ def test_no_work_a_sample():
     x[:, 0] = x[::2, 1] = 1
     table, y, real = to_steps(x, np.arange(100_000), 0.0)
     assert table.shape == (150_000, 1) and real.sum() == len(y) == 150_000
+
+
+def test_padding_by_modality():
+    """Blank rows at the foot of an image are data, where a sequence beside it is padded."""
+    rng = np.random.default_rng(0)
+    sequence, image = rng.normal(1, 1, (5, 6, 3)), rng.normal(1, 1, (5, 6, 3))
+    sequence[:, 4:] = image[:, 4:] = 0
+    X = {"sequence": sequence, "image": image}
+    scaler = ModalityTransformer(StandardScaler(), padding_value={"sequence": 0.0})
+    out = scaler.fit_transform(X)
+    assert (out["sequence"][:, 4:] == 0).all()
+    by_hand = (image - image.mean(axis=(0, 1))) / image.std(axis=(0, 1))
+    np.testing.assert_allclose(out["image"], by_hand, atol=1e-12)
+    np.testing.assert_array_equal(scaler.transform(X)["image"], out["image"])
+
+
+@pytest.mark.parametrize(
+    "padding_value, words",
+    [
+        ({"sequenc": 0.0}, ["padding_value names 'sequenc'", "did you mean 'sequence'"]),
+        ({"sequence": np.nan}, ["padding_value['sequence']=nan", "finite number or None"]),
+    ],
+)
+def test_bad_padding_by_modality(padding_value, words):
+    with pytest.raises(ValueError) as info:
+        ModalityTransformer(StandardScaler(), padding_value=padding_value).fit(
+            {"sequence": np.ones((2, 3, 4))}
+        )
+    for word in words:
+        assert word in str(info.value)

@@ -33,7 +33,8 @@ class InfoReg(BalancingMethod):
         How fast the strength grows with the performance gap (eq. 16); >= 0.
     window_threshold : float, default=0.04
         The window of a modality is open in an epoch if its trace grew by more than this share
-        over the epoch before (K in the paper). ``-inf`` keeps it open from the third epoch on.
+        over the epoch before (K in the paper). ``-inf`` keeps it open where a growth is defined:
+        from the second epoch on, or from the third with ``padding="none"``.
     window_smoothing : int, default=10
         Epochs over which the trace is averaged before its growth is taken; 1 is the paper.
     unimodal_weight : float, default=1.0

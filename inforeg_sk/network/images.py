@@ -1,6 +1,6 @@
 """Encoders of images, spectrograms and videos."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import torch
 from torch import nn
@@ -59,7 +59,7 @@ class CNNEncoder(nn.Module):
         super().__init__()
         check_axes(self, input_shape, "images", **SHAPES)
         check_positive(hidden=hidden)
-        stages = list(channels) if isinstance(channels, Sequence) else [channels]
+        stages = list(channels) if isinstance(channels, Iterable) else [channels]
         try:
             check_positive(**{f"channels[{i}]": n for i, n in enumerate(stages)})
         except ValueError:

@@ -35,5 +35,5 @@ class DecayAdamW(torch.optim.AdamW):
     1.0
     """
 
-    def __init__(self, params, lr=1e-3, weight_decay=1.0, **kwargs):
+    def __init__(self, params, lr=1e-3, *, weight_decay=1.0, **kwargs):
         super().__init__(params, lr=lr, weight_decay=weight_decay, **kwargs)
