@@ -7,8 +7,19 @@ import sys
 import pytest
 
 os.environ["MPLBACKEND"] = "Agg"
-if importlib.util.find_spec("matplotlib") is None:  # the extra `plot`
-    collect_ignore_glob = ["inforeg_sk/inspection/*", "tests/inspection/*"]
+# Examples and tests of what the extras are needed for.
+NEEDS = {
+    "matplotlib": ["inforeg_sk/inspection/*", "tests/inspection/*"],
+    "librosa": ["inforeg_sk/features/_*.py"],
+    "soundfile": ["inforeg_sk/features/_*.py"],
+    "PIL": ["inforeg_sk/features/video.py"],
+}
+collect_ignore_glob = [
+    pattern
+    for module, patterns in NEEDS.items()
+    if importlib.util.find_spec(module) is None
+    for pattern in patterns
+]
 
 
 @pytest.fixture(autouse=True)

@@ -9,8 +9,9 @@ HERE = Path(__file__).parent
 VERSION = re.search(r'"(.+)"', (HERE / "inforeg_sk" / "_version.py").read_text()).group(1)
 
 AUDIO = ["librosa>=0.10.2", "soundfile>=0.12"]
+VIDEO = ["av>=14.1", "pillow>=10.1"]
 PLOT = ["matplotlib>=3.8"]
-TESTS = [*AUDIO, *PLOT, "pytest>=8", "pandas>=2.2", "docutils>=0.20", "ruff>=0.12"]
+TESTS = [*AUDIO, *VIDEO, *PLOT, "pytest>=8", "pandas>=2.2", "docutils>=0.20", "ruff>=0.12"]
 
 setup(
     name="inforeg-sk",
@@ -35,8 +36,9 @@ setup(
     ],
     extras_require={
         "audio": AUDIO,
+        "video": VIDEO,
         "plot": PLOT,
-        "all": [*AUDIO, *PLOT],
+        "all": [*AUDIO, *VIDEO, *PLOT],
         "tests": TESTS,
     },
     classifiers=[

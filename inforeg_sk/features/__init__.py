@@ -1,0 +1,6 @@
+"""Front ends: scikit-learn transformers from recordings to arrays, for `ModalityTransformer`."""
+
+from inforeg_sk.features.audio import MFCC, LogMel, LogSTFT
+from inforeg_sk.features.video import VideoFrames
+
+__all__ = ["LogMel", "LogSTFT", "MFCC", "VideoFrames"]
