@@ -3,5 +3,11 @@
 from inforeg_sk.datasets._av_digits import load_av_digits
 from inforeg_sk.datasets._cmu_mosi import load_cmu_mosi
 from inforeg_sk.datasets._generator import make_multimodal_classification
+from inforeg_sk.datasets._utd_mhad import load_utd_mhad
 
-__all__ = ["load_av_digits", "load_cmu_mosi", "make_multimodal_classification"]
+__all__ = [
+    "load_av_digits",
+    "load_cmu_mosi",
+    "load_utd_mhad",
+    "make_multimodal_classification",
+]

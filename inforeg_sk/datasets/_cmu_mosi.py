@@ -1,69 +1,27 @@
-"""Loader of the CMU-MOSI utterance features published with bc-LSTM."""
+"""Loader of CMU-MOSI: the csv features published with bc-LSTM, and the processed pickles."""
 
-import csv
-import os
-from pathlib import Path
-
-import numpy as np
-from sklearn.utils import Bunch
-
-from ..container import ModalityDict
+from ._mosi_csv import load_csv
+from ._mosi_pickle import PICKLES, TARGETS, load_pickle
 
 __all__ = ["load_cmu_mosi"]
 
-_MODALITIES = ("text", "audio", "video")
-_SPLITS = ("train", "test")
-_TARGET_NAMES = ("negative", "positive")
-_TRANSCRIPTS = "transcripts.csv"
-# transcripts.csv numbers the 93 videos; the published split is the first 62 against the rest.
-_N_TRAIN_VIDEOS = 62
 
-_HOW_TO_GET = (
-    "Nothing is downloaded: get the folder bc-LSTM/data of the GitHub repository "
-    "declare-lab/multimodal-deep-learning (its transcripts.csv gives the groups) and pass it as "
-    "data_home, or name it in the environment variable INFOREG_SK_DATA."
-)
-
-_DESCR = """\
-CMU-MOSI utterance features (bc-LSTM)
--------------------------------------
-
-Opinion utterances cut from 93 YouTube film reviews, each labelled negative (0) or positive (1).
-
-:Samples: 2199 utterances; 1447 train (62 videos), 752 test (the 31 others)
-:Modalities: text 100, audio 73, video 100 features; the columns have no published names
-:Classes: train 738 negative, 709 positive; test 285 negative, 467 positive (majority .621)
-:Order: train before test; in each, the positive utterances come first: shuffle when splitting
-:Source: folder bc-LSTM/data of https://github.com/declare-lab/multimodal-deep-learning
-:Licence: MIT for the repository; none is stated for the features
-
-Known leak: the text and video features were extracted by networks trained on the training
-labels, so cross-validation inside train looks far too good. Logistic regression, 5 folds of
-whole videos inside train against test: text .98 and .75, video .91 and .52, audio .52 and .56.
-Do not select models on these features by cross-validation; select on something else, such as
-the published test split (and report that you did) or features of your own: `transcripts` has no
-such leak (tf-idf: .70 and .69).
-
-32 video columns are constant and 79 % of the video values are zero.
-
-References: Zadeh, Zellers, Pincus and Morency (2016), "MOSI: Multimodal Corpus of Sentiment
-Intensity and Subjectivity Analysis in Online Opinion Videos", arXiv:1606.06259. Poria, Cambria,
-Hazarika, Majumder, Zadeh and Morency (2017), "Context-Dependent Sentiment Analysis in
-User-Generated Videos", ACL 2017.
-"""
-
-_NO_TRANSCRIPTS = (
-    f"\nNo {_TRANSCRIPTS} lay beside the features, so groups, utterance_ids and transcripts are "
-    "None.\n"
-)
-
-
-def load_cmu_mosi(data_home=None, *, split=None, return_X_y=False):
+def load_cmu_mosi(
+    data_home=None,
+    *,
+    features="csv",
+    split=None,
+    target="binary",
+    drop_zeros=False,
+    padding="end",
+    return_X_y=False,
+):
     """Load the CMU-MOSI sentiment features (classification).
 
     Reads the utterance features of CMU-MOSI [1]_ in the layout published with bc-LSTM [2]_:
     ``{text,audio,video}_{train,test}0.csv``, without header, one utterance a row, the label in
-    the last column. The files are not part of the package and are not downloaded.
+    the last column; or the sequences of features in one of the processed pickles in common use
+    (Notes). The files are not part of the package and are not downloaded.
 
     =================   ===================================
     Classes             2 (negative, positive)
@@ -71,14 +29,31 @@ def load_cmu_mosi(data_home=None, *, split=None, return_X_y=False):
     Modalities          text 100, audio 73, video 100
     =================   ===================================
 
+    The table is that of the csv files.
+
     Parameters
     ----------
     data_home : str or path-like, default=None
         The folder with the csv files, all in it or each modality in a folder of its own name as
         in the source repository, or a folder with such a folder ``cmu_mosi`` in it. If None,
-        the folder that the environment variable ``INFOREG_SK_DATA`` names.
-    split : {"train", "test"}, default=None
-        The published part to load. If None, both, train before test.
+        the folder that the environment variable ``INFOREG_SK_DATA`` names. A pickle may also be
+        given itself, or lie in a folder ``Processed`` or ``MOSI/Processed``.
+    features : {"csv", "aligned_50", "unaligned_50", "mosi_data"}, default="csv"
+        The csv files, or the pickle of this name (``aligned_50.pkl`` and so on).
+    split : {"train", "validation", "test"}, default=None
+        The published part to load. If None, all, in this order. The csv files have no
+        validation part.
+    target : {"binary", "three", "seven", "real"}, default="binary"
+        What the sentiment s, from -3 to 3, becomes: ``"binary"``, 0 where s < 0 and 1 where
+        s >= 0; ``"three"``, negative, neutral (s = 0) and positive as 0, 1 and 2; ``"seven"``,
+        s rounded, halves to even, -3 to 3 as 0 to 6; ``"real"``, s. Notes say who uses which.
+        The csv files have binary labels only.
+    drop_zeros : bool, default=False
+        Leave out the utterances with s = 0, so that ``"binary"`` is negative against positive.
+        Only with ``target="binary"`` and a pickle.
+    padding : {"end", "keep"}, default="end"
+        Where the all-zero steps that pad a sequence go: to its end, where the sequence encoders
+        expect them, or where the file has them (some pad in front). Ignored for the csv files.
     return_X_y : bool, default=False
         If True, return ``(data, target)`` instead of the `Bunch`.
 
@@ -88,11 +63,13 @@ def load_cmu_mosi(data_home=None, *, split=None, return_X_y=False):
         Dictionary-like object, with the following attributes.
 
         data : ModalityDict
-            Arrays of float64 ``"text"``, ``"audio"`` and ``"video"``, one utterance a row.
-        target : ndarray of shape (n_samples,), int64
-            0 for negative, 1 for positive.
-        target_names : ndarray of str
-            ``["negative", "positive"]``.
+            Arrays of float64 ``"text"``, ``"audio"`` and ``"video"``, one utterance a row; of
+            a pickle, of shape (n_samples, n_steps, n_features), and float32 where it has that.
+        target : ndarray of shape (n_samples,), int64 (float64 with ``target="real"``)
+            0 for negative, 1 for positive; or see `target`.
+        target_names : ndarray of str, or None with ``target="real"``
+            ``["negative", "positive"]``, or the classes of `target`; the upper class of
+            ``"binary"`` is ``"non-negative"`` where zeros are in it.
         groups : ndarray of shape (n_samples,), str, or None
             The video of each utterance, for grouped cross-validation. None where
             ``transcripts.csv`` does not lie beside the features; `DESCR` then says so.
@@ -102,6 +79,17 @@ def load_cmu_mosi(data_home=None, *, split=None, return_X_y=False):
             The words of each utterance.
         train_indices, test_indices : ndarray of int
             Positions of the published parts in `data`; empty for a part that is not loaded.
+        validation_indices : ndarray of int
+            Likewise; of a pickle only, as are all that follow but `DESCR`.
+        sentiment : ndarray of shape (n_samples,), float64
+            The rating, from -3 to 3.
+        lengths : dict of str to ndarray of int, or None
+            Steps that are no padding, by modality: as the file says, else up to the last step
+            that is not all zero. None for a modality that is no sequence.
+        non_finite : dict of str to int
+            How many values of each modality were infinite or no number, and are now 0.
+        annotations : ndarray of str, or None
+            The file's own names of the polarity.
         DESCR : str
             Description of the data set, with its known leak.
 
@@ -110,10 +98,13 @@ def load_cmu_mosi(data_home=None, *, split=None, return_X_y=False):
     Raises
     ------
     FileNotFoundError
-        If a csv file is not there; the message says where it was looked for and how to get it.
+        If a file is not there; the message says where it was looked for and how to get it.
     ValueError
-        If `split` is unknown, or the files are malformed or disagree on the number of
-        utterances or on the labels.
+        If a parameter has an unknown value, or the files are malformed or disagree on the
+        number of utterances or on the labels.
+    pickle.UnpicklingError
+        If a pickle names anything but what arrays of numbers and texts need; nothing of it has
+        been run.
 
     Notes
     -----
@@ -125,6 +116,21 @@ def load_cmu_mosi(data_home=None, *, split=None, return_X_y=False):
     positive utterances come first, in the order of ``transcripts.csv``. Numbers of rows and
     labels are checked against this.
 
+    The pickles are those of MMSA [3]_ (``aligned_50``, ``unaligned_50``) and MultiBench [4]_
+    (``mosi_data``). Their ``"vision"`` is ``"video"`` here; their sentiment is
+    ``regression_labels``, else ``labels``. Values that are infinite (the audio of ``mosi_data``
+    holds -inf) or no number become 0, as -inf does in the code of MMSA and of [6]_.
+    Samples of unequal length are padded with zeros at the end. A modality with more all-zero
+    steps in front than at the end, over the whole file, counts as padded in front: its samples
+    are turned. Such modalities with equally many steps are aligned and turn together, by what
+    they all have in front.
+
+    ``"binary"`` is the rule of Zadeh et al. (2017) [5]_, with ``drop_zeros=True`` that of
+    Tsai et al. (2019) [6]_; later papers, such as Self-MM, report both. ``"seven"`` is the
+    accuracy "Acc-7" and ``"real"`` the mean absolute error and correlation of all these.
+    ``"three"`` is the classification label of MMSA. MultiBench's classification counts zeros as
+    negative: that is ``sentiment > 0``.
+
     References
     ----------
     .. [1] A. Zadeh, R. Zellers, E. Pincus and L.-P. Morency (2016). "MOSI: Multimodal Corpus of
@@ -132,6 +138,14 @@ def load_cmu_mosi(data_home=None, *, split=None, return_X_y=False):
        arXiv:1606.06259.
     .. [2] S. Poria, E. Cambria, D. Hazarika, N. Majumder, A. Zadeh and L.-P. Morency (2017).
        "Context-Dependent Sentiment Analysis in User-Generated Videos". ACL 2017.
+    .. [3] H. Mao, Z. Yuan, H. Xu, W. Yu, Y. Liu and K. Gao (2022). "M-SENA: An Integrated
+       Platform for Multimodal Sentiment Analysis". ACL 2022, system demonstrations.
+    .. [4] P. P. Liang et al. (2021). "MultiBench: Multiscale Benchmarks for Multimodal
+       Representation Learning". NeurIPS 2021, datasets and benchmarks.
+    .. [5] A. Zadeh, M. Chen, S. Poria, E. Cambria and L.-P. Morency (2017). "Tensor Fusion
+       Network for Multimodal Sentiment Analysis". EMNLP 2017.
+    .. [6] Y.-H. H. Tsai, S. Bai, P. P. Liang, J. Z. Kolter, L.-P. Morency and R. Salakhutdinov
+       (2019). "Multimodal Transformer for Unaligned Multimodal Language Sequences". ACL 2019.
 
     Examples
     --------
@@ -143,182 +157,26 @@ def load_cmu_mosi(data_home=None, *, split=None, return_X_y=False):
     >>> y_test = mosi.target[mosi.test_indices]  # doctest: +SKIP
     >>> len(X_test), round(float(y_test.mean()), 3)  # doctest: +SKIP
     (752, 0.621)
+    >>> mosi = load_cmu_mosi("MOSI/Processed", features="aligned_50")  # doctest: +SKIP
     """
-    if split is not None and not (isinstance(split, str) and split in _SPLITS):
-        raise ValueError(f"split must be None, 'train' or 'test'; got {split!r}.")
-    parts = _SPLITS if split is None else (split,)
-    folder, looked = _find_folder(data_home)
-
-    features, labels = {name: [] for name in _MODALITIES}, []
-    for part in parts:
-        paths = {m: _find_file(folder, looked, m, f"{m}_{part}0.csv") for m in _MODALITIES}
-        tables = {m: _read_features(path) for m, path in paths.items()}
-        labels.append(_common_labels({paths[m].name: y for m, (_, y) in tables.items()}))
-        for name, (X, _) in tables.items():
-            if features[name] and features[name][0].shape[1] != X.shape[1]:
-                raise ValueError(
-                    f"Modality {name!r} has {features[name][0].shape[1]} features in train and "
-                    f"{X.shape[1]} in test ({folder})."
-                )
-            features[name].append(X)
-
-    data = ModalityDict({name: np.concatenate(X) for name, X in features.items()})
-    target = np.concatenate(labels)
-    if return_X_y:
-        return data, target
-
-    ids = words = groups = None
-    if (folder / _TRANSCRIPTS).is_file():
-        rows = _read_transcripts(folder / _TRANSCRIPTS)
-        aligned = [
-            row for part, y in zip(parts, labels, strict=True) for row in _align(rows, part, y)
-        ]
-        ids = np.array([utterance for utterance, *_ in aligned])
-        words = np.array([text for _, text, *_ in aligned], dtype=object)
-        groups = np.array([utterance.rpartition("_")[0] for utterance in ids])
-
-    n_train = len(labels[0]) if parts[0] == "train" else 0
-    return Bunch(
-        data=data,
-        target=target,
-        target_names=np.array(_TARGET_NAMES),
-        groups=groups,
-        utterance_ids=ids,
-        transcripts=words,
-        train_indices=np.arange(n_train),
-        test_indices=np.arange(n_train, len(target)),
-        DESCR=_DESCR + (_NO_TRANSCRIPTS if groups is None else ""),
-    )
-
-
-def _find_folder(data_home):
-    """Return the folder of the csv files and the folders that were considered."""
-    if data_home is None:
-        data_home = os.environ.get("INFOREG_SK_DATA")
-        if not data_home:
-            raise FileNotFoundError(
-                "text_train0.csv and the other CMU-MOSI files were looked for nowhere: data_home "
-                f"is None and the environment variable INFOREG_SK_DATA is not set. {_HOW_TO_GET}"
-            )
-    try:
-        home = Path(data_home).expanduser()
-    except TypeError:
-        raise TypeError(
-            f"data_home must be None, a str or a path; got {type(data_home).__name__}."
-        ) from None
-    looked = [home, home / "cmu_mosi"]
-    names = [(m, f"{m}_{part}0.csv") for m in _MODALITIES for part in _SPLITS]
-    for folder in looked:
-        if any((folder / n).is_file() or (folder / m / n).is_file() for m, n in names):
-            return folder, [folder]
-    return home, looked
-
-
-def _find_file(folder, looked, modality, name):
-    """Return the path of a csv file, which may lie in a folder of its modality."""
-    for path in (folder / name, folder / modality / name):
-        if path.is_file():
-            return path
-    places = ", ".join(str(place) for base in looked for place in (base, base / modality))
-    raise FileNotFoundError(f"{name} is not in any of: {places}. {_HOW_TO_GET}")
-
-
-def _read_features(path):
-    """Return the features (float64) and the labels (int64) of one csv file."""
-    table = []
-    with open(path, newline="", encoding="utf-8") as file:
-        for row, cells in enumerate(filter(None, csv.reader(file)), start=1):
-            try:
-                table.append(list(map(float, cells)))
-            except ValueError:
-                column = next(i for i, cell in enumerate(cells) if not _is_number(cell))
-                raise ValueError(
-                    f"{path}, row {row}, column {column + 1}: expected a number, got "
-                    f"{cells[column]!r}."
-                ) from None
-            if len(cells) < 2 or len(cells) != len(table[0]):
-                wanted = len(table[0]) if row > 1 else "at least 2"
-                raise ValueError(
-                    f"{path}, row {row}: expected {wanted} columns (the features, then the "
-                    f"label), got {len(cells)}."
-                )
-    if not table:
-        raise ValueError(f"{path} is empty.")
-    table = np.array(table, dtype=np.float64)
-    if not np.isfinite(table).all():
-        row, column = np.argwhere(~np.isfinite(table))[0]
+    for name, value, accepted in (
+        ("features", features, ("csv", *PICKLES)),
+        ("target", target, TARGETS),
+        ("padding", padding, ("end", "keep")),
+    ):
+        if not (isinstance(value, str) and value in accepted):
+            raise ValueError(f"{name} must be one of {', '.join(accepted)}; got {value!r}.")
+    if drop_zeros and (target != "binary" or features == "csv"):
         raise ValueError(
-            f"{path}, row {row + 1}, column {column + 1}: expected a finite number, got "
-            f"{table[row, column]}."
+            "drop_zeros=True goes with target='binary' and a pickle: the csv files do not tell "
+            f"zeros, and no other target needs it; got target={target!r}, features={features!r}."
         )
-    labels = table[:, -1]
-    if not np.isin(labels, (0, 1)).all():
-        row = np.flatnonzero(~np.isin(labels, (0, 1)))[0]
-        raise ValueError(
-            f"{path}, row {row + 1}: the last column is the label, 0 or 1; got {labels[row]:g}."
-        )
-    return np.ascontiguousarray(table[:, :-1]), labels.astype(np.int64)
-
-
-def _is_number(cell):
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
-
-
-def _common_labels(labels):
-    """Return the labels that all files, ``{file: labels}``, share."""
-    if len({len(y) for y in labels.values()}) > 1:
-        counts = ", ".join(f"{name} has {len(y)}" for name, y in labels.items())
-        raise ValueError(f"The files have different numbers of rows: {counts}.")
-    (first, y_first), *others = labels.items()
-    for name, y in others:
-        if not np.array_equal(y, y_first):
-            row = np.flatnonzero(y != y_first)[0]
+    if features == "csv":
+        if target != "binary":
             raise ValueError(
-                f"Labels disagree: row {row + 1} is {y_first[row]} in {first} and {y[row]} "
-                f"in {name}; the files must list the same utterances in the same order."
+                f"target={target!r} needs the sentiment, which only the pickles have: "
+                f"features is one of {', '.join(PICKLES)}. The csv files have binary labels."
             )
-    return y_first
-
-
-def _read_transcripts(path):
-    """Return the rows (utterance id, words, number of the video, label) of transcripts.csv."""
-    rows = []
-    with open(path, newline="", encoding="utf-8") as file:
-        for number, cells in enumerate(filter(None, csv.reader(file)), start=1):
-            try:
-                utterance, words, video, label = cells
-                row = (utterance, words, int(video), int(label))
-            except ValueError:
-                row = ("", "", 0, -1)
-            if "_" not in row[0] or row[3] not in (0, 1):
-                raise ValueError(
-                    f"{path}, row {number}: expected an utterance id such as "
-                    f"'03bSnISJMiM_11', its words, the number of the video and a label 0 or 1; "
-                    f"got {cells!r}."
-                )
-            rows.append(row)
-    return rows
-
-
-def _align(rows, part, labels):
-    """Return the rows of transcripts.csv in the order of the feature files of one part."""
-    rows = [row for row in rows if (row[2] <= _N_TRAIN_VIDEOS) == (part == "train")]
-    if len(rows) != len(labels):
-        videos = f"1 to {_N_TRAIN_VIDEOS}" if part == "train" else f"from {_N_TRAIN_VIDEOS + 1}"
-        raise ValueError(
-            f"{_TRANSCRIPTS} has {len(rows)} utterances of the {part} videos (numbered {videos}) "
-            f"but the {part} files have {len(labels)} rows."
-        )
-    rows = sorted(rows, key=lambda row: -row[3])  # stable: file order within a class
-    expected = np.array([row[3] for row in rows])
-    if not np.array_equal(expected, labels):
-        at = np.flatnonzero(expected != labels)[0]
-        raise ValueError(
-            f"Labels disagree: row {at + 1} of the {part} files is {labels[at]}, but by "
-            f"{_TRANSCRIPTS} it is utterance {rows[at][0]} with label {expected[at]}."
-        )
-    return rows
+        return load_csv(data_home, split, return_X_y)
+    bunch = load_pickle(data_home, features, split, target, drop_zeros, padding)
+    return (bunch.data, bunch.target) if return_X_y else bunch

@@ -1,0 +1,240 @@
+"""Reading of the csv files of CMU-MOSI that bc-LSTM published."""
+
+import csv
+import os
+from pathlib import Path
+
+import numpy as np
+from sklearn.utils import Bunch
+
+from ..container import ModalityDict
+
+__all__ = ["load_csv"]
+
+_MODALITIES = ("text", "audio", "video")
+_SPLITS = ("train", "test")
+_TARGET_NAMES = ("negative", "positive")
+_TRANSCRIPTS = "transcripts.csv"
+# transcripts.csv numbers the 93 videos; the published split is the first 62 against the rest.
+_N_TRAIN_VIDEOS = 62
+
+_HOW_TO_GET = (
+    "Nothing is downloaded: get the folder bc-LSTM/data of the GitHub repository "
+    "declare-lab/multimodal-deep-learning (its transcripts.csv gives the groups) and pass it as "
+    "data_home, or name it in the environment variable INFOREG_SK_DATA."
+)
+
+_DESCR = """\
+CMU-MOSI utterance features (bc-LSTM)
+-------------------------------------
+
+Opinion utterances cut from 93 YouTube film reviews, each labelled negative (0) or positive (1).
+
+:Samples: 2199 utterances; 1447 train (62 videos), 752 test (the 31 others)
+:Modalities: text 100, audio 73, video 100 features; the columns have no published names
+:Classes: train 738 negative, 709 positive; test 285 negative, 467 positive (majority .621)
+:Order: train before test; in each, the positive utterances come first: shuffle when splitting
+:Source: folder bc-LSTM/data of https://github.com/declare-lab/multimodal-deep-learning
+:Licence: MIT for the repository; none is stated for the features
+
+Known leak: the text and video features were extracted by networks trained on the training
+labels, so cross-validation inside train looks far too good. Logistic regression, 5 folds of
+whole videos inside train against test: text .98 and .75, video .91 and .52, audio .52 and .56.
+Do not select models on these features by cross-validation; select on something else, such as
+the published test split (and report that you did) or features of your own: `transcripts` has no
+such leak (tf-idf: .70 and .69).
+
+32 video columns are constant and 79 % of the video values are zero.
+
+References: Zadeh, Zellers, Pincus and Morency (2016), "MOSI: Multimodal Corpus of Sentiment
+Intensity and Subjectivity Analysis in Online Opinion Videos", arXiv:1606.06259. Poria, Cambria,
+Hazarika, Majumder, Zadeh and Morency (2017), "Context-Dependent Sentiment Analysis in
+User-Generated Videos", ACL 2017.
+"""
+
+_NO_TRANSCRIPTS = (
+    f"\nNo {_TRANSCRIPTS} lay beside the features, so groups, utterance_ids and transcripts are "
+    "None.\n"
+)
+
+
+def load_csv(data_home, split, return_X_y):
+    """Return the `Bunch`, or its data and target, of `load_cmu_mosi` with ``features="csv"``."""
+    if split is not None and not (isinstance(split, str) and split in _SPLITS):
+        raise ValueError(f"split must be None, 'train' or 'test'; got {split!r}.")
+    parts = _SPLITS if split is None else (split,)
+    folder, looked = _find_folder(data_home)
+
+    features, labels = {name: [] for name in _MODALITIES}, []
+    for part in parts:
+        paths = {m: _find_file(folder, looked, m, f"{m}_{part}0.csv") for m in _MODALITIES}
+        tables = {m: _read_features(path) for m, path in paths.items()}
+        labels.append(_common_labels({paths[m].name: y for m, (_, y) in tables.items()}))
+        for name, (X, _) in tables.items():
+            if features[name] and features[name][0].shape[1] != X.shape[1]:
+                raise ValueError(
+                    f"Modality {name!r} has {features[name][0].shape[1]} features in train and "
+                    f"{X.shape[1]} in test ({folder})."
+                )
+            features[name].append(X)
+
+    data = ModalityDict({name: np.concatenate(X) for name, X in features.items()})
+    target = np.concatenate(labels)
+    if return_X_y:
+        return data, target
+
+    ids = words = groups = None
+    if (folder / _TRANSCRIPTS).is_file():
+        rows = _read_transcripts(folder / _TRANSCRIPTS)
+        aligned = [
+            row for part, y in zip(parts, labels, strict=True) for row in _align(rows, part, y)
+        ]
+        ids = np.array([utterance for utterance, *_ in aligned])
+        words = np.array([text for _, text, *_ in aligned], dtype=object)
+        groups = np.array([utterance.rpartition("_")[0] for utterance in ids])
+
+    n_train = len(labels[0]) if parts[0] == "train" else 0
+    return Bunch(
+        data=data,
+        target=target,
+        target_names=np.array(_TARGET_NAMES),
+        groups=groups,
+        utterance_ids=ids,
+        transcripts=words,
+        train_indices=np.arange(n_train),
+        test_indices=np.arange(n_train, len(target)),
+        DESCR=_DESCR + (_NO_TRANSCRIPTS if groups is None else ""),
+    )
+
+
+def _find_folder(data_home):
+    """Return the folder of the csv files and the folders that were considered."""
+    if data_home is None:
+        data_home = os.environ.get("INFOREG_SK_DATA")
+        if not data_home:
+            raise FileNotFoundError(
+                "text_train0.csv and the other CMU-MOSI files were looked for nowhere: data_home "
+                f"is None and the environment variable INFOREG_SK_DATA is not set. {_HOW_TO_GET}"
+            )
+    try:
+        home = Path(data_home).expanduser()
+    except TypeError:
+        raise TypeError(
+            f"data_home must be None, a str or a path; got {type(data_home).__name__}."
+        ) from None
+    looked = [home, home / "cmu_mosi"]
+    names = [(m, f"{m}_{part}0.csv") for m in _MODALITIES for part in _SPLITS]
+    for folder in looked:
+        if any((folder / n).is_file() or (folder / m / n).is_file() for m, n in names):
+            return folder, [folder]
+    return home, looked
+
+
+def _find_file(folder, looked, modality, name):
+    """Return the path of a csv file, which may lie in a folder of its modality."""
+    for path in (folder / name, folder / modality / name):
+        if path.is_file():
+            return path
+    places = ", ".join(str(place) for base in looked for place in (base, base / modality))
+    raise FileNotFoundError(f"{name} is not in any of: {places}. {_HOW_TO_GET}")
+
+
+def _read_features(path):
+    """Return the features (float64) and the labels (int64) of one csv file."""
+    table = []
+    with open(path, newline="", encoding="utf-8") as file:
+        for row, cells in enumerate(filter(None, csv.reader(file)), start=1):
+            try:
+                table.append(list(map(float, cells)))
+            except ValueError:
+                column = next(i for i, cell in enumerate(cells) if not _is_number(cell))
+                raise ValueError(
+                    f"{path}, row {row}, column {column + 1}: expected a number, got "
+                    f"{cells[column]!r}."
+                ) from None
+            if len(cells) < 2 or len(cells) != len(table[0]):
+                wanted = len(table[0]) if row > 1 else "at least 2"
+                raise ValueError(
+                    f"{path}, row {row}: expected {wanted} columns (the features, then the "
+                    f"label), got {len(cells)}."
+                )
+    if not table:
+        raise ValueError(f"{path} is empty.")
+    table = np.array(table, dtype=np.float64)
+    if not np.isfinite(table).all():
+        row, column = np.argwhere(~np.isfinite(table))[0]
+        raise ValueError(
+            f"{path}, row {row + 1}, column {column + 1}: expected a finite number, got "
+            f"{table[row, column]}."
+        )
+    labels = table[:, -1]
+    if not np.isin(labels, (0, 1)).all():
+        row = np.flatnonzero(~np.isin(labels, (0, 1)))[0]
+        raise ValueError(
+            f"{path}, row {row + 1}: the last column is the label, 0 or 1; got {labels[row]:g}."
+        )
+    return np.ascontiguousarray(table[:, :-1]), labels.astype(np.int64)
+
+
+def _is_number(cell):
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
+
+
+def _common_labels(labels):
+    """Return the labels that all files, ``{file: labels}``, share."""
+    if len({len(y) for y in labels.values()}) > 1:
+        counts = ", ".join(f"{name} has {len(y)}" for name, y in labels.items())
+        raise ValueError(f"The files have different numbers of rows: {counts}.")
+    (first, y_first), *others = labels.items()
+    for name, y in others:
+        if not np.array_equal(y, y_first):
+            row = np.flatnonzero(y != y_first)[0]
+            raise ValueError(
+                f"Labels disagree: row {row + 1} is {y_first[row]} in {first} and {y[row]} "
+                f"in {name}; the files must list the same utterances in the same order."
+            )
+    return y_first
+
+
+def _read_transcripts(path):
+    """Return the rows (utterance id, words, number of the video, label) of transcripts.csv."""
+    rows = []
+    with open(path, newline="", encoding="utf-8") as file:
+        for number, cells in enumerate(filter(None, csv.reader(file)), start=1):
+            try:
+                utterance, words, video, label = cells
+                row = (utterance, words, int(video), int(label))
+            except ValueError:
+                row = ("", "", 0, -1)
+            if "_" not in row[0] or row[3] not in (0, 1):
+                raise ValueError(
+                    f"{path}, row {number}: expected an utterance id such as "
+                    f"'03bSnISJMiM_11', its words, the number of the video and a label 0 or 1; "
+                    f"got {cells!r}."
+                )
+            rows.append(row)
+    return rows
+
+
+def _align(rows, part, labels):
+    """Return the rows of transcripts.csv in the order of the feature files of one part."""
+    rows = [row for row in rows if (row[2] <= _N_TRAIN_VIDEOS) == (part == "train")]
+    if len(rows) != len(labels):
+        videos = f"1 to {_N_TRAIN_VIDEOS}" if part == "train" else f"from {_N_TRAIN_VIDEOS + 1}"
+        raise ValueError(
+            f"{_TRANSCRIPTS} has {len(rows)} utterances of the {part} videos (numbered {videos}) "
+            f"but the {part} files have {len(labels)} rows."
+        )
+    rows = sorted(rows, key=lambda row: -row[3])  # stable: file order within a class
+    expected = np.array([row[3] for row in rows])
+    if not np.array_equal(expected, labels):
+        at = np.flatnonzero(expected != labels)[0]
+        raise ValueError(
+            f"Labels disagree: row {at + 1} of the {part} files is {labels[at]}, but by "
+            f"{_TRANSCRIPTS} it is utterance {rows[at][0]} with label {expected[at]}."
+        )
+    return rows

@@ -1,0 +1,328 @@
+"""Reading of the processed pickles of CMU-MOSI: aligned_50, unaligned_50 and mosi_data."""
+
+import os
+import pickle
+import re
+from pathlib import Path
+
+import numpy as np
+from sklearn.utils import Bunch
+
+from ..container import ModalityDict
+from ._unpickler import read_arrays
+
+__all__ = ["PICKLES", "TARGETS", "load_pickle"]
+
+PICKLES = ("aligned_50", "unaligned_50", "mosi_data")
+TARGETS = ("binary", "three", "seven", "real")
+
+# What the file calls the modalities and the parts.
+_MODALITIES = {"text": "text", "audio": "audio", "video": "vision"}
+_PARTS = {"train": "train", "validation": "valid", "test": "test"}
+
+_SOURCES = {
+    "aligned_50": "the MOSI data that thuiar/MMSA on GitHub links to (folder MOSI/Processed)",
+    "unaligned_50": "the MOSI data that thuiar/MMSA on GitHub links to (folder MOSI/Processed)",
+    "mosi_data": "the MOSI data that pliang279/MultiBench on GitHub links to",
+}
+
+_DESCR = """\
+CMU-MOSI processed features ({features})
+--------------------------------------------
+
+Opinion utterances cut from YouTube film reviews, each rated from -3 (strongly negative) to 3
+(strongly positive); sequences of features.
+
+:Samples: {samples}
+:Modalities: {shapes}
+:Target: {target}
+:Order: train, validation, test; in each, that of the file
+:Source: {source}
+:Licence: none is stated for the features
+
+Padding steps (all zero) {padding}.
+Values that were infinite or no number, now 0: {non_finite}.
+
+Reference: Zadeh, Zellers, Pincus and Morency (2016), "MOSI: Multimodal Corpus of Sentiment
+Intensity and Subjectivity Analysis in Online Opinion Videos", arXiv:1606.06259.
+"""
+
+_RULES = {
+    "binary": "0 where the sentiment is below 0, 1 where it is 0 or above",
+    "nonzero": "0 where the sentiment is below 0, 1 where it is above; zeros are left out",
+    "three": "0 where the sentiment is below 0, 1 where it is 0, 2 where it is above",
+    "seven": "the sentiment rounded (halves to even) to -3, ..., 3, as the classes 0 to 6",
+    "real": "the sentiment",
+}
+
+
+def load_pickle(data_home, features, split, target, drop_zeros, padding):
+    """Return the `Bunch` of `load_cmu_mosi` with `features` other than ``"csv"``."""
+    if split is not None and not (isinstance(split, str) and split in _PARTS):
+        raise ValueError(
+            f"split must be None, 'train', 'validation' or 'test' with features={features!r}; "
+            f"got {split!r}."
+        )
+    path = _find_file(data_home, features)
+    try:
+        with open(path, "rb") as file:
+            content = read_arrays(file)
+    except pickle.UnpicklingError as error:
+        raise pickle.UnpicklingError(f"{path}: {error}.") from error
+    parts = {part: _read_part(path, content, name) for part, name in _PARTS.items()}
+
+    # Everything is laid out by the whole file, so that one part looks as it does among all.
+    arrays, lengths, turnable = {}, {}, list(_MODALITIES)
+    for name in _MODALITIES:
+        samples = [part[name] for part in parts.values()]
+        given = [part["lengths"].get(name) for part in parts.values()]
+        arrays[name], lengths[name], ragged = _stack(path, name, samples, given)
+        if ragged:
+            turnable.remove(name)  # padded here, at the end
+    shifted = _pad_at_the_end(arrays, turnable) if padding == "end" else []
+    for name, X in arrays.items():
+        if X.ndim == 3 and lengths[name] is None:
+            lengths[name] = X.shape[1] - _count_leading(_is_padding(X)[:, ::-1])
+
+    sentiment, ids, words, annotations = (
+        np.concatenate([part[key] for part in parts.values()])
+        for key in ("sentiment", "ids", "words", "annotations")
+    )
+    origin = np.repeat(list(parts), [len(part["ids"]) for part in parts.values()])
+    rows = np.ones(len(ids), bool) if split is None else origin == split
+    if drop_zeros:
+        rows &= sentiment != 0
+    sentiment, origin = sentiment[rows], origin[rows]
+
+    non_finite = {}
+    for name, X in arrays.items():
+        arrays[name] = X = X[rows]
+        bad = ~np.isfinite(X)
+        non_finite[name] = int(bad.sum())
+        X[bad] = 0
+    where = f"are at the end; moved there from the front: {', '.join(shifted) or 'none'}"
+    where = where if padding == "end" else "are where the file has them"
+    classes, names = _make_target(sentiment, target, drop_zeros)
+    return Bunch(
+        data=ModalityDict(arrays),
+        target=classes,
+        target_names=names,
+        sentiment=sentiment,
+        groups=np.array([_video(utterance) for utterance in ids[rows]], dtype=str),
+        utterance_ids=ids[rows],
+        transcripts=None if None in words.tolist() else words[rows],
+        annotations=None if None in annotations.tolist() else annotations[rows],
+        lengths={name: None if n is None else n[rows] for name, n in lengths.items()},
+        non_finite=non_finite,
+        **{f"{part}_indices": np.flatnonzero(origin == part) for part in _PARTS},
+        DESCR=_DESCR.format(
+            features=features,
+            samples="; ".join(f"{(origin == p).sum()} {p}" for p in _PARTS),
+            shapes=", ".join(f"{name} {X.shape[1:]}" for name, X in arrays.items()),
+            target=_RULES["nonzero" if drop_zeros else target],
+            source=_SOURCES[features],
+            padding=where,
+            non_finite=", ".join(f"{name} {n}" for name, n in non_finite.items()),
+        ),
+    )
+
+
+def _find_file(data_home, features):
+    """Return the path of the pickle."""
+    name = f"{features}.pkl"
+    how = (
+        f"Nothing is downloaded: get {name} from {_SOURCES[features]} and pass it or its folder "
+        "as data_home, or name the folder in the environment variable INFOREG_SK_DATA."
+    )
+    if data_home is None:
+        data_home = os.environ.get("INFOREG_SK_DATA")
+        if not data_home:
+            raise FileNotFoundError(
+                f"{name} was looked for nowhere: data_home is None and the environment variable "
+                f"INFOREG_SK_DATA is not set. {how}"
+            )
+    try:
+        home = Path(data_home).expanduser()
+    except TypeError:
+        raise TypeError(
+            f"data_home must be None, a str or a path; got {type(data_home).__name__}."
+        ) from None
+    if home.is_file():
+        return home
+    folders = [home, home / "cmu_mosi", home / "Processed", home / "MOSI" / "Processed"]
+    for folder in folders:
+        if (folder / name).is_file():
+            return folder / name
+    raise FileNotFoundError(f"{name} is not in any of: {', '.join(map(str, folders))}. {how}")
+
+
+def _read_part(path, content, name):
+    """Return the samples of one part: lists or arrays, and what goes with them."""
+    if not isinstance(content, dict) or not isinstance(content.get(name), dict):
+        raise ValueError(
+            f"{path}: expected a dict of the parts 'train', 'valid' and 'test', each a dict; "
+            f"there is no such {name!r}."
+        )
+    part = content[name]
+    labels = next((key for key in ("regression_labels", "labels") if key in part), None)
+    sequences = (list, tuple, np.ndarray)
+    missing = [k for k in (*_MODALITIES.values(), "id") if not isinstance(part.get(k), sequences)]
+    if labels is None:
+        missing.append("regression_labels (or labels)")
+    if missing:
+        raise ValueError(f"{path}: part {name!r} has no {', '.join(missing)}.")
+
+    n = len(part["id"])
+    try:
+        sentiment = np.array([np.asarray(x, dtype=float).item() for x in part[labels]])
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"{path}: part {name!r}: {labels} must hold one number a sample."
+        ) from None
+    if not (np.abs(sentiment) <= 3).all():
+        at = np.flatnonzero(~(np.abs(sentiment) <= 3))[0]
+        raise ValueError(
+            f"{path}: part {name!r}: the sentiment of sample {at} is {sentiment[at]:g}; it must "
+            "be in -3 to 3."
+        )
+    read = {
+        "sentiment": sentiment,
+        "ids": np.array([_identifier(x) for x in part["id"]], dtype=str),
+        "words": _texts(part, "raw_text", n),
+        "annotations": _texts(part, "annotations", n),
+        "lengths": {
+            ours: np.asarray(part[f"{theirs}_lengths"], dtype=np.int64).ravel()
+            for ours, theirs in _MODALITIES.items()
+            if f"{theirs}_lengths" in part
+        },
+        **{ours: part[theirs] for ours, theirs in _MODALITIES.items()},
+    }
+    counts = {key: len(values) for key, values in read.items() if key != "lengths"}
+    counts |= {f"{key} lengths": len(values) for key, values in read["lengths"].items()}
+    if set(counts.values()) != {n}:
+        listed = ", ".join(f"{key} {count}" for key, count in counts.items())
+        raise ValueError(f"{path}: part {name!r} has different numbers of samples: {listed}.")
+    return read
+
+
+def _texts(part, key, n):
+    texts = [None] * n if key not in part else [_text(x) for x in part[key]]
+    return np.array(texts, dtype=object)
+
+
+def _text(value):
+    value = value.item() if isinstance(value, np.ndarray) and value.size == 1 else value
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+
+def _identifier(value):
+    """Return the id as one text; some files hold rows of video, start and end."""
+    if isinstance(value, (list, tuple, np.ndarray)) and np.size(value) > 1:
+        video, *rest = map(_text, np.ravel(np.array(value, dtype=object)))
+        return f"{video}[{','.join(rest)}]"
+    return _text(value)
+
+
+def _video(utterance):
+    """Return the video of ``video_3``, ``video$_$3`` (MMSA) or ``video[3]`` (the CMU SDK)."""
+    match = re.fullmatch(r"(.+?)(?:\$_\$\d+|_\d+|\[[^\]]*\])", utterance, flags=re.DOTALL)
+    return match[1] if match else utterance
+
+
+def _stack(path, name, samples, given):
+    """Return one array of all parts, lengths or None, and whether samples were padded here."""
+    ragged = False
+    where = f"{path}: {_MODALITIES[name]}"
+    try:
+        if all(isinstance(X, np.ndarray) and X.dtype.kind in "biuf" for X in samples):
+            samples = [np.asarray(X) for X in samples]
+            items = (
+                None
+                if len({X.shape[1:] for X in samples}) == 1
+                else [x for X in samples for x in X]
+            )
+        else:
+            items = [np.asarray(x) for X in samples for x in X]
+        everything = samples if items is None else items
+        dtype = np.result_type(*{x.dtype for x in everything})  # numpy 1 takes 32 at most
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{where} is not made of arrays of numbers: {error}.") from None
+    if dtype.kind not in "biuf":
+        raise ValueError(f"{where} is not made of arrays of numbers, but of {dtype}.")
+    # float32 stays as it is; the numbers are also made native, should they be of another machine.
+    dtype = np.float32 if dtype.kind == "f" and dtype.itemsize <= 4 else np.float64
+    lengths = None if any(n is None for n in given) else np.concatenate(given)
+    if items is None:
+        X = np.concatenate(samples).astype(dtype, copy=False)
+        if X.ndim not in (2, 3):
+            raise ValueError(
+                f"{where} must have the shape (samples, steps, features) or (samples, features); "
+                f"got {X.shape}."
+            )
+    elif items[0].ndim == 1 and len({x.shape for x in items}) == 1:
+        X = np.stack(items).astype(dtype)
+    else:
+        if any(x.ndim != 2 for x in items) or len({x.shape[1] for x in items}) != 1:
+            raise ValueError(
+                f"{where}: each sample must have the shape (steps, features), with the same "
+                f"features; got {sorted({x.shape[1:] for x in items})[:3]}."
+            )
+        counts = np.array([len(x) for x in items], dtype=np.int64)
+        ragged = any(len({len(x) for x in X}) > 1 for X in samples)  # else padded in the file
+        X = np.zeros((len(items), counts.max(), items[0].shape[1]), dtype=dtype)
+        for row, x in zip(X, items, strict=True):
+            row[: len(x)] = x
+        lengths = counts if lengths is None and ragged else lengths
+    if lengths is not None and (
+        X.ndim != 3 or not ((lengths >= 0) & (lengths <= X.shape[1])).all()
+    ):
+        raise ValueError(f"{where}_lengths must be in 0 to the number of steps.")
+    return X, lengths, ragged
+
+
+def _is_padding(X):
+    return ~(X != 0).any(axis=2)  # true of neither nan nor -inf: those are steps
+
+
+def _count_leading(flags):
+    """Number of true values before the first false one, by row."""
+    return np.where(flags.all(axis=1), flags.shape[1], (~flags).argmax(axis=1))
+
+
+def _pad_at_the_end(arrays, names):
+    """Turn each sample that is padded in front so that it is padded at the end, in place.
+
+    A file pads a modality on one side. It does so in front where there are more leading than
+    trailing zeros in all, since a single all-zero step, such as a frame without a face, is no
+    padding. Modalities with equally many steps are aligned and stay so: they turn together.
+    """
+    shifts = {}
+    for name in names:
+        X = arrays[name]
+        if X.ndim != 3 or not X.size:
+            continue
+        padding = _is_padding(X)
+        used = ~padding.all(axis=1)
+        leading = _count_leading(padding)
+        if leading[used].sum() > _count_leading(padding[:, ::-1])[used].sum():
+            shifts[name] = leading
+    for name, X in arrays.items():
+        if name in shifts:
+            aligned = [n for other, n in shifts.items() if arrays[other].shape[1] == X.shape[1]]
+            steps = np.arange(X.shape[1]) + np.min(aligned, axis=0)[:, None]
+            arrays[name] = np.take_along_axis(X, (steps % X.shape[1])[:, :, None], axis=1)
+    return list(shifts)
+
+
+def _make_target(sentiment, target, drop_zeros):
+    """Return the target and the names of its classes."""
+    if target == "real":
+        return sentiment.copy(), None
+    if target == "binary":
+        names = ["negative", "positive" if drop_zeros else "non-negative"]
+        return (sentiment >= 0).astype(np.int64), np.array(names)
+    if target == "three":
+        return np.sign(sentiment).astype(np.int64) + 1, np.array(
+            ["negative", "neutral", "positive"]
+        )
+    return np.round(sentiment).astype(np.int64) + 3, np.array([str(n) for n in range(-3, 4)])

@@ -1,0 +1,310 @@
+"""Loader of the UTD-MHAD human actions: skeletons, inertial signals and depth videos."""
+
+import os
+import re
+from pathlib import Path
+
+import numpy as np
+from scipy.io import loadmat
+from sklearn.utils import Bunch
+
+from ..container import ModalityDict
+
+__all__ = ["load_utd_mhad"]
+
+_SPLITS = ("train", "test")
+# Folder, variable in the files, and shape; None for the frames.
+_FILES = {
+    "skeleton": ("Skeleton", "d_skel", (20, 3, None)),
+    "inertial": ("Inertial", "d_iner", (None, 6)),
+    "depth": ("Depth", "d_depth", (240, 320, None)),
+}
+_STEPS = {"skeleton": 40, "inertial": 60}
+_HIP_CENTRE = 3  # of head, shoulder centre, spine, hip centre, ...
+_DEPTH_BLOCK = 10  # pixels, so that 240 x 320 become 24 x 32
+
+_TARGET_NAMES = (
+    "swipe left, swipe right, wave, clap, throw, cross arms, basketball shoot, draw x, "
+    "draw circle clockwise, draw circle counter-clockwise, draw triangle, bowling, boxing, "
+    "baseball swing, tennis swing, arm curl, tennis serve, push, knock, catch, "
+    "pick up and throw, jog, walk, sit to stand, stand to sit, lunge, squat"
+).split(", ")
+
+_HOW_TO_GET = (
+    "Nothing is downloaded: get Skeleton.zip, Inertial.zip and, if asked for, Depth.zip of "
+    "UTD-MHAD from the page of its authors (personal.utdallas.edu/~kehtar/UTD-MHAD.html), unpack "
+    "them into one folder and pass it as root, or name it in the environment variable "
+    "INFOREG_SK_DATA."
+)
+
+_DESCR = """\
+UTD-MHAD human actions
+----------------------
+
+27 actions, each performed about four times by 8 people before a depth camera and with an inertial
+sensor on the right wrist (actions 1 to 21) or the right thigh (22 to 27).
+
+:Samples: {n}; {n_train} train (odd subjects), {n_test} test (even subjects)
+:Modalities: {shapes}
+:Classes: 27
+:Order: action, subject, trial: shuffle when splitting
+:Source: https://personal.utdallas.edu/~kehtar/UTD-MHAD.html
+:Licence: described as freely available and public domain; no licence text
+
+Skeletons and inertial signals are resampled to a fixed number of steps; depth is one motion map.
+The place of the inertial sensor tells the actions 1 to 21 from the others.
+
+Reference: Chen, Jafari and Kehtarnavaz (2015), "UTD-MHAD: A Multimodal Dataset for Human Action
+Recognition Utilizing a Depth Camera and a Wearable Inertial Sensor", ICIP 2015.
+"""
+
+
+def load_utd_mhad(root=None, *, modalities=("skeleton", "inertial"), split=None, return_X_y=False):
+    """Load the UTD-MHAD human actions (classification).
+
+    Reads the published files of UTD-MHAD [1]_, one a recording and modality, such as
+    ``Skeleton/a1_s1_t1_skeleton.mat`` (action 1, subject 1, trial 1). They are not part of the
+    package and are not downloaded.
+
+    =================   =========================================================
+    Classes             27 actions
+    Samples             861 (431 train, 430 test)
+    Modalities          skeleton (40, 60), inertial (60, 6), depth (24, 32)
+    Groups              8 subjects, none in two parts
+    =================   =========================================================
+
+    Parameters
+    ----------
+    root : str or path-like, default=None
+        The folder with the folders ``Skeleton``, ``Inertial`` and ``Depth`` (in any case of
+        letters), or with all files, or with such a folder ``utd_mhad`` in it. If None, the folder
+        that the environment variable ``INFOREG_SK_DATA`` names.
+    modalities : sequence of {"skeleton", "inertial", "depth"}, default=("skeleton", "inertial")
+        What to read, in this order; no file of another modality is opened. Depth is large.
+    split : {"train", "test"}, default=None
+        The published part to load, subjects 1, 3, 5 and 7 or 2, 4, 6 and 8. If None, both; they
+        are not in order of the parts.
+    return_X_y : bool, default=False
+        If True, return ``(data, target)`` instead of the `Bunch`.
+
+    Returns
+    -------
+    dataset : :class:`~sklearn.utils.Bunch`
+        Dictionary-like object, with the following attributes.
+
+        data : ModalityDict
+            Arrays of float32. ``"skeleton"``, of shape (n_samples, 40, 60): x, y and z of joint
+            1, of joint 2 and so on, in metres from where the hip centre, the fourth joint, is in
+            the first frame. ``"inertial"``, (n_samples, 60, 6): acceleration in g, then angular
+            velocity in degrees per second, each x, y and z. ``"depth"``, (n_samples, 24, 32):
+            the motion map.
+        target : ndarray of shape (n_samples,), int64
+            The action, 0 to 26; the files count from 1.
+        target_names : ndarray of str
+            Short names of the actions.
+        groups : ndarray of shape (n_samples,), int64
+            The subject, 1 to 8, for grouped cross-validation.
+        trials : ndarray of shape (n_samples,), int64
+            The trial, 1 to 4.
+        lengths : dict of str to ndarray of int64
+            Frames of each recording before resampling, by modality.
+        train_indices, test_indices : ndarray of int
+            Positions of the published parts in `data`; empty for a part that is not loaded.
+        DESCR : str
+            Description of the data set.
+
+    (data, target) : tuple if ``return_X_y`` is True
+
+    Raises
+    ------
+    FileNotFoundError
+        If there are no files, or one that belongs to another is missing; the message names it.
+    ValueError
+        If a parameter has an unknown value, or a file is malformed.
+
+    Notes
+    -----
+    Skeletons and inertial signals are resampled by linear interpolation at 40 and 60 equally
+    spaced times from the first frame to the last, so that a slow and a quick performance look
+    alike; `lengths` has what this hides. The motion map is the absolute difference of successive
+    depth frames, averaged over the frames and over blocks of 10 x 10 pixels.
+
+    Nothing is scaled: `ModalityTransformer` with a `StandardScaler` does that.
+
+    References
+    ----------
+    .. [1] C. Chen, R. Jafari and N. Kehtarnavaz (2015). "UTD-MHAD: A Multimodal Dataset for Human
+       Action Recognition Utilizing a Depth Camera and a Wearable Inertial Sensor". ICIP 2015.
+
+    Examples
+    --------
+    >>> from inforeg_sk.datasets import load_utd_mhad
+    >>> actions = load_utd_mhad("UTD-MHAD")  # doctest: +SKIP
+    >>> actions.data  # doctest: +SKIP
+    ModalityDict(861 samples: skeleton (40, 60), inertial (60, 6))
+    """
+    modalities = _check_modalities(modalities)
+    if split is not None and not (isinstance(split, str) and split in _SPLITS):
+        raise ValueError(f"split must be None, 'train' or 'test'; got {split!r}.")
+    found, looked = _find_files(root, modalities)
+    names = sorted(set().union(*found.values()))
+    if split is not None:
+        names = [name for name in names if name[1] % 2 == (split == "train")]
+    if not names:
+        raise FileNotFoundError(
+            f"a1_s1_t1_{modalities[0]}.mat and the like{f' of {split}' if split else ''} are not "
+            f"in any of: {', '.join(looked)}. {_HOW_TO_GET}"
+        )
+    for modality in modalities:
+        for name in names:
+            if name not in found[modality]:
+                raise FileNotFoundError(_missing(modality, name, found, looked))
+
+    data, lengths = {}, {}
+    for modality in modalities:
+        prepared = [_PREPARE[modality](_read(found[modality][n], modality)) for n in names]
+        data[modality] = np.stack([x for x, _ in prepared]).astype(np.float32)
+        lengths[modality] = np.array([length for _, length in prepared], dtype=np.int64)
+    data = ModalityDict(data)
+    actions, subjects, trials = np.array(names, dtype=np.int64).T
+    target = actions - 1
+    if return_X_y:
+        return data, target
+    train, test = (np.flatnonzero(subjects % 2 == odd) for odd in (1, 0))
+    shapes = ", ".join(f"{name} {X.shape[1:]}" for name, X in data.items())
+    return Bunch(
+        data=data,
+        target=target,
+        target_names=np.array(_TARGET_NAMES),
+        groups=subjects.copy(),
+        trials=trials.copy(),
+        lengths=lengths,
+        train_indices=train,
+        test_indices=test,
+        DESCR=_DESCR.format(n=len(names), n_train=len(train), n_test=len(test), shapes=shapes),
+    )
+
+
+def _check_modalities(modalities):
+    """Return the modalities as a tuple."""
+    names = () if isinstance(modalities, str) else tuple(modalities)
+    if not names or len(set(names)) < len(names) or not set(names) <= set(_FILES):
+        raise ValueError(
+            f"modalities must be some of {', '.join(_FILES)}, each once, such as ['skeleton']; "
+            f"got {modalities!r}."
+        )
+    return names
+
+
+def _find_files(root, modalities):
+    """Return ``{modality: {(action, subject, trial): path}}`` and the folders looked in."""
+    if root is None:
+        root = os.environ.get("INFOREG_SK_DATA")
+        if not root:
+            raise FileNotFoundError(
+                "The UTD-MHAD files were looked for nowhere: root is None and the environment "
+                f"variable INFOREG_SK_DATA is not set. {_HOW_TO_GET}"
+            )
+    try:
+        root = Path(root).expanduser()
+    except TypeError:
+        raise TypeError(f"root must be None, a str or a path; got {type(root).__name__}.") from None
+    looked = []
+    for home in (root, root / "utd_mhad"):
+        found = {}
+        for modality in modalities:
+            folder = _FILES[modality][0]
+            looked += [str(home / folder), str(home)]
+            found[modality] = _list_files(home, folder, modality)
+        if any(found.values()):
+            return found, list(dict.fromkeys(looked))
+    return found, list(dict.fromkeys(looked))
+
+
+def _list_files(home, folder, modality):
+    """Return the files of one modality in `home`, and those in its folder, which come first."""
+    folders = [home] if home.is_dir() else []
+    folders += (
+        [x for x in folders[0].iterdir() if x.name.lower() == folder.lower()] if folders else []
+    )
+    found = {}
+    for place in folders:
+        for path in place.iterdir() if place.is_dir() else ():
+            match = re.fullmatch(rf"a(\d+)_s(\d+)_t(\d+)_{modality}\.mat", path.name, re.IGNORECASE)
+            if match:
+                name = tuple(map(int, match.groups()))
+                if not 1 <= name[0] <= len(_TARGET_NAMES):
+                    raise ValueError(
+                        f"{path}: expected an action of 1 to {len(_TARGET_NAMES)}; got {name[0]}."
+                    )
+                found[name] = path
+    return found
+
+
+def _missing(modality, name, found, looked):
+    """Say which file is missing, and which file it goes with."""
+    action, subject, trial = name
+    other = next(files[name] for files in found.values() if name in files)
+    folders = [x for x in looked if x.endswith(_FILES[modality][0])]
+    return (
+        f"a{action}_s{subject}_t{trial}_{modality}.mat is not in {' or '.join(folders)}, though "
+        f"{other.name} of the same recording is there. {_HOW_TO_GET} To do without "
+        f"{modality}, leave it out of modalities."
+    )
+
+
+def _read(path, modality):
+    """Return the array of one file."""
+    _, variable, shape = _FILES[modality]
+    try:
+        content = loadmat(path, variable_names=[variable])
+    except Exception as error:  # loadmat raises many kinds
+        raise ValueError(f"{path} is no readable .mat file: {error}") from error
+    if variable not in content:
+        raise ValueError(f"{path} has no variable {variable}.")
+    X = content[variable]
+    # MATLAB drops a last axis of length 1.
+    X = X[..., None] if X.ndim == 2 and len(shape) == 3 else X
+    fits = X.ndim == len(shape) and all(n in (None, m) for n, m in zip(shape, X.shape))
+    if not fits or X.size == 0 or X.dtype.kind not in "iuf":
+        wanted = " x ".join("frames" if n is None else str(n) for n in shape)
+        raise ValueError(f"{path}: {variable} must hold {wanted} numbers; got {X.shape} {X.dtype}.")
+    if not np.isfinite(X).all():
+        raise ValueError(f"{path}: {variable} holds values that are no finite numbers.")
+    return X
+
+
+def _resample(X, n_steps):
+    """Return `n_steps` rows, interpolated linearly between those of `X`."""
+    at = np.linspace(0, len(X) - 1, n_steps)
+    low = np.floor(at).astype(int)
+    high = np.minimum(low + 1, len(X) - 1)
+    part = (at - low)[:, None]
+    return X[low] * (1 - part) + X[high] * part
+
+
+def _prepare_skeleton(joints):
+    frames = joints.astype(np.float64).transpose(2, 0, 1)
+    frames = frames - frames[0, _HIP_CENTRE]
+    return _resample(frames.reshape(len(frames), -1), _STEPS["skeleton"]), len(frames)
+
+
+def _prepare_inertial(signals):
+    return _resample(signals.astype(np.float64), _STEPS["inertial"]), len(signals)
+
+
+def _prepare_depth(video):
+    height, width, n_frames = video.shape
+    total = np.zeros((height, width))
+    for i in range(1, n_frames):  # frame by frame: a video of 64-bit numbers is large
+        total += np.abs(video[:, :, i].astype(np.float64) - video[:, :, i - 1])
+    b = _DEPTH_BLOCK
+    blocks = (total / max(n_frames - 1, 1)).reshape(height // b, b, width // b, b)
+    return blocks.mean(axis=(1, 3)), n_frames
+
+
+_PREPARE = {
+    "skeleton": _prepare_skeleton,
+    "inertial": _prepare_inertial,
+    "depth": _prepare_depth,
+}
