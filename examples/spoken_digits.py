@@ -6,6 +6,12 @@ spectrograms of them, each modality is scaled, and the classifier is trained. Wh
 left out, one after another: what the table shows is accuracy on speakers never heard, as mean and
 standard deviation over the six.
 
+What comes out (defaults, one seed, 2026-11-24): audio alone 66.4 +- 16.6, image alone 96.0 +- 0.6,
+joint 91.9 +- 6.6, joint* 94.9 +- 7.8, InfoReg 91.7 +- 9.3, InfoReg* 96.2 +- 4.0. The audio is
+fitted fast and carries over badly to a new speaker: the joint network is worse than image alone.
+Unimodal losses, and InfoReg on top of them, bring it back to that; but with six speakers most of
+these differences are smaller than what one speaker more or less would change.
+
 Nothing is chosen by these figures: the settings are the library's defaults. With ``--search`` a
 GridSearchCV chooses the number of mel bands and alpha together for each speaker left out, by
 cross-validation over the five others; spectrograms are kept in a cache, so that each is computed
@@ -67,13 +73,13 @@ def load(folder):
     return ModalityDict({"audio": list(map(str, paths)), "image": images}), y, speakers
 
 
-def pipeline(memory):
+def pipeline(memory, max_epochs):
     front_end = LogMel(8000, 0.8, n_fft=256, hop_length=200, n_mels=32, ref="max")
     return Pipeline(
         [
             ("read", ModalityTransformer({"audio": front_end})),
             ("scale", ModalityTransformer(StandardScaler())),
-            ("clf", MultimodalInfoRegClassifier(random_state=0)),
+            ("clf", MultimodalInfoRegClassifier(random_state=0, max_epochs=max_epochs)),
         ],
         memory=memory,
     )
@@ -87,6 +93,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", nargs="?", help="folder of the wav files")
     parser.add_argument("--search", action="store_true", help="also search, in some minutes")
+    parser.add_argument("--max-epochs", type=int, default=100)
     args = parser.parse_args()
 
     start = time.perf_counter()
@@ -94,7 +101,7 @@ def main():
     folds = list(LeaveOneGroupOut().split(y, groups=speakers))
     print(f"{X}, {len(folds)} speakers\n\naccuracy on the speaker left out, %")
     with tempfile.TemporaryDirectory() as memory:
-        model = pipeline(memory)
+        model = pipeline(memory, args.max_epochs)
 
         def scores(model, X):
             return [clone(model).fit(X[a], y[a]).score(X[b], y[b]) for a, b in folds]

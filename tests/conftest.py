@@ -25,6 +25,12 @@ def mosi_home():
     return real_data("cmu_mosi")
 
 
+@pytest.fixture(scope="session")
+def fsdd_home():
+    """The folder with the recordings of spoken digits."""
+    return real_data("fsdd")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def one_thread():
     """One torch thread: faster at these sizes, and the same last bits everywhere."""

@@ -9,16 +9,20 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 
 
+def run(name, *arguments, folder):
+    """What an example prints, run in `folder`."""
+    command = [sys.executable, ROOT / "examples" / name, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 @pytest.mark.slow
 def test_quickstart(tmp_path):
     pytest.importorskip("matplotlib")
     figure = tmp_path / "figure.png"
-    command = [sys.executable, ROOT / "examples" / "plot_quickstart.py"]
-    done = subprocess.run(
-        [*command, "--seeds", "2", "--figure", figure], capture_output=True, text=True, cwd=tmp_path
-    )
-    assert done.returncode == 0, done.stderr
-    tables = done.stdout.split("Trained with ")[1:]
+    printed = run("plot_quickstart.py", "--seeds", "2", "--figure", figure, folder=tmp_path)
+    tables = printed.split("Trained with ")[1:]
     assert len(tables) == 2
     for table, least in zip(tables, (15, 10), strict=True):
         rows = {line.split("  ")[0]: line for line in table.splitlines()}
@@ -31,3 +35,13 @@ def test_quickstart(tmp_path):
         assert mean["joint"][0] < mean["joint*"][0]
         assert table.count(" the noise)") == 4
     assert figure.read_bytes().startswith(b"\x89PNG") and figure.stat().st_size > 20_000
+
+
+@pytest.mark.slow
+def test_spoken_digits(tmp_path, fsdd_home):
+    pytest.importorskip("librosa")
+    printed = run("spoken_digits.py", fsdd_home, "--max-epochs", "5", folder=tmp_path)
+    rows = {line.split("  ")[0]: line for line in printed.splitlines() if "+-" in line}
+    assert {"audio alone", "image alone", "joint", "joint*", "InfoReg", "InfoReg*"} == set(rows)
+    assert float(rows["image alone"].split("+-")[0].split()[-1]) > 60
+    assert list(tmp_path.iterdir()) == []  # the cache is gone
