@@ -68,6 +68,12 @@ METHODS = {
     "InfoReg*": {"unimodal_weight": 1},
 }
 
+SUBTITLES = {
+    "joint*": "(joint + unimodal losses)",
+    "InfoReg": "(ours)",
+    "InfoReg*": "(ours + unimodal losses)",
+}
+
 
 def make_model(seed, **settings):
     return make_pipeline(
@@ -166,7 +172,7 @@ def plot(title, alone, scores, models, modalities):
             dict(zip(columns, values.mean(axis=0), strict=True)),
             spread=dict(zip(columns, values.std(axis=0, ddof=1), strict=True)),
             alone=reference,
-            name=f"{name}\n(* with unimodal losses)" if name.endswith("*") else f"{name}\n",
+            name=f"{name}\n{SUBTITLES.get(name, '')}",
         ).plot(ax=ax, legend=ax is axes[0])
         ax.label_outer()
     below.suptitle(

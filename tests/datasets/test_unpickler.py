@@ -68,8 +68,8 @@ def unframed(content, protocol):
 @pytest.mark.parametrize("numpy_version", [1, 2])
 def test_arrays_come_back(protocol, numpy_version):
     pickled = unframed(CONTENT, protocol)
-    pickled = pickled.replace(b"\x16numpy.core.multiarray", b"\x17numpy._core.multiarray")
-    pickled = pickled.replace(b"\x13numpy.core.numeric", b"\x14numpy._core.numeric")
+    pickled = pickled.replace(b"\x15numpy.core.multiarray", b"\x16numpy._core.multiarray")
+    pickled = pickled.replace(b"\x12numpy.core.numeric", b"\x13numpy._core.numeric")
     pickled = pickled.replace(b"numpy.core.", b"numpy._core.")
     if numpy_version == 1:
         pickled = numpy_1(pickled)
