@@ -1,13 +1,12 @@
 """Reading of the csv files of CMU-MOSI that bc-LSTM published."""
 
 import csv
-import os
-from pathlib import Path
 
 import numpy as np
 from sklearn.utils import Bunch
 
 from ..container import ModalityDict
+from ._home import find_home
 
 __all__ = ["load_csv"]
 
@@ -109,19 +108,8 @@ def load_csv(data_home, split, return_X_y):
 
 def _find_folder(data_home):
     """Return the folder of the csv files and the folders that were considered."""
-    if data_home is None:
-        data_home = os.environ.get("INFOREG_SK_DATA")
-        if not data_home:
-            raise FileNotFoundError(
-                "text_train0.csv and the other CMU-MOSI files were looked for nowhere: data_home "
-                f"is None and the environment variable INFOREG_SK_DATA is not set. {_HOW_TO_GET}"
-            )
-    try:
-        home = Path(data_home).expanduser()
-    except TypeError:
-        raise TypeError(
-            f"data_home must be None, a str or a path; got {type(data_home).__name__}."
-        ) from None
+    what = "text_train0.csv and the other CMU-MOSI files were"
+    home = find_home("data_home", data_home, what, _HOW_TO_GET)
     looked = [home, home / "cmu_mosi"]
     names = [(m, f"{m}_{part}0.csv") for m in _MODALITIES for part in _SPLITS]
     for folder in looked:

@@ -1,14 +1,13 @@
 """Reading of the processed pickles of CMU-MOSI: aligned_50, unaligned_50 and mosi_data."""
 
-import os
 import pickle
 import re
-from pathlib import Path
 
 import numpy as np
 from sklearn.utils import Bunch
 
 from ..container import ModalityDict
+from ._home import find_home
 from ._unpickler import read_arrays
 
 __all__ = ["PICKLES", "TARGETS", "load_pickle"]
@@ -134,19 +133,7 @@ def _find_file(data_home, features):
         f"Nothing is downloaded: get {name} from {_SOURCES[features]} and pass it or its folder "
         "as data_home, or name the folder in the environment variable INFOREG_SK_DATA."
     )
-    if data_home is None:
-        data_home = os.environ.get("INFOREG_SK_DATA")
-        if not data_home:
-            raise FileNotFoundError(
-                f"{name} was looked for nowhere: data_home is None and the environment variable "
-                f"INFOREG_SK_DATA is not set. {how}"
-            )
-    try:
-        home = Path(data_home).expanduser()
-    except TypeError:
-        raise TypeError(
-            f"data_home must be None, a str or a path; got {type(data_home).__name__}."
-        ) from None
+    home = find_home("data_home", data_home, f"{name} was", how)
     if home.is_file():
         return home
     folders = [home, home / "cmu_mosi", home / "Processed", home / "MOSI" / "Processed"]

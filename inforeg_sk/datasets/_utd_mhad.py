@@ -1,14 +1,13 @@
 """Loader of the UTD-MHAD human actions: skeletons, inertial signals and depth videos."""
 
-import os
 import re
-from pathlib import Path
 
 import numpy as np
 from scipy.io import loadmat
 from sklearn.utils import Bunch
 
 from ..container import ModalityDict
+from ._home import find_home
 
 __all__ = ["load_utd_mhad"]
 
@@ -198,17 +197,7 @@ def _check_modalities(modalities):
 
 def _find_files(root, modalities):
     """Return ``{modality: {(action, subject, trial): path}}`` and the folders looked in."""
-    if root is None:
-        root = os.environ.get("INFOREG_SK_DATA")
-        if not root:
-            raise FileNotFoundError(
-                "The UTD-MHAD files were looked for nowhere: root is None and the environment "
-                f"variable INFOREG_SK_DATA is not set. {_HOW_TO_GET}"
-            )
-    try:
-        root = Path(root).expanduser()
-    except TypeError:
-        raise TypeError(f"root must be None, a str or a path; got {type(root).__name__}.") from None
+    root = find_home("root", root, "The UTD-MHAD files were", _HOW_TO_GET)
     looked = []
     for home in (root, root / "utd_mhad"):
         found = {}
