@@ -7,6 +7,7 @@ from .columns import ColumnsToModalities
 from .compose import ModalityTransformer
 from .container import ModalityDict
 from .methods import BalancingMethod, InfoReg, Joint
+from .regressor import MultimodalInfoRegRegressor, MultimodalRegressor
 
 __all__ = [
     "BalancingMethod",
@@ -17,6 +18,8 @@ __all__ = [
     "ModalityTransformer",
     "MultimodalClassifier",
     "MultimodalInfoRegClassifier",
+    "MultimodalInfoRegRegressor",
+    "MultimodalRegressor",
     "__version__",
     "presets",
 ]

@@ -1,22 +1,15 @@
-"""The door: whatever the user gives as X, y and weights becomes checked arrays, or an error."""
+"""The door: whatever the user gives as X becomes checked arrays, or an error."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
 
-import numpy as np
-from sklearn.utils import compute_class_weight
-from sklearn.utils.validation import _check_sample_weight, validate_data
+from sklearn.utils.validation import validate_data
 
-from ._validation import (
-    as_modalities,
-    as_table,
-    check_known_modalities,
-    check_shapes,
-    numeric_modalities,
-)
+from ._arrays import CheckedModalities, check_shapes, numeric_modalities, sample_shapes
+from ._validation import as_modalities, as_table, check_known_modalities
 from .columns import resolve_columns, split_columns
 
-__all__ = ["Entry", "encode_target", "enter", "enter_again", "sample_weights"]
+__all__ = ["Entry", "enter", "enter_again"]
 
 #: Name of the one modality that a 2-D array without a column map becomes.
 SINGLE = "X"
@@ -25,17 +18,17 @@ SINGLE = "X"
 class Entry(NamedTuple):
     """Checked data, and what a fit has to remember of them."""
 
-    X: dict  # modality -> array of the network's type, in sorted-name order
+    X: CheckedModalities
     columns: dict | None  # resolved column map; None: X was a mapping
     table: object  # the table itself, for its column names; None: X was a mapping
 
     @property
-    def n_samples(self):
-        return len(next(iter(self.X.values())))
+    def modalities(self):
+        return tuple(self.X.arrays)
 
     @property
     def shapes(self):
-        return {name: array.shape[1:] for name, array in self.X.items()}
+        return sample_shapes(self.X.arrays)
 
 
 def enter(X, estimator, dtype):
@@ -45,7 +38,8 @@ def enter(X, estimator, dtype):
     ----------
     X : mapping, 2-D array or DataFrame
     estimator : MultimodalClassifier
-        For its parameter `modalities`, and its name in errors. Nothing is set on it.
+        For its parameters `modalities` and `missing`, and its name in errors. Nothing is set on
+        it.
     dtype : numpy dtype
 
     Returns
@@ -58,16 +52,30 @@ def enter(X, estimator, dtype):
                 "modalities= cuts a 2-D array or DataFrame, but X is a mapping and names its "
                 "modalities itself; leave modalities at None."
             )
-        return Entry(numeric_modalities(as_modalities(X), dtype), None, None)
+        return Entry(_first_modalities(as_modalities(X), estimator, dtype), None, None)
     table = as_table(X, estimator)
     columns = {SINGLE: slice(None)}
     if estimator.modalities is not None:
         columns = resolve_columns(table, estimator.modalities)
-    return Entry(numeric_modalities(split_columns(table, columns), dtype), columns, table)
+    X = _first_modalities(split_columns(table, columns), estimator, dtype)
+    return Entry(X, columns, table)
+
+
+def _first_modalities(X, estimator, dtype):
+    checked = numeric_modalities(X, dtype, missing=estimator.missing)
+    for name, there in checked.present.items():
+        if not there.any():
+            raise ValueError(
+                f"Modality {name!r} is missing in every sample, so nothing can be learnt about "
+                "it: leave it out."
+            )
+    return checked
 
 
 def enter_again(X, estimator):
     """Check data for a fitted estimator: the same modalities and shapes as in ``fit``.
+
+    With ``missing="allow"`` a mapping may leave modalities out, but not all.
 
     Parameters
     ----------
@@ -78,12 +86,13 @@ def enter_again(X, estimator):
 
     Returns
     -------
-    dict of str to ndarray
+    CheckedModalities
     """
     name = type(estimator).__name__
     if isinstance(X, Mapping) and not hasattr(X, "tocsr"):
         X = as_modalities(X)
-        check_known_modalities(X.modalities, estimator.modalities_, name)
+        partial = estimator.missing == "allow"
+        check_known_modalities(X.modalities, estimator.modalities_, name, partial)
     else:
         if estimator._columns is None:
             raise ValueError(
@@ -93,90 +102,8 @@ def enter_again(X, estimator):
         table = as_table(X, estimator)
         validate_data(estimator, table, reset=False, skip_check_array=True)
         X = split_columns(table, estimator._columns)
-    arrays = numeric_modalities(X, estimator._dtype)
-    check_shapes(arrays, estimator._shapes)
-    return arrays
-
-
-def encode_target(y, classes):
-    """Return the positions of labels in the sorted `classes`, or raise for an unknown one."""
-    position = np.searchsorted(classes, y).clip(max=len(classes) - 1)
-    unknown = y[classes[position] != y]
-    if len(unknown):
-        raise ValueError(
-            f"y holds the label {unknown[:1].tolist()[0]!r}, which is not among the classes "
-            f"{classes.tolist()} of the first fit."
-        )
-    return position.astype(np.int64)
-
-
-def first_classes(y, estimator, classes=None):
-    """Return the sorted class labels of a first fit, or raise if there is only one."""
-    if classes is not None:
-        classes = np.asarray(classes)
-        bad = classes.ndim != 1 or (classes.dtype.kind == "f" and not np.isfinite(classes).all())
-        if bad:
-            raise ValueError(f"classes={classes.tolist()}: a 1-D array of labels is needed.")
-    found = np.unique(y if classes is None else classes)
-    if len(found) < 2:
-        raise ValueError(
-            f"{type(estimator).__name__} needs samples of at least 2 classes; y has one class, "
-            f"{found.tolist()[0]!r}."
-        )
-    return found
-
-
-def sample_weights(sample_weight, class_weight, target, classes, X):
-    """Combine sample and class weights; None if there are neither.
-
-    Parameters
-    ----------
-    sample_weight : array-like of shape (n_samples,) or None
-    class_weight : dict, "balanced" or None
-        scikit-learn's meaning: weights by class label, or ``n / (n_classes * count)``.
-    target : ndarray of int of shape (n_samples,)
-        Encoded labels.
-    classes : ndarray
-        Class labels.
-    X : object with ``shape``
-        For the number of samples.
-
-    Returns
-    -------
-    ndarray of float64 of shape (n_samples,) or None
-    """
-    if sample_weight is None and class_weight is None:
-        return None
-    if sample_weight is not None and (axes := np.asarray(sample_weight).ndim) > 1:
-        raise ValueError(
-            f"sample_weight must be a 1D array of shape ({len(target)},); got one of {axes}D."
-        )
-    weight = _check_sample_weight(sample_weight, X, dtype=np.float64, copy=True)
-    if weight.min() < 0:
-        raise ValueError(
-            f"sample_weight holds the negative value {weight.min():g}; weights are at least 0."
-        )
-    if class_weight is not None:
-        # Classes that this batch of data lacks (partial_fit) have no count; theirs is not used.
-        present = np.unique(target)
-        labels = classes[target]
-        if isinstance(class_weight, Mapping):
-            unknown = [label for label in class_weight if label not in classes.tolist()]
-            if unknown:
-                raise ValueError(
-                    f"class_weight names the unknown class {unknown[0]!r}; the classes are "
-                    f"{classes.tolist()}."
-                )
-            for label, value in class_weight.items():
-                if not (np.isfinite(value) and value >= 0):
-                    raise ValueError(
-                        f"class_weight[{label!r}]={value!r}: a finite number of at least 0 is "
-                        "needed."
-                    )
-            class_weight = {c: class_weight.get(c, 1.0) for c in classes[present].tolist()}
-        by_class = np.ones(len(classes))
-        by_class[present] = compute_class_weight(class_weight, classes=classes[present], y=labels)
-        weight *= by_class[target]
-    if not weight.any():
-        raise ValueError("All weights are 0: at least one sample must count.")
-    return weight
+    checked = numeric_modalities(
+        X, estimator._dtype, missing=estimator.missing, expected=estimator.modalities_
+    )
+    check_shapes(checked.arrays, estimator._shapes)
+    return checked

@@ -1,6 +1,7 @@
 """How a fit goes: check and build everything, only then change the estimator, and train."""
 
 import fnmatch
+from collections.abc import Mapping
 from inspect import signature
 from numbers import Integral, Real
 from typing import NamedTuple
@@ -9,16 +10,15 @@ import numpy as np
 import torch
 from sklearn.base import clone
 from sklearn.utils.validation import validate_data
-from torch import nn
 
-from ._door import encode_target, enter, enter_again, first_classes, sample_weights
+from ._door import enter, enter_again
 from ._prediction import Prediction
-from ._validation import check_target, lookup, nearest
+from ._validation import lookup, nearest
 from .methods import METHODS, BalancingMethod
 from .network import MultimodalNetwork, build_network
+from .network.modes import has_batch_norm
 from .training.batches import ModalityDataset
 from .training.device import resolve_dtype
-from .training.loop import has_batch_norm
 from .training.random import draw_seeds, initialisation, isolated
 
 __all__ = ["Fitting"]
@@ -28,7 +28,7 @@ class _Plan(NamedTuple):
     """Everything a first fit needs, checked and built before the estimator changes."""
 
     entry: object
-    classes: np.ndarray
+    target: object  # what is learnt about y: its classes, or its mean and scale
     dataset: ModalityDataset
     method: BalancingMethod
     network: MultimodalNetwork
@@ -36,21 +36,28 @@ class _Plan(NamedTuple):
 
 
 class Fitting(Prediction):
-    """Planning and running a fit; `MultimodalClassifier` adds parameters and the public methods."""
+    """Planning and running a fit; `MultimodalEstimator` adds the parameters.
 
-    def _prepare(self, X, y, sample_weight, classes=None):
+    What depends on the kind of target is said by `Classification` and `Regression`: which criteria
+    there are (``_criterion_classes``) and which scores (``_scores``, the first is "auto"), and
+    ``_check_target``, ``_first_target``, ``_fitted_target``, ``_take_target``, ``_weights``.
+    """
+
+    def _prepare(self, X, y, sample_weight, **known):
         """Check and build everything; the estimator itself does not change."""
         self._check_training_parameters()
-        entry = enter(X, self, resolve_dtype(self.dtype)[0])
-        y = check_target(y, entry.n_samples, self)
-        classes = first_classes(y, self, classes)
-        dataset = self._make_dataset(entry.X, y, classes, sample_weight)
-        method = self._make_method(tuple(entry.X))
+        dtype = resolve_dtype(self.dtype)[0]
+        entry = enter(X, self, dtype)
+        self._drop_rates_of(entry.modalities)
+        y = self._check_target(y, entry.X.n_samples)
+        target = self._first_target(y, sample_weight, **known)
+        dataset = self._make_dataset(entry.X, y, target, sample_weight, dtype)
+        method = self._make_method(entry.modalities)
         seeds = draw_seeds(self.random_state)
         with initialisation(seeds.weights):
             network = build_network(
                 entry.shapes,
-                len(classes),
+                target.n_outputs,
                 encoders=self.encoders,
                 fusion=self.fusion,
                 settings={part: self.get_params_for(part) for part in ("encoders", "fusion")},
@@ -59,7 +66,7 @@ class Fitting(Prediction):
             )
             network = method.prepare(network)
         self._check_fit_to_data(len(y), network)
-        return _Plan(entry, classes, dataset, method, network, seeds)
+        return _Plan(entry, target, dataset, method, network, seeds)
 
     def _start(self, plan):
         """Take a plan over; if skorch then refuses a setting, all is as it was."""
@@ -69,10 +76,11 @@ class Fitting(Prediction):
                 vars(self).pop(name, None)
             if plan.entry.table is not None:
                 validate_data(self, plan.entry.table, skip_check_array=True)
-            self.classes_inferred_ = plan.classes
-            self.modalities_ = tuple(plan.entry.X)
+            self._take_target(plan.target)
+            self.modalities_ = plan.entry.modalities
             self.method_ = plan.method
             self.shuffling_ = torch.Generator().manual_seed(plan.seeds.shuffling)
+            self.dropping_ = torch.Generator().manual_seed(plan.seeds.modality_dropout)
             self._shapes, self._columns = plan.entry.shapes, plan.entry.columns
             self._dtype = resolve_dtype(self.dtype)[0]
             self._plan = plan
@@ -96,26 +104,28 @@ class Fitting(Prediction):
     def _continue(self, X, y, sample_weight, groups, epochs):
         self.check_is_fitted()
         self._check_training_parameters()
-        arrays = enter_again(X, self)
-        y = check_target(y, len(next(iter(arrays.values()))), self)
-        dataset = self._make_dataset(arrays, y, self.classes_, sample_weight)
+        X = enter_again(X, self)
+        y = self._check_target(y, X.n_samples)
+        dataset = self._make_dataset(X, y, self._fitted_target(), sample_weight, self._dtype)
         self.method_ = self._make_method(self.modalities_)
         return self._train(dataset, groups, epochs)
 
-    def _make_dataset(self, arrays, y, classes, sample_weight):
-        target = encode_target(y, classes)
-        weight = sample_weights(sample_weight, self.class_weight, target, classes, y)
+    def _make_dataset(self, X, y, target, sample_weight, dtype):
+        weight = self._weights(sample_weight, y, target)
         if weight is not None:
             with np.errstate(over="ignore"):
-                weight = weight.astype(next(iter(arrays.values())).dtype)
+                weight = weight.astype(dtype)
             if not np.isfinite(weight.sum()):
                 raise ValueError(f"The weights are too large for {weight.dtype}: scale them.")
             if not weight.any():
                 raise ValueError(f"The weights are too small for {weight.dtype}: scale them.")
-        return ModalityDataset(arrays, target, weight)
+        return ModalityDataset(X, target.encode(y, dtype), weight)
 
     def _train(self, dataset, groups, epochs):
         seed = int(torch.randint(2**62, (), generator=self.shuffling_))
+        # Read anew by each fit, like the method's settings.
+        self._drop_rates = self._drop_rates_of(self.modalities_)
+        self._score = self._scores[0] if self.method_.score == "auto" else self.method_.score
         self.notify("on_train_begin", X=dataset.X, y=dataset.y)
         with isolated(seed, self.device):
             try:
@@ -152,7 +162,30 @@ class Fitting(Prediction):
         else:
             made = clone(method).set_params(**settings)
         made.check(tuple(modalities), self.fisher)
+        if made.score not in ("auto", *self._scores):
+            raise ValueError(
+                f"score={made.score!r} is none of {type(self).__name__}: accepted are 'auto', "
+                f"{', '.join(map(repr, self._scores))}."
+            )
         return made
+
+    def _drop_rates_of(self, modalities):
+        """Rate of modality dropout of each modality; empty if there is none."""
+        given = self.modality_dropout
+        rates = dict(given) if isinstance(given, Mapping) else dict.fromkeys(modalities, given)
+        for name, rate in rates.items():
+            if name not in modalities:
+                raise ValueError(
+                    f"modality_dropout names the unknown modality {name!r}; the modalities are "
+                    f"{', '.join(map(repr, modalities))}{nearest(name, modalities)}"
+                )
+            if not isinstance(rate, Real) or isinstance(rate, bool) or not 0 <= rate < 1:
+                what = f"[{name!r}]" if isinstance(given, Mapping) else ""
+                raise ValueError(
+                    f"modality_dropout{what}={rate!r}: a probability in [0, 1) is needed."
+                )
+        rates = {name: float(rates.get(name, 0)) for name in modalities}
+        return rates if any(rates.values()) else {}
 
     def _method_settings(self):
         return self.get_params_for("method")
@@ -165,6 +198,8 @@ class Fitting(Prediction):
                 f"device={vars(self)['device']!r}: torch finds no CUDA device here; 'auto' takes "
                 "what there is."
             )
+        if self.missing not in ("error", "allow"):
+            raise ValueError(f"missing={self.missing!r}: accepted are 'error' and 'allow'.")
         if self.fisher not in ("batch", None):
             raise ValueError(f"fisher={self.fisher!r}: accepted are 'batch' and None.")
         for name in ("max_epochs", "batch_size"):
@@ -196,28 +231,16 @@ class Fitting(Prediction):
                     )
 
     def _check_criterion(self):
-        is_class = isinstance(self.criterion, type)
-        if not issubclass(
-            self.criterion if is_class else type(self.criterion), nn.CrossEntropyLoss
-        ):
-            raise TypeError(
-                f"criterion={self.criterion!r}: CrossEntropyLoss or a subclass of it is needed."
-            )
-        settings = self.get_params_for("criterion")
-        given = [key for key in ("weight", "reduction") if key in settings]
-        if not is_class and (self.criterion.weight is not None):
-            given.append("weight")
-        if not is_class and self.criterion.reduction != "mean":
-            given.append("reduction")
-        if given:
+        """Refuse a criterion that is not this kind of target's, or not a mean."""
+        given, accepted = self.criterion, self._criterion_classes
+        if not issubclass(given if isinstance(given, type) else type(given), accepted):
+            names = ", ".join(kind.__name__ for kind in accepted)
+            raise TypeError(f"criterion={given!r}: {names} or a subclass is needed.")
+        reduction = self.get_params_for("criterion").get("reduction")
+        if reduction is not None or getattr(given, "reduction", "mean") != "mean":
             raise ValueError(
-                f"criterion__{given[0]} is not accepted: weights are given as class_weight or "
-                "sample_weight, and the loss is their mean."
-            )
-        smoothing = settings.get("label_smoothing", 0.0)
-        if not isinstance(smoothing, Real) or not 0 <= smoothing <= 1:
-            raise ValueError(
-                f"criterion__label_smoothing={smoothing!r}: a number in [0, 1] is needed."
+                "criterion__reduction is not accepted: the loss is the mean over the samples, with "
+                "their weights (sample_weight)."
             )
 
     def _check_fit_to_data(self, n_samples, network):

@@ -2,10 +2,11 @@
 
 import inspect
 import re
+from functools import wraps
 
 import torch
 from sklearn.base import BaseEstimator
-from skorch import NeuralNetClassifier
+from skorch import NeuralNet
 
 from ._validation import nearest
 from .methods import METHODS
@@ -23,7 +24,7 @@ _PARTS = (*_OWN, "criterion", "iterator_train", "iterator_valid", "compile")
 class ParameterHandling(TrainingLoop):
     """Parameters by scikit-learn's rules, on top of skorch's ``part__name`` settings."""
 
-    prefixes_ = [*NeuralNetClassifier.prefixes_, *_OWN]
+    prefixes_ = [*NeuralNet.prefixes_, *_OWN]
 
     def _check_names(self, kwargs):
         """Refuse a misspelt constructor argument, with the nearest name."""
@@ -111,7 +112,11 @@ class ParameterHandling(TrainingLoop):
     def __getstate__(self):
         state = super().__getstate__()
         # What belongs to a running fit only.
-        return {k: v for k, v in state.items() if k not in ("_step", "_parameters", "_plan")}
+        return {
+            k: v
+            for k, v in state.items()
+            if k not in ("_step", "_parameters", "_plan", "_drop_rates", "_score")
+        }
 
     def __setstate__(self, state):
         given, keep = state["device"], state["device"] in (None, "auto")
@@ -127,15 +132,34 @@ class ParameterHandling(TrainingLoop):
         return BaseEstimator.__repr__(self, **kwargs)
 
 
-def merged_signature(cls):
-    """Signature of ``cls.__init__`` with the parameters it hands on to its base class."""
-    own = inspect.signature(cls.__init__)
-    base = inspect.signature(cls.__mro__[1].__init__)
+def merged_init(init, base):
+    """A constructor that shows the parameters it hands on to its base class.
+
+    Parameters
+    ----------
+    init : function
+        A constructor that takes ``**kwargs`` and hands them on.
+    base : class
+        Whose constructor gets them.
+
+    Returns
+    -------
+    function
+        Does what `init` does; its signature has the parameters of both.
+    """
+
+    @wraps(init)
+    def __init__(self, *args, **kwargs):
+        init(self, *args, **kwargs)
+
+    own = inspect.signature(init)
     named = [p for p in own.parameters.values() if p.kind is not p.VAR_KEYWORD]
+    theirs = [p for p in inspect.signature(base.__init__).parameters.values()]
     handed = [
         p.replace(kind=p.KEYWORD_ONLY) if p.kind is p.POSITIONAL_OR_KEYWORD else p
-        for p in base.parameters.values()
-        if p.name not in own.parameters
+        for p in theirs
+        if p.name not in own.parameters and p.kind is not p.VAR_KEYWORD
     ]
-    rest = [p for p in base.parameters.values() if p.kind is p.VAR_KEYWORD]
-    return own.replace(parameters=[*named, *(p for p in handed if p not in rest), *rest])
+    rest = [p for p in theirs if p.kind is p.VAR_KEYWORD]
+    __init__.__signature__ = own.replace(parameters=[*named, *handed, *rest])
+    return __init__

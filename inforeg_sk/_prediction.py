@@ -1,8 +1,8 @@
-"""What a fitted classifier answers: predictions, each modality by itself, curves of the fit."""
+"""What a fitted estimator answers of each modality by itself, and the curves of the fit."""
 
 import numpy as np
 import torch
-from sklearn.metrics import accuracy_score
+from sklearn.utils import _safe_indexing, check_consistent_length
 from skorch.utils import is_dataset
 
 from ._door import enter_again
@@ -13,79 +13,68 @@ __all__ = ["Prediction"]
 
 
 class Prediction(ParameterHandling):
-    """Prediction and inspection; `MultimodalClassifier` adds fitting."""
+    """Inspection; `Fitting` adds how a fit goes, and the kind of target the predictions."""
 
     def get_dataset(self, X, y=None):
         """Checked data as a dataset, for prediction."""
         self.check_is_fitted()
         return ModalityDataset(enter_again(X, self))
 
-    def predict_proba(self, X):
-        """Probabilities of the classes.
+    def score_by_modality(self, X, y, sample_weight=None, *, samples="common"):
+        """Score of each modality alone: accuracy, or R^2 of a regressor.
 
         Parameters
         ----------
         X : as in ``fit``
-            The same modalities, with samples of the same shape.
-
-        Returns
-        -------
-        ndarray of float64 of shape (n_samples, n_classes)
-            Columns in the order of `classes_`.
-        """
-        self.check_is_fitted()
-        return _softmax(self.forward(X))
-
-    def predict(self, X):
-        """Class labels.
-
-        Parameters
-        ----------
-        X : as in ``fit``
-
-        Returns
-        -------
-        ndarray of shape (n_samples,)
-        """
-        best = self.predict_proba(X).argmax(axis=1)
-        # In a callback X is a dataset, whose labels are encoded: so are these.
-        return best if is_dataset(X) else self.classes_[best]
-
-    def predict_proba_by_modality(self, X):
-        """Probabilities from each modality's unimodal logits.
-
-        Parameters
-        ----------
-        X : as in ``fit``
-
-        Returns
-        -------
-        dict of str to ndarray of float64 of shape (n_samples, n_classes)
-        """
-        self.check_is_fitted()
-        logits = self._by_modality(X, self.module_.unimodal_logits)
-        return {name: _softmax(u) for name, u in logits.items()}
-
-    def score_by_modality(self, X, y, sample_weight=None):
-        """Accuracy of each modality alone.
-
-        Parameters
-        ----------
-        X : as in ``fit``
-        y : array-like of shape (n_samples,)
-            True labels.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            True target.
         sample_weight : array-like of shape (n_samples,), default=None
+        samples : {"common", "each"}, default="common"
+            Where samples lack modalities: score on the samples that have all modalities of `X`,
+            so that the scores compare, or each modality on the samples that have it.
 
         Returns
         -------
         dict of str to float
+            Without modalities that no sample has.
+
+        Raises
+        ------
+        ValueError
+            If there is no sample to score on.
         """
-        return {
-            name: float(
-                accuracy_score(y, self.classes_[p.argmax(axis=1)], sample_weight=sample_weight)
+        if samples not in ("common", "each"):
+            raise ValueError(f"samples={samples!r}: accepted are 'common' and 'each'.")
+        self.check_is_fitted()
+        dataset = self.get_dataset(X)
+        check_consistent_length(dataset, y, sample_weight)
+        there = {m: dataset.present.get(m) for m in self.modalities_}
+        there = {m: mask for m, mask in there.items() if mask is None or mask.any()}
+        if samples == "common" and dataset.present:
+            everywhere = np.ones(len(dataset), dtype=bool)
+            common = np.logical_and.reduce(
+                [everywhere if mask is None else mask for mask in there.values()]
             )
-            for name, p in self.predict_proba_by_modality(X).items()
-        }
+            if not common.any():
+                raise ValueError(
+                    f"No sample has all of {', '.join(map(repr, there))}, so their scores do not "
+                    "compare; samples='each' scores each modality on the samples that have it."
+                )
+            there = dict.fromkeys(there, common)
+        outputs = self._unimodal_outputs(dataset)
+        scores = {}
+        for name, mask in there.items():
+            rows = slice(None) if mask is None else mask
+            scores[name] = float(
+                self._metric(
+                    _safe_indexing(y, rows) if mask is not None else y,
+                    self._decide(outputs[name][rows]),
+                    sample_weight=None
+                    if sample_weight is None
+                    else np.asarray(sample_weight)[rows],
+                )
+            )
+        return scores
 
     def transform_by_modality(self, X):
         """Features of each modality, from its trained encoder.
@@ -97,9 +86,15 @@ class Prediction(ParameterHandling):
         Returns
         -------
         dict of str to ndarray of shape (n_samples, n_features)
+            Rows of NaN where a sample lacks the modality.
         """
         features = self._by_modality(X, lambda features: features)
         return {name: z.numpy() for name, z in features.items()}
+
+    def _unimodal_outputs(self, X):
+        """Unimodal logits (or outputs, in regression) of each modality, on the CPU."""
+        self.check_is_fitted()
+        return self._by_modality(X, self.module_.unimodal_logits)
 
     def _by_modality(self, X, function):
         """Apply a function to the features, batch by batch, in evaluation mode."""
@@ -109,7 +104,10 @@ class Prediction(ParameterHandling):
         parts = {name: [] for name in self.modalities_}
         with torch.no_grad():
             for batch, _ in self.get_iterator(dataset, training=False):
-                for name, value in function(self.infer(batch).features).items():
+                output = self.infer(batch)
+                for i, (name, value) in enumerate(function(output.features).items()):
+                    if output.present is not None:
+                        value = value.masked_fill(~output.present[:, i : i + 1], torch.nan)
                     parts[name].append(value.cpu())
         return {name: torch.cat(values) for name, values in parts.items()}
 
@@ -156,8 +154,3 @@ class Prediction(ParameterHandling):
                 f"fisher={self.fisher!r}."
             )
         return {m: np.array([epoch[f"{quantity}_{m}"] for epoch in epochs]) for m in modalities}
-
-
-def _softmax(logits):
-    # In double precision: rows add up to 1 as closely as scikit-learn's tools expect.
-    return logits.cpu().double().softmax(dim=1).numpy()

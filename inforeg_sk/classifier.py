@@ -1,18 +1,16 @@
-"""The estimators: a dict of modalities in, class labels out."""
+"""The classifiers: a dict of modalities in, class labels out."""
 
 from torch import nn
-from torch.utils.data import DataLoader
 
-from ._fitting import Fitting
-from ._parameters import merged_signature
-from .methods import InfoReg
-from .network import MultimodalNetwork
-from .training import DecayAdamW
+from ._classification import Classification
+from ._estimator import MultimodalEstimator
+from ._inforeg import InfoRegParameters
+from ._parameters import merged_init
 
 __all__ = ["MultimodalClassifier", "MultimodalInfoRegClassifier"]
 
 
-class MultimodalClassifier(Fitting):
+class MultimodalClassifier(Classification, MultimodalEstimator):
     """Neural classifier of several modalities, with a method that balances their training.
 
     Parameters
@@ -56,6 +54,11 @@ class MultimodalClassifier(Fitting):
         Samples in a batch; -1 takes all.
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes in the loss, scikit-learn's meaning.
+    missing : {"error", "allow"}, default="error"
+        Whether samples may lack modalities; see Notes.
+    modality_dropout : float or dict of str to float, default=0.0
+        Probability with which a training step leaves a modality of a sample out, in [0, 1); by
+        modality if a dict. Never all of a sample's.
     random_state : int, RandomState instance or None, default=None
         Initial weights, shuffling and dropout. With an int the same thread count gives the same
         result bit for bit; the global generators of torch and numpy stay as they were.
@@ -133,6 +136,19 @@ class MultimodalClassifier(Fitting):
     traces and windows continue. Method settings and `lr` are read anew; the network is not
     rebuilt, so other modalities, shapes or labels are an error.
 
+    **Several arrays.** A modality may be a mapping of arrays, such as token ids and their mask;
+    its encoder gets a dict of tensors, in which integers stay integers. None is chosen by "auto":
+    see `PretrainedEncoder`.
+
+    **Missing modalities.** With ``missing="allow"`` a sample lacks a modality where all its values
+    there are NaN (or masked, in a numpy masked array, which integers need; or None, in a list of
+    arrays), and all samples lack one that the mapping given to ``predict`` leaves out. At least one
+    modality is needed. The encoder runs on what is there, and the features of a missing modality
+    are zero, as the paper takes modalities away (Sec. 4.5). A unimodal loss and a score are taken
+    over the samples that have the modality, a performance gap over those that have both
+    modalities (ours, not the paper's). `modality_dropout` makes a network meet such samples in
+    training; then, too, an encoder runs on what was left in only.
+
     **Threads.** Fits may run in several threads at once: building a network takes a lock, and
     shuffling and the built-in dropout have generators of their own, so results equal serial
     ones. Modules of yours that draw on torch's global generator are seeded too, but only serial
@@ -159,93 +175,13 @@ class MultimodalClassifier(Fitting):
     (200,)
     """
 
-    # With metadata routing, groups go to the outer splitter and reach `fit` only if asked for.
-    __metadata_request__fit = {"groups": False}
-    __metadata_request__partial_fit = {"groups": False}
-
     def __init__(
-        self,
-        method="joint",
-        *,
-        modalities=None,
-        encoders="auto",
-        fusion="concat",
-        fisher="batch",
-        optimizer=DecayAdamW,
-        lr=1e-3,
-        max_epochs=100,
-        batch_size=32,
-        class_weight=None,
-        random_state=None,
-        dtype="float32",
-        device="auto",
-        train_split=None,
-        callbacks=None,
-        warm_start=False,
-        verbose=0,
-        criterion=nn.CrossEntropyLoss,
-        iterator_train=DataLoader,
-        iterator_valid=DataLoader,
-        compile=False,
-        use_caching="auto",
-        torch_load_kwargs=None,
-        **kwargs,
+        self, method="joint", *, class_weight=None, criterion=nn.CrossEntropyLoss, **kwargs
     ):
-        self._check_names(kwargs)
-        super().__init__(
-            MultimodalNetwork,
-            criterion=criterion,
-            optimizer=optimizer,
-            lr=lr,
-            max_epochs=max_epochs,
-            batch_size=batch_size,
-            iterator_train=iterator_train,
-            iterator_valid=iterator_valid,
-            train_split=train_split,
-            callbacks=callbacks,
-            warm_start=warm_start,
-            verbose=verbose,
-            device=device,
-            compile=compile,
-            use_caching=use_caching,
-            torch_load_kwargs=torch_load_kwargs,
-            **kwargs,
-        )
-        self.method = method
-        self.modalities = modalities
-        self.encoders = encoders
-        self.fusion = fusion
-        self.fisher = fisher
+        super().__init__(method, criterion=criterion, **kwargs)
         self.class_weight = class_weight
-        self.random_state = random_state
-        self.dtype = dtype
 
-    # Fitting
-
-    def fit(self, X, y, sample_weight=None, groups=None):
-        """Train on a dict of modalities.
-
-        Parameters
-        ----------
-        X : dict of str to array, ModalityDict, or 2-D array or DataFrame of n_samples rows
-            Values of each modality: ``(n_samples, n_features)`` or ``(n_samples, n_steps,
-            n_features)``, finite numbers.
-        y : array-like of shape (n_samples,)
-            Class labels of any type.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights in the loss and in the performance score; at least 0.
-        groups : array-like of shape (n_samples,), default=None
-            Groups for `train_split`.
-
-        Returns
-        -------
-        self
-        """
-        if self.warm_start and self.initialized_:
-            return self._continue(X, y, sample_weight, groups, None)
-        plan = self._prepare(X, y, sample_weight)
-        self._start(plan)
-        return self._train(plan.dataset, groups, None)
+    __init__ = merged_init(__init__, MultimodalEstimator)
 
     def partial_fit(self, X, y, classes=None, sample_weight=None, groups=None):
         """Train one more epoch on the data given; the first call makes the network.
@@ -266,19 +202,11 @@ class MultimodalClassifier(Fitting):
                 f"class_weight={self.class_weight!r} needs all of y and is not defined for "
                 "partial_fit; give the weights as a dict."
             )
-        if self.initialized_:
-            return self._continue(X, y, sample_weight, groups, 1)
-        plan = self._prepare(X, y, sample_weight, classes)
-        self._start(plan)
-        return self._train(plan.dataset, groups, 1)
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.dict = True
-        return tags
+        known = {} if self.initialized_ else {"classes": classes}
+        return self._train_once(X, y, sample_weight, groups, **known)
 
 
-class MultimodalInfoRegClassifier(MultimodalClassifier):
+class MultimodalInfoRegClassifier(InfoRegParameters, MultimodalClassifier):
     """Multimodal classifier trained with InfoReg: no modality starves in the first epochs.
 
     The main settings of `InfoReg` are parameters of the estimator, so that a search reads
@@ -339,53 +267,4 @@ class MultimodalInfoRegClassifier(MultimodalClassifier):
     True
     """
 
-    def __init__(
-        self,
-        alpha=3.0,
-        beta=0.9,
-        window_threshold=0.04,
-        window_smoothing=10,
-        unimodal_weight=1.0,
-        strength="drift",
-        *,
-        padding="zeros",
-        first_epoch="open",
-        method=InfoReg,
-        **kwargs,
-    ):
-        super().__init__(method, **kwargs)
-        self.alpha = alpha
-        self.beta = beta
-        self.window_threshold = window_threshold
-        self.window_smoothing = window_smoothing
-        self.unimodal_weight = unimodal_weight
-        self.strength = strength
-        self.padding = padding
-        self.first_epoch = first_epoch
-
-    def _method_settings(self):
-        if not (isinstance(self.method, type) and issubclass(self.method, InfoReg)):
-            raise TypeError(
-                f"method={self.method!r}: {type(self).__name__} takes the class InfoReg or a "
-                "subclass, since its settings are alpha, beta, ... and method__...; for another "
-                "method or an instance use MultimodalClassifier(method=...)."
-            )
-        flat = {name: getattr(self, name) for name in _FLAT}
-        nested = self.get_params_for("method")
-        for key in nested:
-            if key in flat:
-                raise ValueError(f"method__{key} is given as {key} here.")
-        return {**flat, **nested}
-
-
-_FLAT = (
-    "alpha",
-    "beta",
-    "window_threshold",
-    "window_smoothing",
-    "unimodal_weight",
-    "strength",
-    "padding",
-    "first_epoch",
-)
-MultimodalInfoRegClassifier.__init__.__signature__ = merged_signature(MultimodalInfoRegClassifier)
+    __init__ = merged_init(InfoRegParameters.__init__, MultimodalClassifier)

@@ -5,9 +5,11 @@ from collections.abc import Mapping
 import numpy as np
 from scipy import sparse
 from sklearn.base import TransformerMixin, clone
+from sklearn.utils import _safe_indexing
 from sklearn.utils.metaestimators import _BaseComposition
 from sklearn.utils.validation import check_is_fitted
 
+from ._missing import present_rows, scatter_rows
 from ._steps import from_steps, to_steps
 from ._validation import check_known_modalities, nearest
 from .container import ModalityDict
@@ -34,6 +36,13 @@ class ModalityTransformer(TransformerMixin, _BaseComposition, auto_wrap_output_k
         spectrograms of shape ``(n_samples, height, width)`` want None, or their blank last rows
         are taken for padding. The encoders ``"gru"`` and ``"transformer"`` have the same parameter,
         with the same rule and the same default; give both the same value.
+
+    missing : {"pass", "skip"}, default="pass"
+        What happens to a sample that lacks a modality (all its values are NaN; or masked; or None):
+        it is given to the transformer like any other, for example to be imputed; or it is left out
+        of the transformer's work and stays missing, and a modality that all samples lack, or that
+        the data given to ``transform`` do not have, is left out of the result. That is what
+        ``MultimodalClassifier(missing="allow")`` takes.
 
     Attributes
     ----------
@@ -96,10 +105,18 @@ class ModalityTransformer(TransformerMixin, _BaseComposition, auto_wrap_output_k
            [ 3.,  0.,  0.]])
     """
 
-    def __init__(self, transformers="passthrough", *, remainder="passthrough", padding_value=0.0):
+    def __init__(
+        self,
+        transformers="passthrough",
+        *,
+        remainder="passthrough",
+        padding_value=0.0,
+        missing="pass",
+    ):
         self.transformers = transformers
         self.remainder = remainder
         self.padding_value = padding_value
+        self.missing = missing
 
     # `_BaseComposition` sets nested parameters and replaces steps in a list of pairs.
     @property
@@ -157,18 +174,26 @@ class ModalityTransformer(TransformerMixin, _BaseComposition, auto_wrap_output_k
         """
         check_is_fitted(self, "transformers_")
         X = ModalityDict(X)
-        check_known_modalities(X.modalities, self._n_columns, "ModalityTransformer")
-        padding, chosen = self._padding(X), self.transformers_.items()
+        partial = self.missing == "skip"
+        check_known_modalities(X.modalities, self._n_columns, "ModalityTransformer", partial)
+        padding = self._padding(self._n_columns)
         return self._collect(
-            {n: _apply(n, t, X[n], None, "transform", padding[n]) for n, t in chosen}
+            {
+                n: self._apply(n, t, X[n], None, "transform", padding[n])
+                for n, t in self.transformers_.items()
+                if n in X
+            }
         )
 
     def _fit(self, X, y, method):
+        if self.missing not in ("pass", "skip"):
+            raise ValueError(f"missing={self.missing!r}: accepted are 'pass' and 'skip'.")
         X = ModalityDict(X)
         padding = self._padding(X)
         chosen = {name: t if isinstance(t, str) else clone(t) for name, t in self._choose(X)}
         output = {
-            name: _apply(name, t, X[name], y, method, padding[name]) for name, t in chosen.items()
+            name: self._apply(name, t, X[name], y, method, padding[name])
+            for name, t in chosen.items()
         }
         self.transformers_ = chosen
         self.modalities_ = tuple(n for n, t in chosen.items() if not _is(t, "drop"))
@@ -177,6 +202,25 @@ class ModalityTransformer(TransformerMixin, _BaseComposition, auto_wrap_output_k
             name: [str(c) for c in X[name].columns] for name in X if hasattr(X[name], "columns")
         }
         return output
+
+    def _apply(self, name, transformer, value, y, method, padding_value):
+        """Run `method` of a modality's transformer, if need be on the samples that have it."""
+        there = None
+        if self.missing == "skip" and not _is(transformer, "drop", "passthrough"):
+            there = present_rows(value)
+        if there is None:
+            return _apply(name, transformer, value, y, method, padding_value)
+        if not there.any():
+            if method == "transform":
+                return None
+            raise ValueError(
+                f"Modality {name!r} is missing in every sample, so its transformer cannot be "
+                "fitted: leave it out."
+            )
+        rows = np.flatnonzero(there)
+        y = None if y is None else _safe_indexing(y, rows)
+        output = _apply(name, transformer, _safe_indexing(value, rows), y, method, padding_value)
+        return output if method == "fit" else scatter_rows(output, there)
 
     def _padding(self, X):
         """The padding value of each modality, checked."""

@@ -21,9 +21,10 @@ class ModalityDict(Mapping):
     data : mapping of str to array-like
         One entry a modality. A value holds one sample a row: an array of shape
         ``(n_samples, ...)``, a DataFrame, a sparse matrix (kept as CSR), a torch tensor, or a
-        list of anything (texts, paths, arrays of unequal length: kept as an object array).
-        All values must have the same number of samples. Nothing is copied that already is an
-        array.
+        list of anything (texts, paths, arrays of unequal length: kept as an object array, where
+        None stays None); or a mapping of such, for a modality that is made of several arrays,
+        such as token ids and their mask, and becomes a `ModalityDict` itself. All values must
+        have the same number of samples. Nothing is copied that already is an array.
 
     Attributes
     ----------
@@ -185,11 +186,10 @@ class ModalityDict(Mapping):
         )
 
     def __repr__(self):
-        parts = ", ".join(
-            f"{name} {tuple(v.shape[1:])}" if len(v.shape) > 1 else f"{name} ({v.dtype})"
-            for name, v in self._data.items()
-        )
-        return f"ModalityDict({len(self)} sample{'' if len(self) == 1 else 's'}: {parts})"
+        return f"ModalityDict({len(self)} sample{'' if len(self) == 1 else 's'}: {self._parts()})"
+
+    def _parts(self):
+        return ", ".join(f"{name} {_describe(value)}" for name, value in self._data.items())
 
 
 def check_name(name):
@@ -221,6 +221,11 @@ def common_length(data):
 
 def _as_rows(name, value):
     """Return `value` in a form whose rows can be counted and selected."""
+    if isinstance(value, Mapping) and not hasattr(value, "tocsr"):
+        try:
+            return value if isinstance(value, ModalityDict) else ModalityDict(value)
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"Modality {name!r}, made of several arrays: {error}") from error
     if sparse.issparse(value):
         return value.tocsr()
     if hasattr(value, "detach"):  # a torch tensor: numpy is not copied to each worker
@@ -249,14 +254,22 @@ def _to_array(value):
         return np.asarray(value)
     except ValueError:
         array = np.empty(len(value), dtype=object)
-        array[:] = [np.asarray(item) for item in value]
+        array[:] = [None if item is None else np.asarray(item) for item in value]
         return array
+
+
+def _describe(value):
+    if isinstance(value, ModalityDict):
+        return f"{{{value._parts()}}}"
+    return f"{tuple(value.shape[1:])}" if len(value.shape) > 1 else f"({value.dtype})"
 
 
 def _equal(a, b):
     arrays = isinstance(a, np.ndarray) and isinstance(b, np.ndarray)  # one perhaps memory-mapped
     if a.shape != b.shape or not (arrays or type(a) is type(b)):
         return False
+    if isinstance(a, ModalityDict):
+        return a == b
     if sparse.issparse(a):
         return (a != b).nnz == 0
     if hasattr(a, "equals"):

@@ -265,7 +265,12 @@ def test_nested_parameters(X):
     params = scaler.get_params()
     assert params["vector__with_mean"] is True and params["other"] == "drop"
     assert params["transformers"] is scaler.transformers
-    assert set(scaler.get_params(deep=False)) == {"transformers", "remainder", "padding_value"}
+    assert set(scaler.get_params(deep=False)) == {
+        "transformers",
+        "remainder",
+        "padding_value",
+        "missing",
+    }
     scaler.set_params(vector__with_mean=False, remainder="drop")
     assert scaler.transformers["vector"].with_mean is False and scaler.remainder == "drop"
     assert list(scaler.fit_transform(X)) == ["vector"]

@@ -1,5 +1,6 @@
 """What a balancing method is, and plain joint training, the method that balances nothing."""
 
+import copy
 from functools import cached_property
 
 import torch
@@ -8,7 +9,12 @@ from sklearn.base import BaseEstimator
 from .fisher import TRACES
 from .regulation import SCORES, weighted_mean
 
-__all__ = ["BalancingMethod", "Joint", "Step"]
+__all__ = ["SCORE_NAMES", "BalancingMethod", "Joint", "Step"]
+
+# "negative_loss" is minus the unimodal loss, which is the criterion's to say. It is how a regressor
+# has a score (our extension, not the paper's); for a classifier without label smoothing it is the
+# log-probability.
+SCORE_NAMES = (*SCORES, "negative_loss")
 
 
 class Step:
@@ -18,42 +24,59 @@ class Step:
     ----------
     network : MultimodalNetwork
     output : NetworkOutput
-        Joint logits and features, with gradients.
-    target : Tensor of int of shape (n_samples,)
+        Joint logits and features, with gradients, and which samples have which modality.
+    target : Tensor of shape (n_samples,), or (n_samples, n_outputs) in regression
+        Encoded target.
     weight : Tensor of shape (n_samples,) or None
         Sample weights times class weights.
-    criterion : torch.nn.CrossEntropyLoss
+    criterion : torch loss module
     score : str
-        Key of `SCORES`.
+        One of `SCORE_NAMES`.
     gradient_scale : float, default=1.0
         Factor on all gradients (mixed precision).
 
     Attributes
     ----------
     logits, features :
-        From the output.
+        From the output. In regression the logits are the predictions, here and below.
     joint_loss : Tensor of shape ()
     records : dict of str to Tensor of shape (n_modalities,)
         What is to be reported as means over the epoch, by quantity; see `record`.
+
+    Notes
+    -----
+    What is said of one modality (loss, score) is taken over the samples that have it, and what
+    compares two, over those that have both.
     """
 
     def __init__(self, network, output, target, weight, criterion, score, gradient_scale=1.0):
         self.network = network
-        self.logits, self.features = output
+        self.logits, self.features, present = output
         self.target = target
         self.weight = weight
         self.criterion = criterion
         self.gradient_scale = gradient_scale
-        self._score = SCORES[score]
+        self._score = score
+        self._present = None if present is None else present.to(self.logits.dtype)
         self.records = {}
 
-    def cross_entropy(self, logits):
-        """Criterion of this batch's target, with the sample weights."""
-        return weighted_criterion(self.criterion, logits, self.target, self.weight)
+    def loss_of(self, prediction, *modalities):
+        """Loss of predictions for this batch (Tensor of shape ()), with the sample weights.
+
+        Parameters
+        ----------
+        prediction : Tensor of shape (n_samples, n_outputs)
+            Logits, or the values that a regressor predicts.
+        *modalities : str
+            Only samples that have all of these count; 0 if none has.
+        """
+        return weighted_criterion(
+            self.criterion, prediction, self.target, self._weight(*modalities)
+        )
 
     @cached_property
     def joint_loss(self):
-        return self.cross_entropy(self.logits)
+        return self.loss_of(self.logits)
 
     @cached_property
     def unimodal_logits(self):
@@ -61,15 +84,55 @@ class Step:
         return self.network.unimodal_logits(self.features)
 
     @cached_property
+    def unimodal_losses(self):
+        """Loss of each modality's unimodal logits (dict)."""
+        return {name: self.loss_of(u, name) for name, u in self.unimodal_logits.items()}
+
+    def _weight(self, *modalities):
+        if self._present is None or not modalities:
+            return self.weight
+        columns = [list(self.features).index(name) for name in modalities]
+        weight = self._present[:, columns].prod(dim=1)
+        return weight if self.weight is None else weight * self.weight
+
+    @cached_property
+    def _detached_logits(self):
+        # Not computed a second time where the loss has made them already.
+        logits = self.__dict__.get("unimodal_logits") or self.network.unimodal_logits(
+            {name: z.detach() for name, z in self.features.items()}
+        )
+        return {name: u.detach() for name, u in logits.items()}
+
+    def _score_of(self, name, *others):
+        prediction = self._detached_logits[name]
+        if self._score == "negative_loss":
+            return -self.loss_of(prediction, name, *others)
+        return SCORES[self._score](prediction, self.target, self._weight(name, *others))
+
+    @cached_property
     def scores(self):
-        """Performance score of each modality, without gradients (Tensor of shape (M,))."""
+        """Performance score of each modality, without gradients (Tensor of shape (M,)).
+
+        Over the samples that have the modality; NaN if none has.
+        """
         with torch.no_grad():
-            # Not computed a second time where the loss has made them already.
-            logits = self.__dict__.get("unimodal_logits") or self.network.unimodal_logits(
-                {name: z.detach() for name, z in self.features.items()}
-            )
+            scores = torch.stack([self._score_of(name) for name in self.features])
+            if self._present is not None:
+                scores = scores.masked_fill(self._present.sum(dim=0) == 0, torch.nan)
+            return scores
+
+    @cached_property
+    def paired_scores(self):
+        """Scores for `performance_gap`, which compares modalities.
+
+        Where each sample has all modalities, `scores`; else a Tensor of shape (M, M), with the
+        score of m over the samples that have both m and n in row m and column n (0 if none has).
+        """
+        if self._present is None:
+            return self.scores
+        with torch.no_grad():
             return torch.stack(
-                [self._score(u.detach(), self.target, self.weight) for u in logits.values()]
+                [torch.stack([self._score_of(m, n) for n in self.features]) for m in self.features]
             )
 
     def record(self, quantity, values):
@@ -99,12 +162,13 @@ class BalancingMethod(BaseEstimator):
     ----------
     trace : {"encoder", "layers"}
         How the Fisher trace is measured; see `TRACES`.
-    score : {"log_probability", "probability_sum"}
-        How the performance score is measured; see `SCORES`.
+    score : {"auto", "log_probability", "probability_sum", "negative_loss"}
+        How the performance score is measured; see `InfoReg`. "auto" is the log-probability for a
+        classifier and the negative loss for a regressor, which has no other.
     """
 
     trace = "encoder"
-    score = "log_probability"
+    score = "auto"
 
     def check(self, modalities, fisher):
         """Check the settings before any training; override and extend.
@@ -121,7 +185,7 @@ class BalancingMethod(BaseEstimator):
             Naming the setting, what was got and what is accepted.
         """
         check_choice("trace", self.trace, TRACES)
-        check_choice("score", self.score, SCORES)
+        check_choice("score", self.score, ("auto", *SCORE_NAMES))
 
     def prepare(self, network):
         """Alter the network before the first epoch, such as adding heads or gates.
@@ -177,18 +241,15 @@ class Joint(BalancingMethod):
     """
 
 
-def weighted_criterion(criterion, logits, target, weight=None):
+def weighted_criterion(criterion, prediction, target, weight=None):
     """Criterion of a batch: its own mean, or a mean with sample weights."""
     if weight is None:
-        return criterion(logits, target)
-    # The same criterion (label smoothing and all) a sample; its parameters are not copied.
-    each = type(criterion)(
-        weight=criterion.weight,
-        ignore_index=criterion.ignore_index,
-        label_smoothing=criterion.label_smoothing,
-        reduction="none",
-    )
-    return weighted_mean(each(logits, target), weight)
+        return criterion(prediction, target)
+    # The same criterion (label smoothing and all) a sample; the copy shares what it holds.
+    each = copy.copy(criterion)
+    each.reduction = "none"
+    losses = each(prediction, target)
+    return weighted_mean(losses if losses.ndim == 1 else losses.mean(dim=1), weight)
 
 
 def check_choice(name, value, options):

@@ -46,9 +46,10 @@ class InfoReg(BalancingMethod):
         Adam rescales it. "drift": after each step the weights move back by the share
         ``1 - exp(-c / N)``; then alpha is L, the same for any optimizer, learning rate, momentum
         and batch size, and it cannot overshoot (ours, not the paper's).
-    score : {"log_probability", "probability_sum"}, default="log_probability"
-        Performance score: batch mean of the true class's log-probability (paper), or batch sum
-        of its probability (authors' code; then the gap grows with the batch size).
+    score : {"auto", "log_probability", "probability_sum", "negative_loss"}, default="auto"
+        Performance score: batch mean of the true class's log-probability (paper; "auto" of a
+        classifier), or batch sum of its probability (authors' code; then the gap grows with the
+        batch size), or minus the unimodal loss ("auto" of a regressor, our extension).
     trace : {"encoder", "layers"}, default="encoder"
         Fisher trace: mean over batches of the squared norm of the gradient over all encoder
         parameters, before the pull; or, as in the authors' code, per weight of a linear or
@@ -91,7 +92,7 @@ class InfoReg(BalancingMethod):
         unimodal_weight=1.0,
         strength="drift",
         *,
-        score="log_probability",
+        score="auto",
         trace="encoder",
         padding="zeros",
         leader=None,
@@ -179,13 +180,12 @@ class InfoReg(BalancingMethod):
     def loss(self, step):
         if not self.unimodal_weight:
             return step.joint_loss
-        unimodal = sum(step.cross_entropy(u) for u in step.unimodal_logits.values())
-        return step.joint_loss + self.unimodal_weight * unimodal
+        return step.joint_loss + self.unimodal_weight * sum(step.unimodal_losses.values())
 
     def on_gradients(self, step):
         if self._alpha is None:
             return
-        gap = performance_gap(step.scores)
+        gap = performance_gap(step.paired_scores)
         coefficient = regulation_coefficient(gap, self._alpha, self.beta)
         step.record("coefficient", coefficient)
         if self.strength == "coefficient":

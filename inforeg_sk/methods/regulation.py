@@ -58,13 +58,15 @@ def performance_gap(scores):
 
     Parameters
     ----------
-    scores : Tensor of shape (n_modalities,)
-        Large is good.
+    scores : Tensor of shape (n_modalities,) or (n_modalities, n_modalities)
+        Large is good. A matrix has in row m and column n the score of m on the samples that have
+        both modalities (our extension, for missing modalities).
 
     Returns
     -------
     Tensor of shape (n_modalities,)
         Mean of ``s_m - s_n`` over the modalities ``n`` with ``s_n < s_m``; 0 if there is none.
+        Of a matrix, with the scores that m and n have on their common samples.
 
     Examples
     --------
@@ -72,7 +74,9 @@ def performance_gap(scores):
     >>> performance_gap(torch.tensor([3.0, 1.0, 0.0]))
     tensor([2.5000, 1.0000, 0.0000])
     """
-    lead = (scores[:, None] - scores[None, :]).clamp(min=0)
+    if scores.ndim == 1:
+        scores = scores[:, None]  # the same on any samples
+    lead = (scores - scores.T).clamp(min=0)
     return lead.sum(dim=1) / (lead > 0).sum(dim=1).clamp(min=1)
 
 

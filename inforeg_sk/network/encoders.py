@@ -11,6 +11,7 @@ from torch import nn
 from .._validation import lookup, nearest
 from .checks import not_vectors
 from .images import CNNEncoder, ResNet18Encoder
+from .inputs import input_shape, zero_samples
 from .sequences import GRUEncoder, TransformerEncoder
 from .vectors import MLPEncoder
 
@@ -39,7 +40,7 @@ def build_encoders(encoders, shapes, settings):
     encoders : "auto", name, class, callable, or dict of str to any of these or to a module
         See ``MultimodalClassifier``. Instances are copied, never trained in place; one instance
         that a dict gives to several modalities stays shared between their copies.
-    shapes : dict of str to tuple of int
+    shapes : dict of str to tuple of int, or to dict of str to ArraySpec
         Shape of one sample of each modality, in sorted-name order.
     settings : dict
         ``{"hidden": 32}`` for every encoder that takes it, ``{"text__hidden": 32}`` for one.
@@ -80,6 +81,12 @@ def build_encoders(encoders, shapes, settings):
 def _factory(name, spec, shape):
     """Turn what the user gave for one modality into a class, callable or instance."""
     if isinstance(spec, str):
+        if isinstance(shape, dict):
+            raise ValueError(
+                f"encoders[{name!r}]={spec!r}: no built-in encoder takes a modality that is made "
+                f"of several arrays ({', '.join(shape)}). Give one that takes a dict of tensors, "
+                f"such as encoders={{{name!r}: PretrainedEncoder(module)}}."
+            )
         if spec == "auto":
             if len(shape) not in _BY_AXES:
                 raise ValueError(
@@ -154,8 +161,9 @@ def _make(name, factory, shape, kwargs, memo):
         return copy.deepcopy(factory, memo)
     known, any_name = _parameters(factory)
     if "input_shape" in known or any_name:
-        kwargs = {"input_shape": shape, **kwargs}
-    elif "in_features" in known:  # torch's own name, as in nn.Linear
+        kwargs = {"input_shape": input_shape(shape), **kwargs}
+    elif "in_features" in known and not isinstance(shape, dict):
+        # torch's own name, as in nn.Linear
         kwargs = {"in_features": shape[-1], **kwargs}
     try:
         module = factory(**kwargs)
@@ -183,10 +191,10 @@ def feature_width(name, encoder, shape, dtype):
     mode = encoder.training
     try:
         with torch.no_grad():
-            features = encoder.eval()(torch.zeros(2, *shape, dtype=dtype))
+            features = encoder.eval()(zero_samples(shape, 2, dtype))
     except Exception as error:  # whatever the user's code raises
         raise ValueError(
-            f"The encoder of modality {name!r} failed on samples of shape {shape}: "
+            f"The encoder of modality {name!r} failed on samples of shape {input_shape(shape)}: "
             f"{type(error).__name__}: {error}"
         ) from error
     finally:

@@ -2,13 +2,13 @@
 
 import copy
 import inspect
-from contextlib import contextmanager
 
 import torch
 from torch import nn
 
 from .._validation import lookup, nearest
 from .builtin_fusions import Attention, Concat, FiLM, Gated, Sum
+from .modes import evaluating
 
 __all__ = ["FUSIONS", "build_fusion", "zeroed_unimodal_logits"]
 
@@ -33,20 +33,8 @@ def zeroed_unimodal_logits(fusion, head, features):
         nor running statistics.
     """
     zeros = {name: torch.zeros_like(z) for name, z in features.items()}
-    with _evaluating(fusion, head):
+    with evaluating(fusion, head):
         return {name: head(fusion({**zeros, name: z})) for name, z in features.items()}
-
-
-@contextmanager
-def _evaluating(*modules):
-    training = [part for module in modules for part in module.modules() if part.training]
-    try:
-        for part in training:
-            part.training = False
-        yield
-    finally:
-        for part in training:
-            part.training = True
 
 
 def build_fusion(fusion, widths, settings):

@@ -9,6 +9,7 @@ from .checks import not_vectors
 from .dropout import seed_dropout
 from .encoders import build_encoders, feature_width
 from .fusion import build_fusion, zeroed_unimodal_logits
+from .modes import evaluating, is_batch_norm
 
 __all__ = ["MultimodalNetwork", "NetworkOutput", "build_network"]
 
@@ -18,6 +19,7 @@ class NetworkOutput(NamedTuple):
 
     logits: torch.Tensor
     features: dict
+    present: torch.Tensor | None = None  # bool, (n_samples, n_modalities); None: all are there
 
 
 class MultimodalNetwork(nn.Module):
@@ -33,16 +35,22 @@ class MultimodalNetwork(nn.Module):
         joint logits with the other modalities' features set to zero.
     head : torch.nn.Module
         Maps that vector to logits.
+    widths : dict of str to int, default=None
+        Number of features of each modality; needed for samples that lack one.
 
     Notes
     -----
     Parameter names begin with ``encoder_<modality>.``, ``fusion.`` and ``head.``, which is what
     patterns such as ``optimizer__param_groups=[("encoder_text.*", {"lr": 1e-4})]`` match.
+
+    The features of a sample that lacks a modality are zero, as they are where a modality is taken
+    away to get the unimodal logits of another (paper, Sec. 4.5); its encoder does not run.
     """
 
-    def __init__(self, encoders, fusion, head):
+    def __init__(self, encoders, fusion, head, widths=None):
         super().__init__()
         self.modalities = tuple(encoders)
+        self.widths = dict(widths or {})
         for name, encoder in encoders.items():
             self.add_module(attribute_name(name), encoder)
         self.fusion = fusion
@@ -58,17 +66,42 @@ class MultimodalNetwork(nn.Module):
 
         Parameters
         ----------
-        X : dict of str to Tensor of shape (n_samples, ...)
+        X : Batch, or dict of str to Tensor of shape (n_samples, ...)
 
         Returns
         -------
         dict of str to Tensor of shape (n_samples, n_features)
         """
-        return {name: encoder(X[name]) for name, encoder in self.encoders.items()}
+        presence = getattr(X, "presence", {})
+        return {
+            name: self._encode_present(name, encoder, X.get(name), presence[name])
+            if name in presence
+            else encoder(X[name])
+            for name, encoder in self.encoders.items()
+        }
+
+    def _encode_present(self, name, encoder, x, presence):
+        """Features of the samples that have the modality, zeros for the others."""
+        n_samples, n_present = len(presence.mask), len(presence.rows)
+        if n_present == 0:
+            return self.head.weight.new_zeros(n_samples, self.widths[name])
+        # One sample has no variance that batch normalisation could take.
+        alone = [m for m in encoder.modules() if is_batch_norm(m)] if n_present == 1 else []
+        with evaluating(*alone):
+            features = encoder(x)
+        return features.new_zeros(n_samples, features.shape[1]).index_copy(
+            0, presence.rows, features
+        )
 
     def forward(self, X):
         features = self.encode(X)
-        return NetworkOutput(self.head(self.fusion(features)), features)
+        presence = getattr(X, "presence", None)
+        present = None
+        if presence:
+            whole = torch.ones_like(next(iter(presence.values())).mask)
+            masks = [presence[m].mask if m in presence else whole for m in self.modalities]
+            present = torch.stack(masks, dim=1)
+        return NetworkOutput(self.head(self.fusion(features)), features, present)
 
     def unimodal_logits(self, features):
         """Logits of each modality alone.
@@ -101,7 +134,7 @@ def build_network(
 
     Parameters
     ----------
-    shapes : dict of str to tuple of int
+    shapes : dict of str to tuple of int, or to dict of str to ArraySpec
         Shape of one sample of each modality, in sorted-name order: weights are drawn in this
         order, from torch's global generator.
     n_classes : int
@@ -124,7 +157,7 @@ def build_network(
     widths = {name: feature_width(name, made[name], shapes[name], dtype) for name in shapes}
     fuse = build_fusion(fusion, widths, settings.get("fusion", {})).to(dtype)
     head = nn.Linear(_fused_width(fuse, widths, dtype), n_classes, dtype=dtype)
-    network = MultimodalNetwork(made, fuse, head)
+    network = MultimodalNetwork(made, fuse, head, widths)
     seed_dropout(network, dropout_seed)
     return network
 

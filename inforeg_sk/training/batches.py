@@ -1,28 +1,121 @@
 """From checked arrays to batches: whole-batch indexing, no work for a single sample."""
 
+from typing import NamedTuple
+
 import numpy as np
 import torch
 from skorch.dataset import Dataset
 from torch.utils.data import BatchSampler, RandomSampler, SequentialSampler
 
-__all__ = ["Batch", "JoinedBatchSampler", "ModalityDataset", "identity"]
+__all__ = ["Batch", "JoinedBatchSampler", "ModalityDataset", "Presence", "draw_kept", "identity"]
+
+
+class Presence(NamedTuple):
+    """Which samples of a batch have a modality."""
+
+    mask: torch.Tensor  # bool, (n_samples,)
+    rows: torch.Tensor  # int, (n_present,); kept, since to find them on a device is to wait for it
+
+    def to(self, device):
+        return Presence(*(x.to(device, non_blocking=True) for x in self))
 
 
 class Batch(dict):
     """The modalities of a batch as tensors, and the weights of its samples.
 
+    The tensor of a modality (or dict of tensors, if it is made of several arrays) holds the
+    samples that have the modality, and may be left out if none has.
+
     Attributes
     ----------
+    n_samples : int
+    presence : dict of str to Presence
+        Of the modalities that some samples lack.
     weight : Tensor of shape (n_samples,) or None
     """
 
-    weight = None
+    def __init__(self, tensors, n_samples, presence=None, weight=None):
+        super().__init__(tensors)
+        self.n_samples = n_samples
+        self.presence = presence or {}
+        self.weight = weight
 
     def to(self, device):
         """The batch on a device."""
-        moved = Batch({name: x.to(device, non_blocking=True) for name, x in self.items()})
-        moved.weight = None if self.weight is None else self.weight.to(device)
-        return moved
+        return Batch(
+            {
+                name: each_part(lambda t: t.to(device, non_blocking=True), x)
+                for name, x in self.items()
+            },
+            self.n_samples,
+            {name: presence.to(device) for name, presence in self.presence.items()},
+            None if self.weight is None else self.weight.to(device),
+        )
+
+    def keep(self, kept):
+        """The batch without some samples of some modalities.
+
+        Parameters
+        ----------
+        kept : dict of str to Tensor of bool of shape (n_samples,)
+            True only where the modality is there.
+
+        Returns
+        -------
+        Batch
+        """
+        tensors, presence = dict(self), dict(self.presence)
+        for name, mask in kept.items():
+            if name not in self or mask.all():
+                continue
+            chosen = mask[presence[name].rows] if name in presence else mask
+            rows = chosen.nonzero()[:, 0]
+            tensors[name] = each_part(lambda t, rows=rows: t[rows], self[name])
+            presence[name] = Presence(mask, mask.nonzero()[:, 0])
+        return Batch(tensors, self.n_samples, presence, self.weight)
+
+
+def draw_kept(batch, rates, generator):
+    """Draw which modalities of a batch's samples stay (modality dropout).
+
+    Each modality of a sample is dropped with its probability, independently; if that would leave
+    the sample none, one that it has, any with the same probability, stays.
+
+    Parameters
+    ----------
+    batch : Batch
+    rates : dict of str to float
+        Probability of each modality, in [0, 1).
+    generator : torch.Generator
+        On the CPU.
+
+    Returns
+    -------
+    dict of str to Tensor of bool of shape (n_samples,)
+    """
+    rate = torch.tensor(list(rates.values()), dtype=torch.float64)
+    whole = torch.ones(batch.n_samples, dtype=torch.bool)
+    masks = [batch.presence[m].mask if m in batch.presence else whole for m in rates]
+    there = torch.stack(masks, dim=1)
+    drawn = torch.rand(there.shape, generator=generator, dtype=torch.float64)
+    kept = there & (drawn >= rate)
+    # Where all would go, each draw is uniform below its rate: as a share of that, the largest is
+    # any of them with the same probability.
+    last = torch.where(there, drawn / rate, -1).argmax(dim=1)
+    empty = (~kept.any(dim=1)).nonzero()[:, 0]
+    kept[empty, last[empty]] = True
+    return dict(zip(rates, kept.unbind(dim=1), strict=True))
+
+
+def _cut(value, rows):
+    return each_part(lambda array: torch.from_numpy(array[rows]), value)
+
+
+def each_part(function, value):
+    """Apply a function to an array, or to each of the arrays that a modality is made of."""
+    if isinstance(value, dict):
+        return {part: function(array) for part, array in value.items()}
+    return function(value)
 
 
 class ModalityDataset(Dataset):
@@ -30,11 +123,11 @@ class ModalityDataset(Dataset):
 
     Parameters
     ----------
-    X : dict of str to ndarray of shape (n_samples, ...)
+    X : CheckedModalities
         Checked arrays of one floating type; they stay in numpy (perhaps memory-mapped) until a
         batch is cut.
-    y : ndarray of int of shape (n_samples,), default=None
-        Encoded labels.
+    y : ndarray of shape (n_samples,), default=None
+        Encoded target.
     weight : ndarray of shape (n_samples,), default=None
         Sample weights.
     """
@@ -42,21 +135,28 @@ class ModalityDataset(Dataset):
     # A skorch dataset, so that its callbacks find X and y; its own constructor looks for ways to
     # index a sample, which we never do.
     def __init__(self, X, y=None, weight=None):
-        self.X = X
+        self.X = X.arrays
+        self.present = X.present
         self.y = y
         self.weight = weight
+        self._n_samples = X.n_samples
 
     def __len__(self):
-        return len(next(iter(self.X.values())))
+        return self._n_samples
 
     def __getitems__(self, indices):
         rows = np.asarray(indices)
-        batch = Batch({name: torch.from_numpy(array[rows]) for name, array in self.X.items()})
-        if self.weight is not None:
-            batch.weight = torch.from_numpy(self.weight[rows])
+        presence, chosen = {}, {}
+        for name, present in self.present.items():
+            there = present[rows]
+            if not there.all():
+                chosen[name] = rows[there]
+                presence[name] = Presence(*map(torch.from_numpy, (there, np.flatnonzero(there))))
+        tensors = {name: _cut(value, chosen.get(name, rows)) for name, value in self.X.items()}
+        weight = None if self.weight is None else torch.from_numpy(self.weight[rows])
         # skorch unpacks a batch into inputs and target; without a target it gets a zero.
         target = np.zeros(len(rows), int) if self.y is None else self.y[rows]
-        return batch, torch.from_numpy(target)
+        return Batch(tensors, len(rows), presence, weight), torch.from_numpy(target)
 
     def __getitem__(self, index):
         return self.__getitems__([index])

@@ -1,21 +1,22 @@
 """The training loop: skorch's hooks, wired to the network, the method and the history."""
 
+from math import isnan, nan
 from typing import NamedTuple
 
 import torch
-from skorch import NeuralNetClassifier
-from skorch.callbacks import EpochScoring, EpochTimer, PassthroughScoring, PrintLog
+from skorch import NeuralNet
+from skorch.callbacks import EpochTimer, PassthroughScoring, PrintLog
 from skorch.dataset import unpack_data
 from skorch.history import History
 from skorch.utils import is_dataset
-from torch import nn
 from torch.utils.data import DataLoader
 
 from ..methods.base import Step, weighted_criterion
 from ..methods.fisher import TRACES, encoder_parameters, squared_gradient
-from .batches import JoinedBatchSampler, identity
+from ..network.modes import has_batch_norm
+from .batches import JoinedBatchSampler, draw_kept, identity
 
-__all__ = ["EpochContext", "TrainingLoop", "joint_accuracy"]
+__all__ = ["EpochContext", "TrainingLoop"]
 
 # Recorded for each modality as ``<quantity>_<modality>``; too many columns for the printed log.
 QUANTITIES = ("fisher_trace", "window_ratio", "window", "coefficient", "performance_score")
@@ -29,11 +30,6 @@ class EpochContext(NamedTuple):
     traces: dict | None  # modality -> traces of all earlier epochs; None: not tracked
 
 
-def joint_accuracy(net, X, y):
-    """Accuracy on a dataset whose labels are encoded, as skorch's callbacks hold them."""
-    return float((net.forward(X).argmax(dim=1).cpu().numpy() == y).mean())
-
-
 class EpochLog(PrintLog):
     """skorch's printed log, without the columns of each modality."""
 
@@ -44,7 +40,7 @@ class EpochLog(PrintLog):
         self.keys_ignored_.add("train_objective")
 
 
-class TrainingLoop(NeuralNetClassifier):
+class TrainingLoop(NeuralNet):
     """How batches become steps and steps become a history; the estimator adds the rest.
 
     Values of a batch (losses, traces, scores, coefficients) stay on the device in one small
@@ -52,16 +48,16 @@ class TrainingLoop(NeuralNetClassifier):
     then, so a callback that reads them in ``on_batch_end`` finds none (it gets ``loss=``).
     """
 
+    #: What the kind of task adds to the callbacks: pairs of name and callback.
+    _scoring_callbacks = ()
+
     @property
     def _default_callbacks(self):
         return [
             ("epoch_timer", EpochTimer()),
             ("train_loss", PassthroughScoring(name="train_loss", on_train=True)),
             ("valid_loss", PassthroughScoring(name="valid_loss")),
-            (
-                "valid_acc",
-                EpochScoring(joint_accuracy, name="valid_acc", lower_is_better=False),
-            ),
+            *self._scoring_callbacks,
             ("print_log", EpochLog()),
         ]
 
@@ -169,8 +165,11 @@ class TrainingLoop(NeuralNetClassifier):
             "train_objective", sum(row[1] * size for row, size in zip(values, sizes)) / total
         )
         columns = [(q, m) for q in self._recorded for m in self.module_.modalities]
-        means = {key: sum(row[i] for row in values) / n for i, key in enumerate(columns, start=2)}
-        for (quantity, modality), mean in means.items():
+        for i, (quantity, modality) in enumerate(columns, start=2):
+            batches = [row[i] for row in values]
+            if quantity == "performance_score":  # NaN where a batch has no sample to score
+                batches = [value for value in batches if not isnan(value)] or [nan]
+            mean = sum(batches) / len(batches)
             if quantity == "fisher_trace" and not TRACES[self.method_.trace].mean:
                 mean *= n
             self.history.record(f"{quantity}_{modality}", mean)
@@ -227,7 +226,7 @@ class TrainingLoop(NeuralNetClassifier):
             target,
             weight,
             self.criterion_,
-            self.method_.score,
+            self._score,
             self.gradient_scale(),
         )
         return self.method_.loss(self._step)
@@ -253,9 +252,16 @@ class TrainingLoop(NeuralNetClassifier):
 
     def train_step(self, batch, **fit_params):
         """One optimizer step, and what the method does after it."""
-        result = super().train_step(batch)
+        result = super().train_step(self._drop_modalities(batch))
         self.method_.on_step(self._step)
         return {**result, "y_pred": result["y_pred"].logits.detach()}
+
+    def _drop_modalities(self, batch):
+        """Leave modalities out of samples at random (`modality_dropout`), never all of one's."""
+        if not self._drop_rates:
+            return batch
+        X, y = batch
+        return X.keep(draw_kept(X, self._drop_rates, self.dropping_)), y
 
     def gradient_scale(self):
         """Factor by which a loss scaler has multiplied the gradients (mixed precision).
@@ -275,7 +281,3 @@ class TrainingLoop(NeuralNetClassifier):
         dataset = X if is_dataset(X) else self.get_dataset(X)
         for batch in self.get_iterator(dataset, training=False):
             yield self.evaluation_step(batch, training=training).to(device)
-
-
-def has_batch_norm(module):
-    return any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in module.modules())

@@ -20,6 +20,7 @@ class Seeds(NamedTuple):
     weights: int
     shuffling: int
     dropout: int
+    modality_dropout: int
 
 
 def draw_seeds(random_state):
@@ -35,7 +36,7 @@ def draw_seeds(random_state):
     Seeds
     """
     rng = check_random_state(random_state)
-    return Seeds(*(int(seed) for seed in rng.randint(2**31 - 1, size=3)))
+    return Seeds(*(int(seed) for seed in rng.randint(2**31 - 1, size=len(Seeds._fields))))
 
 
 @contextmanager

@@ -28,7 +28,7 @@ class Halving(BalancingMethod):
 
     def loss(self, step):
         self.calls.append("loss")
-        return step.joint_loss + step.cross_entropy(step.network.extra(step.features["text"]))
+        return step.joint_loss + step.loss_of(step.network.extra(step.features["text"]))
 
     def on_gradients(self, step):
         self.calls.append("gradients")

@@ -22,6 +22,7 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from inforeg_sk import InfoReg, MultimodalClassifier, MultimodalInfoRegClassifier, presets
+from inforeg_sk._arrays import CheckedModalities
 from inforeg_sk.network import Dropout
 from inforeg_sk.training.batches import JoinedBatchSampler, ModalityDataset
 
@@ -317,7 +318,7 @@ def test_early_stopping_restores_the_best(trimodal):
     assert len(losses) == np.argmin(losses) + 1 + 3 < 30
     # The best epoch's weights give its validation accuracy again.
     _, valid = clf.train_split(
-        ModalityDataset(X, np.unique(y, return_inverse=True)[1]),
+        ModalityDataset(CheckedModalities(X, {}, len(y)), np.unique(y, return_inverse=True)[1]),
         np.unique(y, return_inverse=True)[1],
     )
     rows = valid.indices

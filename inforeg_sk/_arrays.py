@@ -1,0 +1,230 @@
+"""Modalities as checked arrays, and which samples lack which of them."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+from scipy import sparse
+
+from ._missing import present_rows, scatter_rows
+from .container import n_rows
+from .network.inputs import ArraySpec
+
+__all__ = ["CheckedModalities", "check_shapes", "numeric_modalities", "sample_shapes"]
+
+# Rows checked at a time, so that a memory-mapped modality is never read whole.
+_CHUNK = 4096
+
+
+class CheckedModalities(NamedTuple):
+    """The modalities of some samples."""
+
+    arrays: dict  # modality -> array, or dict of arrays by part; one absent throughout is left out
+    present: dict  # modality -> mask of the samples that have it; a complete one is left out
+    n_samples: int
+
+
+def numeric_modalities(X, dtype, *, missing="error", expected=()):
+    """Check the modalities and return them as finite arrays of one floating type.
+
+    Parameters
+    ----------
+    X : ModalityDict
+    dtype : numpy dtype
+        Floating type of the result. In a modality that is made of several arrays integers become
+        int64 and booleans stay: they are indices and masks.
+    missing : {"error", "allow"}, default="error"
+        What a sample without any value is (all NaN; all masked; None): an error, or missing.
+    expected : tuple of str, default=()
+        Further modalities, which all samples lack if `X` does not name them.
+
+    Returns
+    -------
+    CheckedModalities
+        In sorted-name order. An array that already has the type is not copied. Values of samples
+        that lack a modality are left as they are.
+
+    Raises
+    ------
+    TypeError
+        If a modality is sparse or not numeric.
+    ValueError
+        If there is no sample, or a modality is 1-D, complex, has no values, or holds infinity or
+        NaN, or if a sample lacks every modality.
+    """
+    n_samples = len(X)
+    if n_samples == 0:
+        raise ValueError("Found array with 0 sample(s): at least 1 sample is required.")
+    arrays, present = {}, {}
+    for name in sorted({*X, *expected}):
+        if name not in X:
+            present[name] = np.zeros(n_samples, dtype=bool)
+            continue
+        arrays[name], there = _modality(name, X[name], dtype, missing == "allow")
+        if there is not None:
+            present[name] = there
+    if len(present) == len({*X, *expected}):
+        empty = ~np.logical_or.reduce(list(present.values()))
+        if empty.any():
+            raise ValueError(
+                f"Sample {int(np.argmax(empty))} has no modality at all ({int(empty.sum())} such "
+                "of all samples): each sample needs at least one; drop such samples first."
+            )
+    return CheckedModalities(arrays, present, n_samples)
+
+
+def sample_shapes(arrays):
+    """Shape of one sample of each modality: a tuple, or a dict of `ArraySpec` by part."""
+    return {name: _sample_shape(value) for name, value in arrays.items()}
+
+
+def check_shapes(arrays, expected):
+    """Raise if the samples of a modality have another shape than in ``fit``."""
+    for name, got in sample_shapes(arrays).items():
+        wanted = expected[name]
+        if got == wanted:
+            continue
+        if isinstance(got, dict) and isinstance(wanted, dict):
+            text = [", ".join(f"{k}: {v}" for k, v in sorted(d.items())) for d in (got, wanted)]
+        else:
+            text = [sorted(d) if isinstance(d, dict) else d for d in (got, wanted)]
+        raise ValueError(
+            f"Modality {name!r} has samples of shape {text[0]}, but was fitted with {text[1]}."
+        )
+
+
+def _sample_shape(value):
+    if isinstance(value, dict):
+        kinds = {"f": "float", "i": "int", "b": "bool"}
+        return {
+            part: ArraySpec(tuple(array.shape[1:]), kinds[array.dtype.kind])
+            for part, array in value.items()
+        }
+    return tuple(value.shape[1:])
+
+
+def _modality(name, value, dtype, allow):
+    """Array (or dict of arrays) of a modality, and the mask of its samples or None for all."""
+    if not isinstance(value, Mapping):
+        return _numeric(name, value, dtype, allow)
+    arrays, there = {}, None
+    for part in sorted(value):
+        if isinstance(value[part], Mapping):
+            raise TypeError(
+                f"Modality {name!r}: its part {part!r} is a mapping again; a modality is an array "
+                "or a mapping of arrays."
+            )
+        arrays[part], mask = _numeric(f"{name}[{part}]", value[part], dtype, allow, part=True)
+        # Integers have no NaN: what one part says holds for the whole sample.
+        there = mask if there is None else there if mask is None else there & mask
+    return arrays, there
+
+
+def _numeric(name, value, dtype, allow, part=False):
+    if sparse.issparse(value):
+        raise TypeError(
+            f"Modality {name!r} is a sparse matrix, but a dense array is needed: use "
+            "X.toarray(), or reduce it first (TruncatedSVD in a ModalityTransformer)."
+        )
+    there = present_rows(value) if allow else None
+    if np.ma.is_masked(value):
+        _check_mask(name, value, there)
+    array = np.asarray(value)
+    if there is not None and array.dtype == object:
+        array = _without_objects(array, there)
+    if array.ndim < (1 if part else 2):
+        raise ValueError(
+            f"Modality {name!r} has shape {array.shape} and type {array.dtype}: one row a sample "
+            "is needed, (n_samples, n_features) or (n_samples, n_steps, n_features). Reshape your "
+            "data with array.reshape(-1, 1) if it is a single feature, or encode it first "
+            "(ModalityTransformer) if it is text or of unequal lengths."
+        )
+    if 0 in array.shape:
+        raise ValueError(f"Modality {name!r} is empty: 0 feature(s) in shape {array.shape}.")
+    if array.dtype.kind == "c":
+        raise ValueError(f"Complex data not supported: modality {name!r} is {array.dtype}.")
+    if part and array.dtype.kind in "biu":
+        if array.dtype.kind == "u" and array.max() > np.iinfo(np.int64).max:
+            raise ValueError(f"Modality {name!r} has integers above those of int64.")
+        return array if array.dtype == bool else array.astype(np.int64, copy=False), there
+    if array.dtype.kind not in "biuf":
+        array = _parse(name, array, dtype)
+    with np.errstate(over="ignore"):  # an overflow becomes infinite, and is reported below
+        converted = array if array.dtype == dtype else array.astype(dtype)
+    _check_finite(name, converted, array, there)
+    return converted, there
+
+
+def _check_mask(name, value, there):
+    """Raise unless what a masked array masks is samples as a whole, and they may be missing."""
+    masked = np.ma.getmaskarray(value).reshape(n_rows(value), -1).any(axis=1)
+    if there is not None:
+        masked &= there
+    if masked.any():
+        raise ValueError(
+            f"Modality {name!r} has masked values in row {int(np.argmax(masked))}: all values must "
+            "be there; impute them, or drop such samples first, or take samples that are masked as "
+            "a whole as missing (missing='allow')."
+        )
+
+
+def _without_objects(array, there):
+    """An array of objects without the None of missing samples; rows of equal shape are stacked."""
+    if array.ndim > 1:
+        array = array.copy()
+        array[~there] = np.nan
+        return array
+    rows = [np.asarray(row) for row in array[there]]
+    if len({row.shape for row in rows}) != 1 or not all(
+        r.ndim and r.dtype.kind in "biuf" for r in rows
+    ):
+        return array
+    return np.asarray(scatter_rows(np.stack(rows), there))
+
+
+def _parse(name, array, dtype):
+    """Convert an array of objects that hold numbers; text is refused even where it reads as one."""
+    try:
+        if array.dtype.kind != "O":
+            raise ValueError(f"{array.dtype} values")
+        text = next((value for value in array.flat if isinstance(value, (str, bytes))), None)
+        if text is not None:
+            raise ValueError(f"it holds the text {text!r}")
+        return array.astype(dtype)
+    except (OverflowError, TypeError, ValueError) as error:
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(
+            f"Modality {name!r} is not numeric ({error}): numbers are needed; encode text or "
+            "categories first, for example in a ModalityTransformer."
+        ) from error
+
+
+def _check_finite(name, array, original, there):
+    """Raise unless all values of the samples that are `there` (None: of all) are finite."""
+    for start in range(0, len(array), _CHUNK):
+        part = array[start : start + _CHUNK]
+        # One pass and no copy in the usual case: a sum is finite unless something is not, or it
+        # overflows itself, and then every value is looked at.
+        with np.errstate(over="ignore", invalid="ignore"):
+            if np.isfinite(part.sum(dtype=np.float64)):
+                continue
+        bad = ~np.isfinite(part).reshape(len(part), -1)
+        if there is not None:
+            bad &= there[start : start + _CHUNK, None]
+        if not bad.any():
+            continue
+        row = int(np.flatnonzero(bad.any(axis=1))[0])
+        value = np.asarray(original[start + row], dtype=np.float64).ravel()[np.argmax(bad[row])]
+        if np.isfinite(value):
+            raise ValueError(
+                f"Modality {name!r} contains a value too large for {array.dtype} ({value:g}) in "
+                f"row {start + row}: scale it, or use dtype='float64'."
+            )
+        what = "NaN" if np.isnan(value) else "infinity"
+        advice = "impute or drop such samples first"
+        if np.isnan(part[row]).all():
+            advice += ", or take them as missing (missing='allow')"
+        raise ValueError(
+            f"Modality {name!r} contains {what} in row {start + row}: all values must be finite; "
+            f"{advice}."
+        )

@@ -1,0 +1,131 @@
+"""What the estimators do with real-valued targets: standardise, predict and score them."""
+
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.base import RegressorMixin
+from sklearn.metrics import r2_score
+from sklearn.utils.validation import check_array
+from skorch.utils import is_dataset
+from torch import nn
+
+from ._validation import check_sample_weight, check_y_given
+
+__all__ = ["Regression", "Standardised"]
+
+
+class Standardised(NamedTuple):
+    """Mean and scale of a target, by output."""
+
+    mean: np.ndarray  # float64, (n_outputs,)
+    scale: np.ndarray
+    flat: bool  # whether the target is 1-D
+
+    @property
+    def n_outputs(self):
+        return len(self.mean)
+
+    def encode(self, y, dtype):
+        """Targets of mean 0 and standard deviation 1 in the first fit, (n_samples, n_outputs)."""
+        y = y.reshape(len(y), -1)
+        if y.shape[1] != self.n_outputs:
+            raise ValueError(
+                f"y has {y.shape[1]} output(s) a sample, but had {self.n_outputs} in the first fit."
+            )
+        return ((y - self.mean) / self.scale).astype(dtype)
+
+    def decode(self, outputs):
+        """Predictions in the units and the shape of the target."""
+        values = outputs * self.scale + self.mean
+        return values[:, 0] if self.flat else values
+
+
+class Regression(RegressorMixin):
+    """The kind of target of `MultimodalRegressor`; see `Fitting` for the hooks."""
+
+    _scores = ("negative_loss",)
+    _criterion_classes = (nn.MSELoss, nn.L1Loss, nn.SmoothL1Loss, nn.HuberLoss)
+    _metric = staticmethod(r2_score)
+
+    # Fitting
+
+    def _check_target(self, y, n_samples):
+        """Return the target as float64, or raise."""
+        check_y_given(y, self)
+        y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y", estimator=self)
+        if y.ndim > 2:
+            raise ValueError(
+                f"y has shape {y.shape}: (n_samples,) or (n_samples, n_outputs) is needed."
+            )
+        if len(y) != n_samples:
+            raise ValueError(f"y has {len(y)} values, but X has {n_samples} samples.")
+        return y
+
+    def _first_target(self, y, sample_weight):
+        """Learn mean and standard deviation, by output, with the sample weights."""
+        weight = check_sample_weight(sample_weight, len(y))
+        table = y.reshape(len(y), -1)
+        mean = np.average(table, axis=0, weights=weight)
+        scale = np.sqrt(np.average((table - mean) ** 2, axis=0, weights=weight))
+        if not (np.isfinite(mean).all() and np.isfinite(scale).all()):
+            raise ValueError("The values of y are too large to take their variance: scale them.")
+        # A constant has no spread, or only that of rounding.
+        scale[scale <= 10 * np.finfo(np.float64).eps * np.abs(mean)] = 1.0
+        return Standardised(mean, scale, y.ndim == 1)
+
+    def _fitted_target(self):
+        return self._target
+
+    def _take_target(self, target):
+        self._target = target
+
+    def _weights(self, sample_weight, y, target):
+        return check_sample_weight(sample_weight, len(y))
+
+    # Prediction
+
+    @property
+    def target_mean_(self):
+        return self._fitted("_target").mean
+
+    @property
+    def target_scale_(self):
+        return self._fitted("_target").scale
+
+    def predict(self, X):
+        """Predicted values.
+
+        Parameters
+        ----------
+        X : as in ``fit``
+            The same modalities, with samples of the same shape.
+
+        Returns
+        -------
+        ndarray of float64 of shape (n_samples,), or (n_samples, n_outputs) if ``y`` was 2-D
+        """
+        self.check_is_fitted()
+        outputs = self.forward(X)
+        # In a callback X is a dataset, whose target is standardised: so are these.
+        return outputs.cpu().double().numpy() if is_dataset(X) else self._decide(outputs.cpu())
+
+    def predict_by_modality(self, X):
+        """Values that each modality predicts by itself, from its unimodal outputs.
+
+        Parameters
+        ----------
+        X : as in ``fit``
+
+        Returns
+        -------
+        dict of str to ndarray of float64, shaped as in `predict`
+            NaN where a sample lacks the modality.
+        """
+        return {name: self._decide(u) for name, u in self._unimodal_outputs(X).items()}
+
+    def _decide(self, outputs):
+        return self._target.decode(outputs.double().numpy())
+
+    @property
+    def predict_proba(self):
+        raise AttributeError(f"{type(self).__name__} predicts values; it has no probabilities.")
