@@ -11,9 +11,17 @@ from sklearn.base import BaseEstimator, TransformerMixin
 
 from .._validation import nearest
 from ..network.checks import check_number_or_none, check_positive
+from ._bad_samples import FILL, filling
 from ._sound import BadSample, describe, load
 
-__all__ = ["AudioFrontEnd", "check_bands", "check_positive_number", "check_word", "numbered"]
+__all__ = [
+    "FILL",
+    "AudioFrontEnd",
+    "check_bands",
+    "check_positive_number",
+    "check_word",
+    "numbered",
+]
 
 _MAX_LISTED = 20  # bad samples that a warning lists with their reasons
 
@@ -57,7 +65,7 @@ class AudioFrontEnd(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None)
         Raises
         ------
         ValueError
-            As `transform`, and also with ``on_error="zeros"`` if no sample at all can be used:
+            As `transform`, and whatever `on_error` is if no sample at all can be used:
             then the paths themselves are wrong, and there would be nothing to learn from.
         """
         return self._transform(X, all_bad_is_error=True)
@@ -140,7 +148,7 @@ class AudioFrontEnd(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None)
         check_positive_number(duration=self.duration)
         check_word(("pad", "tile", "error"), short=self.short)
         check_word(("error", "allow"), silence=self.silence)
-        check_word(("raise", "zeros"), on_error=self.on_error)
+        check_word(("raise", *FILL), on_error=self.on_error)
         jobs = self.n_jobs
         if jobs is not None and (
             not isinstance(jobs, Integral) or isinstance(jobs, bool) or jobs == 0
@@ -208,6 +216,7 @@ class AudioFrontEnd(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None)
             if problem is None:
                 output[index] = features
             else:
+                output[index] = FILL[self.on_error]
                 bad[index] = problem
         if bad:
             listed = "\n".join(list(bad.values())[:_MAX_LISTED])
@@ -220,7 +229,7 @@ class AudioFrontEnd(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None)
                 )
             warnings.warn(
                 f"{type(self).__name__}: {len(bad)} of {len(items)} samples cannot be used, and "
-                f"have zeros in all features:\n{listed}",
+                f"have {filling(self.on_error)} in all features:\n{listed}",
                 stacklevel=3,
             )
         return output

@@ -45,9 +45,10 @@ class MFCC(AudioFrontEnd):
         Whether a recording that holds one and the same value throughout is an error. A recording
         without any sound is nearly always a failed one, and would teach the network, unnoticed,
         that the modality says nothing; where silence is an answer, allow it.
-    on_error : {"raise", "zeros"}, default="raise"
+    on_error : {"raise", "zeros", "missing"}, default="raise"
         What happens to a recording that cannot be used (see Raises): an error that names it, or
-        zeros in all its features and one warning that lists all of these. Its row cannot be left
+        zeros in all its features, or NaN (which a classifier with ``missing="allow"`` takes for a
+        missing modality), and one warning that lists all of these. Its row cannot be left
         out: a transformer does not see the target nor the other modalities, whose rows would no
         longer be those of the same samples.
     n_jobs : int, default=None

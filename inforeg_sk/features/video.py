@@ -13,6 +13,7 @@ from joblib import Parallel, delayed
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
+from ._bad_samples import FILL, filling
 from ._video_reading import optional, read_clip
 
 __all__ = ["VideoFrames"]
@@ -23,7 +24,7 @@ CHOICES = {
     "sampling": ("uniform", "random"),
     "normalise": ("imagenet", None),
     "short": ("repeat", "error"),
-    "on_error": ("raise", "zeros"),
+    "on_error": ("raise", *FILL),
 }
 
 
@@ -53,9 +54,10 @@ class VideoFrames(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
     short : {"repeat", "error"}, default="repeat"
         What becomes of a clip with less than `n_frames` frames to choose from (shorter than
         ``n_frames / fps`` seconds): its last frame is repeated, or it is an error.
-    on_error : {"raise", "zeros"}, default="raise"
+    on_error : {"raise", "zeros", "missing"}, default="raise"
         What an error of a sample does (a file that is missing, empty, broken or no video; a short
-        clip with ``short="error"``): raise it, or give zeros for that sample and one warning that
+        clip with ``short="error"``): raise it, or give zeros for that sample, or NaN (which a
+        classifier with ``missing="allow"`` takes for a missing modality), and one warning that
         names all such.
     random_state : int, default=0
         Seed of the random selection, at least 0.
@@ -193,12 +195,13 @@ class VideoFrames(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
                 frames[i] = self._scale(clip)
                 continue
             failed[i] = f"sample {i}, {paths[i]!r}: {error}"
+            frames[i] = FILL.get(self.on_error, 0)
             if self.on_error == "raise":
                 raise ValueError(failed[i])
         if failed:
             warnings.warn(
-                f"{len(failed)} of {len(paths)} samples could not be read and are zeros:\n"
-                + "\n".join(failed.values()),
+                f"{len(failed)} of {len(paths)} samples could not be read and are "
+                f"{filling(self.on_error)}:\n" + "\n".join(failed.values()),
                 UserWarning,
                 stacklevel=2,
             )

@@ -300,6 +300,11 @@ def test_a_bad_recording_is_named(tmp_path, paths, case):
     assert not got[1].any()
     np.testing.assert_array_equal(got[[0, 2]], make(LogMel).transform(paths[:2]))
 
+    with pytest.warns(UserWarning, match="have NaN in all features"):
+        missing = front_end.set_params(on_error="missing").transform(X)
+    assert np.isnan(missing[1]).all()
+    np.testing.assert_array_equal(missing[[0, 2]], got[[0, 2]])
+
 
 @pytest.mark.parametrize(
     "item, message",

@@ -300,6 +300,9 @@ def test_unreadable_sample_is_named(tmp_path, kind, n_jobs):
         frames = reader(n_jobs=n_jobs, on_error="zeros").fit_transform([good, good, bad, good])
     assert len(caught) == 1
     assert frames.any(axis=(1, 2, 3, 4)).tolist() == [True, True, False, True]
+    with pytest.warns(UserWarning, match="are NaN"):
+        missing = reader(n_jobs=n_jobs, on_error="missing").fit_transform([good, bad])
+    assert np.isnan(missing).all(axis=(1, 2, 3, 4)).tolist() == [False, True]
 
 
 def test_errors_of_several_samples_make_one_warning(tmp_path):
@@ -336,7 +339,7 @@ def test_error_names_the_modality(tmp_path):
         ({"normalise": "resnet"}, "'imagenet' or None"),
         ({"normalise": [1]}, "'imagenet' or None"),
         ({"short": "loop"}, "'repeat' or 'error'"),
-        ({"on_error": "drop"}, "'raise' or 'zeros'"),
+        ({"on_error": "drop"}, "'raise' or 'zeros' or 'missing'"),
         ({"random_state": -1}, "at least 0"),
         ({"random_state": None}, "at least 0"),
         ({"n_jobs": 0}, "integer or None"),
