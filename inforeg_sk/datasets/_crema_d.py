@@ -1,0 +1,288 @@
+"""Loader of the CREMA-D emotions: paths of sounds and videos, and two ways to divide them."""
+
+import re
+from numbers import Integral
+
+import numpy as np
+from sklearn.utils import Bunch
+
+from ._recordings import (
+    Clip,
+    check_choices,
+    find_folder,
+    find_lists,
+    gather,
+    positions,
+    read_lists,
+)
+
+__all__ = ["load_crema_d"]
+
+# In the order of the InfoReg authors' code.
+_EMOTIONS = {
+    "NEU": "neutral",
+    "HAP": "happy",
+    "SAD": "sad",
+    "FEA": "fear",
+    "DIS": "disgust",
+    "ANG": "anger",
+}
+_SENTENCES = "DFA IEO IOM ITH ITS IWL IWW MTI TAI TIE TSI WSI".split()
+_ACTORS = range(1001, 1092)
+_NAME = re.compile(
+    rf"(?P<actor>1(?:00[1-9]|0[1-8]\d|09[01]))_(?P<sentence>{'|'.join(_SENTENCES)})_"
+    rf"(?P<emotion>{'|'.join(_EMOTIONS)})_(?P<level>LO|MD|HI|XX)"
+)
+# As the data set's own README says: sound or video too short or empty, or a minute of all emotions.
+_DEFECTS = ("1064_IEO_DIS_MD", "1064_TIE_SAD_XX", "1076_MTI_NEU_XX", "1076_MTI_SAD_XX")
+_LISTS = {
+    "train": ("train.csv",),
+    "validation": ("validation.csv", "val.csv"),
+    "test": ("test.csv",),
+}
+
+_HOW_TO_GET = (
+    "Nothing is downloaded: clone github.com/CheyneyComputerScience/CREMA-D with git-lfs installed "
+    "and pass the folder as root, or name it in the environment variable INFOREG_SK_DATA."
+)
+_HOW_TO_LIST = (
+    "train.csv and test.csv, lines such as 1001_DFA_ANG_XX,ANG, lie in data/CREMAD of "
+    "github.com/GeWu-Lab/OGM-GE_CVPR2022; split='actors' needs none."
+)
+
+_DESCR = """\
+CREMA-D emotions
+----------------
+
+Actors say one of 12 sentences with one of six emotions, before a camera.
+
+:Samples: {n}; {n_train} train, {n_validation} validation, {n_test} test
+:Split: {split}; {shared} of {actors} actors are both in test and in another part
+:Modalities: audio, video (paths)
+:Classes: {classes}
+:Left out: {dropped}
+:Source: https://github.com/CheyneyComputerScience/CREMA-D
+:Licence: Open Database License 1.0; contents Database Contents License 1.0
+
+The class is the emotion that was asked for, not the one that raters perceived.
+
+Reference: Cao, Cooper, Keutmann, Gur, Nenkova and Verma (2014), "CREMA-D: Crowd-sourced Emotional
+Multimodal Actors Dataset", IEEE Transactions on Affective Computing 5(4).
+"""
+
+
+def load_crema_d(
+    root=None,
+    *,
+    split="lists",
+    lists=None,
+    audio="auto",
+    video="auto",
+    test_actors=18,
+    validation_actors=9,
+    random_state=0,
+    defects="drop",
+    missing="error",
+    return_X_y=False,
+):
+    """Load the CREMA-D emotions (classification): paths of sounds and videos.
+
+    The clips of CREMA-D [1]_ are not part of the package and are not downloaded. No clip is
+    opened: the front ends `LogSTFT` and `VideoFrames` read the paths.
+
+    =================   =========================================================
+    Classes             6 emotions
+    Samples             7442, 4 of them defective
+    Modalities          audio, video (paths)
+    Groups              91 actors
+    =================   =========================================================
+
+    Parameters
+    ----------
+    root : str or path-like, default=None
+        The cloned repository, or a folder with such a folder ``crema_d`` in it. If None, the
+        folder that the environment variable ``INFOREG_SK_DATA`` names.
+    split : {"lists", "actors"}, default="lists"
+        How the clips are divided. ``"lists"``: by ``train.csv``, ``test.csv`` and, where there is
+        one, ``validation.csv`` or ``val.csv``, as in the InfoReg authors' code [2]_, whose lists
+        share actors between the parts. ``"actors"``: all clips that are there, no actor in two
+        parts.
+    lists : str or path-like, default=None
+        Folder of the lists. If None, `root`, ``CREMAD`` and ``data/CREMAD`` in it.
+    audio : str, default="auto"
+        Name of the folder in `root` with the sounds ``<clip>.wav``, such as ``"AudioWAV"``, at any
+        depth. ``"auto"`` searches all of `root`.
+    video : str, default="auto"
+        Likewise of the videos, such as ``"VideoFlash"`` (files ``<clip>.flv``) or
+        ``"Image-01-FPS"`` (folders ``<clip>`` of images). Of files and folders of images only
+        the kind that more clips have is taken, files if as many have both.
+    test_actors, validation_actors : int, default=18 and 9
+        How many of the 91 actors are in test and in validation with ``split="actors"``.
+    random_state : int, default=0
+        Which ones these are: of ``numpy.random.RandomState(random_state).permutation`` of the
+        actors 1001 to 1091 the first are test, the next validation. So the part of an actor does
+        not depend on which files are there.
+    defects : {"drop", "keep"}, default="drop"
+        What happens to the four clips that the data set's own description names as defective.
+    missing : {"error", "drop", "keep"}, default="error"
+        What happens to clips without sound or video on disk:
+        an error; they are left out, as in the authors' code, and `dropped`
+        has their names; or those that have one of the two are kept, with None in place of the
+        other path, which ``ModalityTransformer(missing="skip")`` and a classifier with
+        ``missing="allow"`` take.
+    return_X_y : bool, default=False
+        If True, return ``(data, target)`` instead of the `Bunch`.
+
+    Returns
+    -------
+    dataset : :class:`~sklearn.utils.Bunch`
+        Dictionary-like object, with the following attributes.
+
+        data : ModalityDict
+            ``"audio"`` and ``"video"``, paths of shape (n_samples,), str; in the order of the
+            lists, or of the names.
+        target : ndarray of shape (n_samples,), int64
+            The emotion, numbered as in the authors' code.
+        target_names : ndarray of str
+            ``["neutral", "happy", "sad", "fear", "disgust", "anger"]``.
+        groups : ndarray of shape (n_samples,), int64
+            The actor, 1001 to 1091, for grouped cross-validation.
+        clips, sentences, levels : ndarray of shape (n_samples,), str
+            Name (``"1001_DFA_ANG_XX"``), sentence (``"DFA"``) and intensity (``"LO"``, ``"MD"``,
+            ``"HI"``, or ``"XX"`` where none was asked for) of each clip.
+        train_indices, validation_indices, test_indices : ndarray of int
+            Positions of the parts in `data`; validation is empty where the lists have none.
+        dropped : list of str
+            Names of the clips that were left out.
+        DESCR : str
+            Description of the data set.
+
+    (data, target) : tuple if ``return_X_y`` is True
+
+    Raises
+    ------
+    FileNotFoundError
+        If folder, lists or clips are not there, or are git-lfs pointers; the message says how
+        many, which, and how to get them.
+    ValueError
+        If a parameter has an unknown value, a list is malformed, names a clip twice or disagrees
+        with the clip's name on its emotion, or a clip lies in several places.
+    TypeError
+        If a path or folder is none.
+
+    References
+    ----------
+    .. [1] H. Cao, D. G. Cooper, M. K. Keutmann, R. C. Gur, A. Nenkova and R. Verma (2014).
+       "CREMA-D: Crowd-sourced Emotional Multimodal Actors Dataset". IEEE Transactions on
+       Affective Computing 5(4), 377-390. doi:10.1109/TAFFC.2014.2336244.
+    .. [2] C. Huang, Y. Wei, Z. Yang and D. Hu (2025). "Adaptive Unimodal Regulation for Balanced
+       Multimodal Information Acquisition". CVPR 2025, and its code, GeWu-Lab/InfoReg_CVPR2025.
+
+    Examples
+    --------
+    >>> from inforeg_sk.datasets import load_crema_d
+    >>> emotions = load_crema_d("CREMA-D", split="actors")  # doctest: +SKIP
+    >>> emotions.data[emotions.test_indices]["audio"][0]  # doctest: +SKIP
+    'CREMA-D/AudioWAV/1003_DFA_ANG_XX.wav'
+    """
+    check_choices(
+        split=(split, ("lists", "actors")),
+        defects=(defects, ("drop", "keep")),
+        missing=(missing, ("error", "drop", "keep")),
+    )
+    home = find_folder(root, "CREMA-D", "crema_d", _HOW_TO_GET)
+    unwanted = _DEFECTS if defects == "drop" else ()
+    if split == "lists":
+        places = [home, home / "CREMAD", home / "data" / "CREMAD"]
+        listed = read_lists(find_lists(lists, places, _LISTS, _HOW_TO_LIST), _parse)
+        left_out = [clip.name for clip in listed if clip.name in unwanted]
+        clips = [clip for clip in listed if clip.name not in unwanted]
+    else:
+        parts = _parts_of_actors(test_actors, validation_actors, random_state)
+        left_out = []
+
+        def clips(names):
+            left_out.extend(sorted(names & set(unwanted)))
+            return [_clip(name, parts) for name in sorted(names - set(unwanted))]
+
+    data, clips, absent = gather(
+        home, clips, _key, audio=audio, video=video, missing=missing, how=_HOW_TO_GET
+    )
+    target = np.array([clip.label for clip in clips], dtype=np.int64)
+    if return_X_y:
+        return data, target
+    names = [_NAME.fullmatch(clip.name) for clip in clips]
+    groups = np.array([int(name["actor"]) for name in names], dtype=np.int64)
+    indices = positions(clips, home)
+    test = indices["test_indices"]
+    shared = set(groups[test]) & set(np.delete(groups, test))
+    dropped = left_out + absent
+    return Bunch(
+        data=data,
+        target=target,
+        target_names=np.array(list(_EMOTIONS.values())),
+        groups=groups,
+        clips=np.array([clip.name for clip in clips]),
+        sentences=np.array([name["sentence"] for name in names]),
+        levels=np.array([name["level"] for name in names]),
+        **indices,
+        dropped=dropped,
+        DESCR=_DESCR.format(
+            n=len(clips),
+            split=split,
+            shared=len(shared),
+            actors=len(set(groups)),
+            classes=", ".join(_EMOTIONS.values()),
+            dropped=", ".join(dropped) or "nothing",
+            **{f"n_{name.removesuffix('_indices')}": len(x) for name, x in indices.items()},
+        ),
+    )
+
+
+def _key(name):
+    return name if _NAME.fullmatch(name) else None
+
+
+def _clip(name, parts):
+    match = _NAME.fullmatch(name)
+    label = list(_EMOTIONS).index(match["emotion"])
+    return Clip(name, name, label, parts.get(int(match["actor"]), "train"))
+
+
+def _parse(fields):
+    """Key, name and label of a line ``1001_DFA_ANG_XX,ANG``."""
+    if len(fields) != 2:
+        raise ValueError("accepted is a clip and its emotion, such as 1001_DFA_ANG_XX,ANG.")
+    name, emotion = fields
+    if emotion not in _EMOTIONS:
+        raise ValueError(f"emotion {emotion!r} is unknown; accepted are {', '.join(_EMOTIONS)}.")
+    match = _NAME.fullmatch(name)
+    if match is None:
+        raise ValueError(
+            f"{name!r} is no clip of CREMA-D; accepted are names such as 1001_DFA_ANG_XX: actor "
+            "1001 to 1091, sentence, emotion, level."
+        )
+    if match["emotion"] != emotion:
+        raise ValueError(f"the list says {emotion}, the clip's name {match['emotion']}.")
+    return name, name, list(_EMOTIONS).index(emotion)
+
+
+def _parts_of_actors(n_test, n_validation, random_state):
+    """Return the part of each actor that is not in train."""
+    for name, value, least in (
+        ("test_actors", n_test, 1),
+        ("validation_actors", n_validation, 0),
+        ("random_state", random_state, 0),
+    ):
+        if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
+            raise ValueError(f"{name} must be an integer of at least {least}; got {value!r}.")
+    if n_test + n_validation >= len(_ACTORS):
+        raise ValueError(
+            f"test_actors={n_test} and validation_actors={n_validation} leave none of the "
+            f"{len(_ACTORS)} actors to train on."
+        )
+    # The legacy generator gives the same in every version of numpy.
+    order = np.random.RandomState(random_state).permutation(_ACTORS).tolist()
+    parts = dict.fromkeys(order[:n_test], "test")
+    parts.update(dict.fromkeys(order[n_test : n_test + n_validation], "validation"))
+    return parts
