@@ -3,14 +3,11 @@
 from collections.abc import Mapping
 
 import numpy as np
-from scipy import sparse
 from sklearn.base import TransformerMixin, clone
-from sklearn.utils import _safe_indexing
 from sklearn.utils.metaestimators import _BaseComposition
 from sklearn.utils.validation import check_is_fitted
 
-from ._missing import present_rows, scatter_rows
-from ._steps import from_steps, to_steps
+from ._transforming import is_word, run_transformer
 from ._validation import check_known_modalities, nearest
 from .container import ModalityDict
 from .network.checks import check_number_or_none
@@ -179,7 +176,7 @@ class ModalityTransformer(TransformerMixin, _BaseComposition, auto_wrap_output_k
         padding = self._padding(self._n_columns)
         return self._collect(
             {
-                n: self._apply(n, t, X[n], None, "transform", padding[n])
+                n: run_transformer(n, t, X[n], None, "transform", padding[n], partial)
                 for n, t in self.transformers_.items()
                 if n in X
             }
@@ -189,38 +186,19 @@ class ModalityTransformer(TransformerMixin, _BaseComposition, auto_wrap_output_k
         if self.missing not in ("pass", "skip"):
             raise ValueError(f"missing={self.missing!r}: accepted are 'pass' and 'skip'.")
         X = ModalityDict(X)
-        padding = self._padding(X)
+        padding, skip = self._padding(X), self.missing == "skip"
         chosen = {name: t if isinstance(t, str) else clone(t) for name, t in self._choose(X)}
         output = {
-            name: self._apply(name, t, X[name], y, method, padding[name])
+            name: run_transformer(name, t, X[name], y, method, padding[name], skip)
             for name, t in chosen.items()
         }
         self.transformers_ = chosen
-        self.modalities_ = tuple(n for n, t in chosen.items() if not _is(t, "drop"))
+        self.modalities_ = tuple(n for n, t in chosen.items() if not is_word(t, "drop"))
         self._n_columns = {n: X[n].shape[-1] if len(X[n].shape) > 1 else 1 for n in X}
         self._columns = {
             name: [str(c) for c in X[name].columns] for name in X if hasattr(X[name], "columns")
         }
         return output
-
-    def _apply(self, name, transformer, value, y, method, padding_value):
-        """Run `method` of a modality's transformer, if need be on the samples that have it."""
-        there = None
-        if self.missing == "skip" and not _is(transformer, "drop", "passthrough"):
-            there = present_rows(value)
-        if there is None:
-            return _apply(name, transformer, value, y, method, padding_value)
-        if not there.any():
-            if method == "transform":
-                return None
-            raise ValueError(
-                f"Modality {name!r} is missing in every sample, so its transformer cannot be "
-                "fitted: leave it out."
-            )
-        rows = np.flatnonzero(there)
-        y = None if y is None else _safe_indexing(y, rows)
-        output = _apply(name, transformer, _safe_indexing(value, rows), y, method, padding_value)
-        return output if method == "fit" else scatter_rows(output, there)
 
     def _padding(self, X):
         """The padding value of each modality, checked."""
@@ -254,7 +232,7 @@ class ModalityTransformer(TransformerMixin, _BaseComposition, auto_wrap_output_k
             )
         for name in X:
             transformer = given.get(name, self.remainder)
-            if _is(transformer, "drop", "passthrough"):
+            if is_word(transformer, "drop", "passthrough"):
                 yield name, transformer
             elif isinstance(transformer, type) or not (
                 hasattr(transformer, "fit") and hasattr(transformer, "transform")
@@ -292,7 +270,7 @@ class ModalityTransformer(TransformerMixin, _BaseComposition, auto_wrap_output_k
             columns = self._columns.get(name)
             if columns is None:
                 columns = [f"x{i}" for i in range(self._n_columns[name])]
-            if not _is(transformer, "passthrough"):
+            if not is_word(transformer, "passthrough"):
                 if not hasattr(transformer, "get_feature_names_out"):
                     raise AttributeError(
                         f"The transformer of modality {name!r}, {type(transformer).__name__}, "
@@ -325,37 +303,3 @@ class ModalityTransformer(TransformerMixin, _BaseComposition, auto_wrap_output_k
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "transformers_")
-
-
-def _is(transformer, *words):
-    return isinstance(transformer, str) and transformer in words
-
-
-def _apply(name, transformer, value, y, method, padding_value):
-    """Run `method` of one modality's transformer; more than two axes go through a 2-D table."""
-    if _is(transformer, "drop"):
-        return None
-    if _is(transformer, "passthrough"):
-        return value
-    who = f"Modality {name!r}, {type(transformer).__name__}"
-    shape = value.shape
-    table, real = value, None
-    try:
-        if len(shape) > 2:
-            table, y, real = to_steps(np.asarray(value), y, padding_value)
-        if method == "transform":
-            output = transformer.transform(table)
-        elif method == "fit_transform" and hasattr(transformer, "fit_transform"):
-            output = transformer.fit_transform(table, y)
-        else:
-            output = transformer.fit(table, y)
-            output = output.transform(table) if method == "fit_transform" else output
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-        kind = TypeError if isinstance(error, TypeError) else ValueError
-        raise kind(f"{who}: {error}") from error
-    if method == "fit" or len(shape) < 3:
-        return output
-    output = output.toarray() if sparse.issparse(output) else np.asarray(output)
-    if output.shape[:1] != (len(table),):
-        raise ValueError(f"{who}: output of shape {output.shape} for {len(table)} steps.")
-    return from_steps(output, shape[:-1], real, padding_value)

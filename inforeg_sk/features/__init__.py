@@ -1,6 +1,7 @@
 """Front ends: scikit-learn transformers from recordings to arrays, for `ModalityTransformer`."""
 
 from inforeg_sk.features.audio import MFCC, LogMel, LogSTFT
+from inforeg_sk.features.sequences import PadSequences
 from inforeg_sk.features.video import VideoFrames
 
-__all__ = ["LogMel", "LogSTFT", "MFCC", "VideoFrames"]
+__all__ = ["LogMel", "LogSTFT", "MFCC", "PadSequences", "VideoFrames"]

@@ -6,6 +6,7 @@ from .encoders import ENCODERS
 from .fusion import FUSIONS, zeroed_unimodal_logits
 from .images import CNNEncoder, ResNet18Encoder
 from .network import MultimodalNetwork, NetworkOutput, build_network
+from .pretrained import PretrainedEncoder
 from .sequences import GRUEncoder, TransformerEncoder
 from .vectors import MLPEncoder
 
@@ -22,6 +23,7 @@ __all__ = [
     "MLPEncoder",
     "MultimodalNetwork",
     "NetworkOutput",
+    "PretrainedEncoder",
     "ResNet18Encoder",
     "Sum",
     "TransformerEncoder",
