@@ -132,7 +132,7 @@ class ParameterHandling(TrainingLoop):
         return BaseEstimator.__repr__(self, **kwargs)
 
 
-def merged_init(init, base):
+def merged_init(init, base, **defaults):
     """A constructor that shows the parameters it hands on to its base class.
 
     Parameters
@@ -141,20 +141,27 @@ def merged_init(init, base):
         A constructor that takes ``**kwargs`` and hands them on.
     base : class
         Whose constructor gets them.
+    **defaults
+        Other default values of parameters of `init`.
 
     Returns
     -------
     function
         Does what `init` does; its signature has the parameters of both.
     """
+    own = inspect.signature(init)
 
     @wraps(init)
     def __init__(self, *args, **kwargs):
-        init(self, *args, **kwargs)
+        given = own.bind_partial(self, *args).arguments
+        init(self, *args, **{k: v for k, v in defaults.items() if k not in given} | kwargs)
 
-    own = inspect.signature(init)
-    named = [p for p in own.parameters.values() if p.kind is not p.VAR_KEYWORD]
-    theirs = [p for p in inspect.signature(base.__init__).parameters.values()]
+    named = [
+        p.replace(default=defaults.get(p.name, p.default))
+        for p in own.parameters.values()
+        if p.kind is not p.VAR_KEYWORD
+    ]
+    theirs = inspect.signature(base.__init__).parameters.values()
     handed = [
         p.replace(kind=p.KEYWORD_ONLY) if p.kind is p.POSITIONAL_OR_KEYWORD else p
         for p in theirs

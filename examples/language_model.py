@@ -1,0 +1,171 @@
+"""A language model as the encoder of a modality: transcripts of CMU-MOSI beside audio features.
+
+The modality "text" starts as an array of strings. Two ways to an encoder are compared, each alone
+and together with the audio, trained jointly and with InfoReg*:
+
+- ``vectorizer``: scikit-learn's TfidfVectorizer, reduced by TruncatedSVD, and an MLP;
+- ``language model``: a tokenizer makes two arrays of each text, token ids and their mask, which
+  together are one modality; a transformers model, wrapped in PretrainedEncoder, encodes them with
+  a learning rate of its own.
+
+By default the language model is a very small BERT with random weights, so that nothing has to be
+downloaded; its vocabulary is learnt from the training texts. ``--model`` takes the name or the
+folder of a pretrained one, ``--frozen`` leaves its weights as they are.
+
+Transcripts leak nothing, unlike the published text features (datasets/cmu_mosi/README.rst); the
+official test videos are used for nothing but the table, and nothing is chosen by it.
+
+Run it with the folder of the csv files and ``transcripts.csv`` as the first argument or in the
+environment variable INFOREG_SK_DATA. Needs the package transformers.
+"""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.decomposition import TruncatedSVD
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from transformers import AutoModel, AutoTokenizer, BertConfig, BertModel, PreTrainedTokenizerFast
+
+from inforeg_sk import ModalityDict, ModalityTransformer, MultimodalInfoRegClassifier
+from inforeg_sk.datasets import load_cmu_mosi
+from inforeg_sk.network import PretrainedEncoder
+
+METHODS = {"joint": {"alpha": 0, "unimodal_weight": 0}, "InfoReg*": {}}
+
+
+class Tokens(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
+    """Texts to token ids and mask, by a given tokenizer or one of the words seen in ``fit``."""
+
+    def __init__(self, tokenizer=None, n_words=2000, length=32):
+        self.tokenizer = tokenizer
+        self.n_words = n_words
+        self.length = length
+
+    def fit(self, X, y=None):
+        self.tokenizer_ = self.tokenizer
+        if self.tokenizer is None:
+            from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+
+            words = Tokenizer(models.WordLevel(unk_token="[UNK]"))
+            words.pre_tokenizer = pre_tokenizers.Whitespace()
+            special = ["[PAD]", "[UNK]"]
+            words.train_from_iterator(
+                [str(text) for text in X],
+                trainers.WordLevelTrainer(vocab_size=self.n_words, special_tokens=special),
+            )
+            self.tokenizer_ = PreTrainedTokenizerFast(
+                tokenizer_object=words, pad_token="[PAD]", unk_token="[UNK]"
+            )
+        return self
+
+    def transform(self, X):
+        encoded = self.tokenizer_(
+            [str(text) for text in X],
+            padding="max_length",
+            truncation=True,
+            max_length=self.length,
+            return_tensors="np",
+        )
+        return {name: encoded[name] for name in ("input_ids", "attention_mask")}
+
+
+def language_model(name, frozen, length):
+    """Tokens, the encoder, and the settings of its optimizer."""
+    if name is None:
+        import torch
+
+        torch.manual_seed(0)
+        config = BertConfig(
+            vocab_size=2000,
+            hidden_size=32,
+            num_hidden_layers=1,
+            num_attention_heads=2,
+            intermediate_size=64,
+            max_position_embeddings=length,
+        )
+        return Tokens(length=length), PretrainedEncoder(BertModel(config), frozen=frozen), 1e-3
+    tokens = Tokens(AutoTokenizer.from_pretrained(name), length=length)
+    return tokens, PretrainedEncoder(AutoModel.from_pretrained(name), frozen=frozen), 2e-5
+
+
+def pipelines(args):
+    """Name -> (transformer of the text, settings of the classifier)."""
+    tokens, encoder, lr = language_model(args.model, args.frozen, args.length)
+    settings = {"encoders": {"text": encoder, "audio": "mlp"}}
+    if not args.frozen:
+        group = ("encoder_text.*", {"lr": lr, "weight_decay": 0.01})
+        settings["optimizer__param_groups"] = [group]
+    reduced = make_pipeline(TfidfVectorizer(min_df=2), TruncatedSVD(100, random_state=0))
+    return {
+        "vectorizer": (make_pipeline(reduced, StandardScaler()), {}),
+        "language model": (tokens, settings),
+    }
+
+
+def run(way, names, method, seed, data, args):
+    """Accuracy on the test part: of all modalities, and of each alone in the same network."""
+    X, y, train, test = data
+    transformer, settings = pipelines(args)[way]
+    X = ModalityDict({name: X[name] for name in names})
+    transformers = {"text": transformer, "audio": StandardScaler()}
+    if settings:
+        settings = {**settings, "encoders": {n: settings["encoders"][n] for n in names}}
+    model = make_pipeline(
+        ModalityTransformer({name: transformers[name] for name in names}),
+        MultimodalInfoRegClassifier(
+            max_epochs=args.epochs, random_state=seed, **METHODS[method], **settings
+        ),
+    ).fit(X[train], y[train])
+    alone = model[-1].score_by_modality(model[:-1].transform(X[test]), y[test])
+    return {"all": model.score(X[test], y[test]), **alone}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("home", nargs="?", help="folder of the csv files and transcripts.csv")
+    parser.add_argument("--model", help="name or folder of a pretrained transformers model")
+    parser.add_argument("--frozen", action="store_true")
+    parser.add_argument("--length", type=int, default=32, help="tokens of a text")
+    parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--seeds", type=int, default=3)
+    args = parser.parse_args()
+    beside = Path(__file__).resolve().parents[2] / "shared" / "data"
+    if args.home is None and "INFOREG_SK_DATA" not in os.environ and beside.is_dir():
+        args.home = beside
+    try:
+        mosi = load_cmu_mosi(args.home)
+    except FileNotFoundError as error:
+        sys.exit(str(error))
+    if mosi.transcripts is None:
+        sys.exit("No transcripts.csv beside the features: see datasets/cmu_mosi/README.rst.")
+    X = ModalityDict({"text": mosi.transcripts, "audio": mosi.data["audio"]})
+    data = (X, mosi.target, mosi.train_indices, mosi.test_indices)
+
+    print(f"{X}; accuracy on the test part, {args.seeds} seeds, {args.epochs} epochs")
+    print(f"{'':<32}" + "".join(f"{name:>14}" for name in ("all", "text", "audio")))
+    frequent = 100 * max(np.bincount(mosi.target[mosi.test_indices])) / len(mosi.test_indices)
+    for way in pipelines(args):
+        for names, method in (
+            (["text"], "joint"),
+            (["text", "audio"], "joint"),
+            (["text", "audio"], "InfoReg*"),
+        ):
+            scores = [run(way, names, method, seed, data, args) for seed in range(args.seeds)]
+            title = f"{way}, {'text alone' if len(names) == 1 else method}"
+            cells = ""
+            for key in ("all", *names):
+                values = 100 * np.array([score[key] for score in scores])
+                spread = f" +- {values.std(ddof=1):.1f}" if len(values) > 1 else ""
+                cells += f"{f'{values.mean():.1f}{spread}':>14}"
+            print(f"{title:<32}{cells}", flush=True)
+    print(f"Always answering the test part's most frequent class gives {frequent:.1f}.")
+
+
+if __name__ == "__main__":
+    main()
