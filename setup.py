@@ -11,7 +11,17 @@ VERSION = re.search(r'"(.+)"', (HERE / "inforeg_sk" / "_version.py").read_text()
 AUDIO = ["librosa>=0.10.2", "soundfile>=0.12"]
 VIDEO = ["av>=14.1", "pillow>=10.1"]
 PLOT = ["matplotlib>=3.8"]
-TESTS = [*AUDIO, *VIDEO, *PLOT, "pytest>=8", "pandas>=2.2", "docutils>=0.20", "ruff>=0.12"]
+HDF5 = ["h5py>=3.11"]
+ALL = [*AUDIO, *VIDEO, *PLOT, *HDF5]
+# transformers only where a test or an example plugs one of its models in.
+TESTS = [
+    *ALL,
+    "pytest>=8",
+    "pandas>=2.2",
+    "docutils>=0.20",
+    "ruff>=0.12",
+    "transformers>=4.46",
+]
 
 setup(
     name="inforeg-sk",
@@ -38,7 +48,8 @@ setup(
         "audio": AUDIO,
         "video": VIDEO,
         "plot": PLOT,
-        "all": [*AUDIO, *VIDEO, *PLOT],
+        "hdf5": HDF5,
+        "all": ALL,
         "tests": TESTS,
     },
     classifiers=[

@@ -15,6 +15,10 @@ folder of a pretrained one, ``--frozen`` leaves its weights as they are.
 Transcripts leak nothing, unlike the published text features (datasets/cmu_mosi/README.rst); the
 official test videos are used for nothing but the table, and nothing is chosen by it.
 
+What comes out (3 seeds, 20 epochs, the small BERT, 2026-11-25): text alone 66.8 +- 0.5 by the
+vectorizer and 68.1 +- 1.1 by the BERT; with audio, joint 66.4 +- 0.5 and 68.3 +- 0.5, InfoReg* 65.8
++- 0.8 and 67.7 +- 0.5. The audio adds nothing, and how it is trained makes no difference.
+
 Run it with the folder of the csv files and ``transcripts.csv`` as the first argument or in the
 environment variable INFOREG_SK_DATA. Needs the package transformers.
 """

@@ -45,3 +45,30 @@ def test_spoken_digits(tmp_path, fsdd_home):
     assert {"audio alone", "image alone", "joint", "joint*", "InfoReg", "InfoReg*"} == set(rows)
     assert float(rows["image alone"].split("+-")[0].split()[-1]) > 60
     assert list(tmp_path.iterdir()) == []  # the cache is gone
+
+
+@pytest.mark.slow
+def test_language_model(tmp_path, mosi_home):
+    pytest.importorskip("transformers")
+    printed = run("language_model.py", mosi_home, "--seeds", "1", "--epochs", "4", folder=tmp_path)
+    rows = {line[:32].strip(): line[32:].split() for line in printed.splitlines()[2:-1]}
+    assert set(rows) == {
+        f"{way}, {what}"
+        for way in ("vectorizer", "language model")
+        for what in ("text alone", "joint", "InfoReg*")
+    }
+    assert all(len(cells) == (2 if "alone" in name else 3) for name, cells in rows.items())
+    # A model of random weights has learnt words: the most frequent class would give 62.1.
+    assert float(rows["language model, text alone"][0]) > 64
+
+
+@pytest.mark.slow
+def test_sentiment_regression(tmp_path):
+    printed = run("sentiment_regression.py", "--seeds", "1", "--epochs", "6", folder=tmp_path)
+    assert "audio (50, 5)" in printed and "1284 to train on, 686 to test on" in printed
+    rows = {line[:20].strip(): line[20:].split() for line in printed.splitlines()[5:]}
+    mae = {name: float(cells[0]) for name, cells in rows.items()}
+    for method in ("joint", "joint*", "InfoReg", "InfoReg*"):
+        assert mae[method] < mae["mean of train"] - 0.2
+        assert 0.55 < float(rows[method][1]) < 0.9
+    assert list(tmp_path.iterdir()) == []

@@ -9,7 +9,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from inforeg_sk import ModalityDict, ModalityTransformer, MultimodalInfoRegClassifier
+from inforeg_sk import (
+    ModalityDict,
+    ModalityTransformer,
+    MultimodalInfoRegClassifier,
+    MultimodalInfoRegRegressor,
+)
 from inforeg_sk.datasets import load_av_digits
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
@@ -35,10 +40,22 @@ class HostCopies(TorchDispatchMode):
         return result
 
 
-def fit(device, encoders="auto", fusion="concat", max_epochs=8, **settings):
+def fit(
+    device,
+    encoders="auto",
+    fusion="concat",
+    max_epochs=8,
+    estimator=MultimodalInfoRegClassifier,
+    **settings,
+):
     digits = load_av_digits()
     train, test = digits.train_indices, digits.test_indices
     X = digits.data
+    if settings.get("missing"):
+        X = {name: values.astype(np.float32) for name, values in X.items()}
+        X["audio"][::3] = X["image"][1::4] = np.nan
+        X["image"][::3] = digits.data["image"][::3]
+        X = ModalityDict(X)
     if encoders == "images":  # one channel
         encoders = {"audio": "cnn", "image": "cnn"}
         X = ModalityDict({"audio": X["audio"], "image": X["image"].reshape(-1, 8, 8)})
@@ -46,7 +63,7 @@ def fit(device, encoders="auto", fusion="concat", max_epochs=8, **settings):
         settings["fusion__conditioning"] = "audio"
     model = make_pipeline(
         ModalityTransformer(StandardScaler()),
-        MultimodalInfoRegClassifier(
+        estimator(
             encoders=encoders,
             fusion=fusion,
             max_epochs=max_epochs,
@@ -75,6 +92,31 @@ def test_same_fit_as_on_the_cpu(encoders, fusion):
         np.testing.assert_allclose(gpu.fisher_trace_[name][0], trace[0], rtol=1e-3)
         np.testing.assert_allclose(gpu.fisher_trace_[name], trace, rtol=0.3)
     assert gpu_score == pytest.approx(score, abs=0.03)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "settings",
+    [{"missing": "allow"}, {"estimator": MultimodalInfoRegRegressor, "unimodal_weight": 1.0}],
+)
+def test_same_missing_modalities_and_regression(settings):
+    (cpu, score), (gpu, gpu_score) = fit("cpu", **settings), fit("cuda", **settings)
+    for name, trace in cpu.fisher_trace_.items():
+        np.testing.assert_allclose(gpu.fisher_trace_[name][0], trace[0], rtol=1e-3)
+    assert gpu_score == pytest.approx(score, abs=0.03)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "settings", [{"missing": "allow"}, {"missing": "allow", "modality_dropout": 0.3}]
+)
+def test_missing_modalities_do_not_wait_for_the_device(settings):
+    counts = {}
+    for epochs in (2, 6):
+        with HostCopies() as copies:
+            fit("cuda", max_epochs=epochs, optimizer=torch.optim.SGD, **settings)
+        counts[epochs] = copies.count.total()
+    assert counts[6] - counts[2] == 4
 
 
 @pytest.mark.slow

@@ -56,10 +56,15 @@ class TransferCounter(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-@pytest.mark.parametrize("settings", [ACTIVE, presets.PAPER, {"alpha": 0.0}])
+@pytest.mark.parametrize(
+    "settings", [ACTIVE, presets.PAPER, {"alpha": 0.0}, {**ACTIVE, "missing": "allow"}]
+)
 def test_values_move_once_an_epoch(trimodal, settings, monkeypatch):
     """Neither ``.item()`` nor a copy to the host for a batch; one list for an epoch."""
     X, y = trimodal
+    if settings.get("missing"):
+        X = {name: values.copy() for name, values in X.items()}
+        X["text"][::3] = X["audio"][1::4] = np.nan
     lists, tolist = [], torch.Tensor.tolist
 
     def spy(tensor):
