@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from ..classifier import MultimodalClassifier
 from ._axes import require_matplotlib, set_axes
 from ._unwrap import method_title, unwrap
 
@@ -112,7 +113,8 @@ class ModalityAccuracyDisplay:
             A fitted classifier of this library, a fitted Pipeline that ends in one, or a fitted
             search, such as GridSearchCV, whose `best_estimator_` is either.
         X : as in the estimator's ``fit``
-            Samples, best ones it was not fitted on.
+            Samples, best ones it was not fitted on. If some lack modalities, the bars of the
+            modalities are of those that have all.
         y : array-like of shape (n_samples,)
             True labels.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -144,7 +146,11 @@ class ModalityAccuracyDisplay:
             (``refit=False``).
         """
         require_matplotlib(f"{cls.__name__}.from_estimator")
-        transformers, classifier = unwrap(estimator)
+        transformers, classifier = unwrap(
+            estimator,
+            MultimodalClassifier,
+            "MultimodalClassifier or MultimodalInfoRegClassifier",
+        )
         if JOINT in classifier.modalities_:
             raise ValueError(
                 f"A modality is called {JOINT!r}, the name of the joint bar here; rename it."

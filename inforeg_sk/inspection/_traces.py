@@ -66,8 +66,8 @@ class FisherTraceDisplay:
 
         Parameters
         ----------
-        estimator : MultimodalClassifier, Pipeline or search
-            A fitted classifier of this library, a fitted Pipeline that ends in one, or a fitted
+        estimator : MultimodalClassifier or MultimodalRegressor, Pipeline or search
+            A fitted estimator of this library, a fitted Pipeline that ends in one, or a fitted
             search, such as GridSearchCV, whose `best_estimator_` is either.
         ax : matplotlib Axes, default=None
             Axes to plot on; None makes a new figure.
@@ -94,15 +94,15 @@ class FisherTraceDisplay:
             estimator (``refit=False``).
         """
         require_matplotlib(f"{cls.__name__}.from_estimator")
-        _, classifier = unwrap(estimator)
-        traces = getattr(classifier, "fisher_trace_", None)
+        _, fitted = unwrap(estimator)
+        traces = getattr(fitted, "fisher_trace_", None)
         if traces is None:
             raise ValueError(
-                f"This {type(classifier).__name__} has not tracked its Fisher traces in every "
+                f"This {type(fitted).__name__} has not tracked its Fisher traces in every "
                 "epoch: fit it with fisher='batch'."
             )
-        window = getattr(classifier, "window_", None)  # not every method has one
-        name = method_title(classifier) if name is None else name
+        window = getattr(fitted, "window_", None)  # not every method has one
+        name = method_title(fitted) if name is None else name
         display = cls(traces, window, name=name)
         return display.plot(ax, log=log, legend=legend, **style)
 

@@ -1,15 +1,28 @@
-"""The classifier inside a pipeline or a search, and the transformers in front of it."""
+"""The estimator inside a pipeline or a search, and the transformers in front of it."""
 
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
-from ..classifier import MultimodalClassifier
+from .._estimator import MultimodalEstimator
 
 
-def unwrap(estimator):
-    """Return the fitted transformers in front, in their order, and the fitted classifier."""
+def unwrap(estimator, accepted=MultimodalEstimator, names="estimator of this library"):
+    """Return the fitted transformers in front, in their order, and the fitted estimator.
+
+    Parameters
+    ----------
+    estimator : estimator
+    accepted : class
+        What the fitted estimator has to be, `names` in words.
+    names : str
+
+    Returns
+    -------
+    transformers : list of Pipeline
+    estimator : MultimodalEstimator
+    """
     transformers, inner = [], estimator
-    while not isinstance(inner, MultimodalClassifier):
+    while not isinstance(inner, accepted):
         if isinstance(inner, Pipeline):
             transformers += [inner[:-1]] if len(inner) > 1 else []
             inner = inner[-1]
@@ -19,21 +32,20 @@ def unwrap(estimator):
             check_is_fitted(inner)
             raise ValueError(
                 f"This {type(inner).__name__} has no best estimator: fit it with refit=True, "
-                "or give a fitted classifier."
+                f"or give a fitted {names}."
             )
         else:
             got = type(estimator).__name__
             got += "" if inner is estimator else f" that ends in {type(inner).__name__}"
             raise TypeError(
-                "A fitted MultimodalClassifier or MultimodalInfoRegClassifier is needed, a "
-                "Pipeline that ends in one, or a search (such as GridSearchCV) of either; got "
-                f"{got}."
+                f"A fitted {names} is needed, a Pipeline that ends in one, or a search (such as "
+                f"GridSearchCV) of either; got {got}."
             )
     check_is_fitted(inner)
     return transformers, inner
 
 
-def method_title(classifier):
+def method_title(estimator):
     """The balancing method and its settings that are not the defaults, in a line."""
-    settings = " ".join(repr(classifier.method_).split())
+    settings = " ".join(repr(estimator.method_).split())
     return settings if len(settings) <= 60 else f"{settings[:57]}..."

@@ -16,6 +16,7 @@ from inforeg_sk import (
     ModalityTransformer,
     MultimodalClassifier,
     MultimodalInfoRegClassifier,
+    MultimodalInfoRegRegressor,
 )
 from inforeg_sk.inspection import FisherTraceDisplay, ModalityAccuracyDisplay
 
@@ -119,3 +120,15 @@ def test_search_without_refit(data):
     search = GridSearchCV(MultimodalClassifier(max_epochs=1), {"lr": [0.1]}, cv=2, refit=False)
     with pytest.raises(ValueError, match="refit=True"):
         FisherTraceDisplay.from_estimator(search.fit(*data))
+
+
+def test_regressor(data):
+    X, y = data
+    y = np.arange(len(y), dtype=float)
+    regressor = MultimodalInfoRegRegressor(max_epochs=2, random_state=0).fit(X, y)
+    display = FisherTraceDisplay.from_estimator(make_pipeline(regressor))
+    line = display.lines_["weak"].get_ydata()
+    assert np.array_equal(line, regressor.fisher_trace_["weak"])
+    # It has no accuracy to show.
+    with pytest.raises(TypeError, match=r"A fitted MultimodalClassifier.*InfoRegRegressor"):
+        ModalityAccuracyDisplay.from_estimator(regressor, X, y)
