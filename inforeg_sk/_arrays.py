@@ -19,7 +19,7 @@ _CHUNK = 4096
 class CheckedModalities(NamedTuple):
     """The modalities of some samples."""
 
-    arrays: dict  # modality -> array, or dict of arrays by part; one absent throughout is left out
+    arrays: dict  # modality -> array, or dict of arrays by part; one that all lack is left out
     present: dict  # modality -> mask of the samples that have it; a complete one is left out
     n_samples: int
 
@@ -60,9 +60,12 @@ def numeric_modalities(X, dtype, *, missing="error", expected=()):
         if name not in X:
             present[name] = np.zeros(n_samples, dtype=bool)
             continue
-        arrays[name], there = _modality(name, X[name], dtype, missing == "allow")
+        there = present_rows(X[name]) if missing == "allow" else None
         if there is not None:
             present[name] = there
+            if not there.any():
+                continue
+        arrays[name] = _modality(name, X[name], dtype, there)
     if len(present) == len({*X, *expected}):
         empty = ~np.logical_or.reduce(list(present.values()))
         if empty.any():
@@ -103,35 +106,33 @@ def _sample_shape(value):
     return tuple(value.shape[1:])
 
 
-def _modality(name, value, dtype, allow):
-    """Array (or dict of arrays) of a modality, and the mask of its samples or None for all."""
+def _modality(name, value, dtype, there):
+    """Array of a modality, or dict of arrays; the samples that are `there` (None: all) count."""
     if not isinstance(value, Mapping):
-        return _numeric(name, value, dtype, allow)
-    arrays, there = {}, None
-    for part in sorted(value):
+        return _numeric(name, value, dtype, there)
+    for part in value:
         if isinstance(value[part], Mapping):
             raise TypeError(
                 f"Modality {name!r}: its part {part!r} is a mapping again; a modality is an array "
                 "or a mapping of arrays."
             )
-        arrays[part], mask = _numeric(f"{name}[{part}]", value[part], dtype, allow, part=True)
-        # Integers have no NaN: what one part says holds for the whole sample.
-        there = mask if there is None else there if mask is None else there & mask
-    return arrays, there
+    return {
+        part: _numeric(f"{name}[{part}]", value[part], dtype, there, part=True)
+        for part in sorted(value)
+    }
 
 
-def _numeric(name, value, dtype, allow, part=False):
+def _numeric(name, value, dtype, there, part=False):
     if sparse.issparse(value):
         raise TypeError(
             f"Modality {name!r} is a sparse matrix, but a dense array is needed: use "
             "X.toarray(), or reduce it first (TruncatedSVD in a ModalityTransformer)."
         )
-    there = present_rows(value) if allow else None
     if np.ma.is_masked(value):
         _check_mask(name, value, there)
     array = np.asarray(value)
-    if there is not None and array.dtype == object:
-        array = _without_objects(array, there)
+    if array.dtype == object:
+        array = _without_objects(name, array, there)
     if array.ndim < (1 if part else 2):
         raise ValueError(
             f"Modality {name!r} has shape {array.shape} and type {array.dtype}: one row a sample "
@@ -146,13 +147,13 @@ def _numeric(name, value, dtype, allow, part=False):
     if part and array.dtype.kind in "biu":
         if array.dtype.kind == "u" and array.max() > np.iinfo(np.int64).max:
             raise ValueError(f"Modality {name!r} has integers above those of int64.")
-        return array if array.dtype == bool else array.astype(np.int64, copy=False), there
+        return array if array.dtype == bool else array.astype(np.int64, copy=False)
     if array.dtype.kind not in "biuf":
         array = _parse(name, array, dtype)
     with np.errstate(over="ignore"):  # an overflow becomes infinite, and is reported below
         converted = array if array.dtype == dtype else array.astype(dtype)
     _check_finite(name, converted, array, there)
-    return converted, there
+    return converted
 
 
 def _check_mask(name, value, there):
@@ -168,18 +169,22 @@ def _check_mask(name, value, there):
         )
 
 
-def _without_objects(array, there):
+def _without_objects(name, array, there):
     """An array of objects without the None of missing samples; rows of equal shape are stacked."""
+    if there is None:
+        missing = present_rows(array)
+        if missing is not None:
+            raise ValueError(_not_finite(name, "NaN", int(np.argmin(missing)), whole=True))
+        return array
     if array.ndim > 1:
         array = array.copy()
         array[~there] = np.nan
         return array
     rows = [np.asarray(row) for row in array[there]]
-    if len({row.shape for row in rows}) != 1 or not all(
-        r.ndim and r.dtype.kind in "biuf" for r in rows
-    ):
+    numbers = all(row.ndim and row.dtype.kind in "biuf" for row in rows)
+    if len({row.shape for row in rows}) != 1 or not numbers:
         return array
-    return np.asarray(scatter_rows(np.stack(rows), there))
+    return scatter_rows(np.stack(rows), there)
 
 
 def _parse(name, array, dtype):
@@ -221,10 +226,12 @@ def _check_finite(name, array, original, there):
                 f"row {start + row}: scale it, or use dtype='float64'."
             )
         what = "NaN" if np.isnan(value) else "infinity"
-        advice = "impute or drop such samples first"
-        if np.isnan(part[row]).all():
-            advice += ", or take them as missing (missing='allow')"
-        raise ValueError(
-            f"Modality {name!r} contains {what} in row {start + row}: all values must be finite; "
-            f"{advice}."
-        )
+        raise ValueError(_not_finite(name, what, start + row, np.isnan(part[row]).all()))
+
+
+def _not_finite(name, what, row, whole):
+    advice = ", or take them as missing (missing='allow')" if whole else ""
+    return (
+        f"Modality {name!r} contains {what} in row {row}: all values must be finite; impute or "
+        f"drop such samples first{advice}."
+    )

@@ -104,6 +104,7 @@ class Fitting(Prediction):
     def _continue(self, X, y, sample_weight, groups, epochs):
         self.check_is_fitted()
         self._check_training_parameters()
+        self._drop_rates_of(self.modalities_)
         X = enter_again(X, self)
         y = self._check_target(y, X.n_samples)
         dataset = self._make_dataset(X, y, self._fitted_target(), sample_weight, self._dtype)

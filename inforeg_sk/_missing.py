@@ -36,8 +36,13 @@ def present_rows(value):
         return None
     if hasattr(value, "isna"):
         there = ~value.isna().to_numpy().all(axis=1)
+    elif not hasattr(value, "dtype"):  # a frame of another library
+        return present_rows(np.asarray(value))
     elif isinstance(value, np.ma.MaskedArray):
-        there = ~np.ma.getmaskarray(value).reshape(len(value), -1).all(axis=1)
+        gone = np.ma.getmaskarray(value)
+        if value.dtype.kind == "f":
+            gone = gone | np.isnan(np.ma.getdata(value))
+        there = ~gone.reshape(len(value), -1).all(axis=1)
     elif value.dtype.kind == "O":
         there = np.array([not all(map(_is_missing, row)) for row in value.reshape(len(value), -1)])
     elif value.dtype.kind == "f":

@@ -32,7 +32,15 @@ class Standardised(NamedTuple):
             raise ValueError(
                 f"y has {y.shape[1]} output(s) a sample, but had {self.n_outputs} in the first fit."
             )
-        return ((y - self.mean) / self.scale).astype(dtype)
+        with np.errstate(over="ignore"):
+            encoded = ((y - self.mean) / self.scale).astype(dtype)
+        if not np.isfinite(encoded).all():
+            row = int(np.argmin(np.isfinite(encoded).all(axis=1)))
+            raise ValueError(
+                f"y has a value in row {row} that is too far from those of the first fit for "
+                f"{np.dtype(dtype)}: scale it, or use dtype='float64'."
+            )
+        return encoded
 
     def decode(self, outputs):
         """Predictions in the units and the shape of the target."""
@@ -65,8 +73,9 @@ class Regression(RegressorMixin):
         """Learn mean and standard deviation, by output, with the sample weights."""
         weight = check_sample_weight(sample_weight, len(y))
         table = y.reshape(len(y), -1)
-        mean = np.average(table, axis=0, weights=weight)
-        scale = np.sqrt(np.average((table - mean) ** 2, axis=0, weights=weight))
+        with np.errstate(over="ignore", invalid="ignore"):
+            mean = np.average(table, axis=0, weights=weight)
+            scale = np.sqrt(np.average((table - mean) ** 2, axis=0, weights=weight))
         if not (np.isfinite(mean).all() and np.isfinite(scale).all()):
             raise ValueError("The values of y are too large to take their variance: scale them.")
         # A constant has no spread, or only that of rounding.

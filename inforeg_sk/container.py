@@ -274,6 +274,11 @@ def _equal(a, b):
         return (a != b).nnz == 0
     if hasattr(a, "equals"):
         return bool(a.equals(b))
+    if np.ma.isMaskedArray(a) or np.ma.isMaskedArray(b):
+        masks = [np.ma.getmaskarray(x) for x in (a, b)]
+        if not np.array_equal(*masks):
+            return False
+        a, b = (np.ma.getdata(x)[~mask] for x, mask in zip((a, b), masks))
     if a.dtype == object:  # texts, or arrays of unequal length
         return all(map(np.array_equal, a.flat, b.flat))
     return np.array_equal(a, b, equal_nan=a.dtype.kind == "f")

@@ -12,6 +12,15 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from oracle_parts import (
+    fuse_by_formula,
+    pooled_score,
+    sample_losses,
+    sample_scores,
+    standardised,
+    weighted_mean,
+    window_by_rule,
+)
 from torch import nn
 
 
@@ -26,106 +35,6 @@ class SlowResult:
     coefficient: dict
     score: dict
     loss: list
-
-
-def window_by_rule(traces, threshold, smoothing=1, padding="none", first_epoch="closed"):
-    """Window ratios and states for epochs 0..T, given the traces of epochs 0..T-1.
-
-    Parameters
-    ----------
-    traces : list of float
-        The traces of one modality, one an epoch. Epoch t uses only ``traces[:t]``.
-    threshold : float
-        K; the window is open where the ratio is strictly larger.
-    smoothing : int
-        Length of the moving average.
-    padding : {"none", "zeros"}
-        Average over the epochs there are, or over a list with ``smoothing`` zeros in front.
-    first_epoch : {"closed", "open"}
-        "open" opens epoch 0, with ratio 1.0.
-
-    Returns
-    -------
-    ratios : list of float
-        T + 1 values; nan where undefined.
-    is_open : list of bool
-        T + 1 values; False where the ratio is undefined.
-    """
-    if padding not in ("none", "zeros"):
-        raise ValueError(f"padding: {padding!r}")
-    if first_epoch not in ("closed", "open"):
-        raise ValueError(f"first_epoch: {first_epoch!r}")
-    if smoothing < 1:
-        raise ValueError(f"smoothing: {smoothing!r}")
-    traces = [float(value) for value in traces]
-
-    def moving_average(j):
-        # The average over the `smoothing` epochs that end with epoch j.
-        if padding == "zeros":
-            padded = [0.0] * smoothing + traces
-            last = padded[j + 1 : j + 1 + smoothing]  # padded[j + smoothing] is traces[j]
-        else:
-            last = traces[max(0, j + 1 - smoothing) : j + 1]
-        return math.fsum(last) / len(last)
-
-    # Two averages are needed; with zeros in front the one "before epoch 0" exists too.
-    first_defined = 1 if padding == "zeros" else 2
-    ratios, is_open = [], []
-    for t in range(len(traces) + 1):
-        if t == 0 and first_epoch == "open":
-            ratios.append(1.0)
-            is_open.append(True)
-            continue
-        ratio = math.nan
-        if t >= first_defined:
-            now, before = moving_average(t - 1), moving_average(t - 2)
-            if now != 0.0:
-                ratio = (now - before) / now
-        ratios.append(ratio)
-        is_open.append(ratio > threshold)  # False for nan
-    return ratios, is_open
-
-
-def fuse_by_formula(fusion, weights, z, names, conditioning):
-    """Fused features from raw weight tensors.
-
-    Parameters
-    ----------
-    fusion : {"sum", "gated", "film"}
-        sum: ``sum_m (P_m z_m + b_m)``; gated: ``sigmoid(P_c z_c + b_c)`` times the sum of the
-        others; film: ``gamma_m * z_m + beta_m`` of each ``m != c``, side by side, where the first
-        half of a linear map of ``z_c`` is gamma.
-    weights : dict of str to Tensor
-        "projections.<i>.weight" and ".bias" for the i-th modality (sum, gated); "maps.<j>.weight"
-        and ".bias" for the j-th modality that is not c (film).
-    z : dict of str to Tensor of shape (batch, d_m)
-    names : list of str
-        The order in which the weights are numbered.
-    conditioning : str or None
-        c.
-
-    Returns
-    -------
-    Tensor of shape (batch, width)
-    """
-    if fusion in ("sum", "gated"):
-        total, gate = None, None
-        for i, m in enumerate(names):
-            value = z[m] @ weights[f"projections.{i}.weight"].T + weights[f"projections.{i}.bias"]
-            if fusion == "gated" and m == conditioning:
-                gate = 1.0 / (1.0 + torch.exp(-value))
-            else:
-                total = value if total is None else total + value
-        return total if gate is None else gate * total
-    parts = []
-    others = [m for m in names if m != conditioning]
-    for j, m in enumerate(others):
-        d = z[m].shape[1]
-        W, b = weights[f"maps.{j}.weight"], weights[f"maps.{j}.bias"]
-        gamma = z[conditioning] @ W[:d].T + b[:d]
-        beta = z[conditioning] @ W[d:].T + b[d:]
-        parts.append(gamma * z[m] + beta)
-    return torch.cat(parts, dim=1)
 
 
 def slow_inforeg(
@@ -152,6 +61,10 @@ def slow_inforeg(
     lr,
     momentum=0.0,
     weight_decay=0.0,
+    task="classification",
+    criterion="mse",
+    present=None,
+    sample_weight=None,
 ):
     """Train by InfoReg, slowly, with SGD.
 
@@ -163,8 +76,8 @@ def slow_inforeg(
         Over the fused features; with concatenation in sorted-name order. Copied, not changed.
     X : dict of str to ndarray
         Inputs of each modality.
-    y : ndarray of int
-        Labels.
+    y : ndarray
+        Labels (int), or the target in any unit, of shape (n_samples,) or (n_samples, n_outputs).
     epochs : list of list of ndarray
         For each epoch, for each batch, the indices of its samples.
     fusion : {"concat", "sum", "gated", "film"}
@@ -195,6 +108,16 @@ def slow_inforeg(
         Pull in the gradient, or after the optimiser's step.
     lr, momentum, weight_decay : float
         Of SGD, without dampening and Nesterov.
+    task : {"classification", "regression"}
+        In regression the target is standardised here; the losses are those of `criterion`, and
+        the score is minus the unimodal loss.
+    criterion : {"mse", "l1", "smooth_l1", "huber"}
+        See `sample_losses`.
+    present : dict of str to ndarray of bool or None
+        Which samples have a modality; all have one that is not named. What `X` holds at the
+        others is never looked at.
+    sample_weight : ndarray or None
+        Weights of the samples in losses and scores.
 
     Returns
     -------
@@ -208,6 +131,7 @@ def slow_inforeg(
         ("trace", trace, ("encoder", "layers")),
         ("strength", strength, ("coefficient", "drift")),
         ("fusion", fusion, ("concat", "sum", "gated", "film")),
+        ("task", task, ("classification", "regression")),
     ):
         if value not in choices:
             raise ValueError(f"{option}: {value!r} is not one of {choices}")
@@ -225,7 +149,20 @@ def slow_inforeg(
     encoders = {m: copy.deepcopy(encoders[m]).double().train() for m in names}
     head = copy.deepcopy(head).double().train()
     inputs = {m: torch.tensor(np.asarray(X[m]), dtype=torch.float64) for m in names}
-    labels = torch.tensor(np.asarray(y), dtype=torch.int64)
+    if task == "regression":
+        labels = torch.tensor(standardised(y, sample_weight)[0], dtype=torch.float64)
+    else:
+        labels = torch.tensor(np.asarray(y), dtype=torch.int64)
+    weights = [1.0] * len(labels) if sample_weight is None else [float(w) for w in sample_weight]
+    has = {m: [True] * len(labels) for m in names}
+    for m, mask in (present or {}).items():
+        has[m] = [bool(value) for value in mask]
+
+    # Numbers of features, which a modality's zeros need where no sample of a batch has it.
+    width = {}
+    for m in names:
+        look = copy.deepcopy(encoders[m]).eval()
+        width[m] = look(inputs[m][[has[m].index(True)]]).shape[1]
 
     # Every trained parameter under its full name, and which encoder it is of.
     params, encoder_keys, layer_keys = {}, {}, {}
@@ -280,10 +217,19 @@ def slow_inforeg(
         epoch_loss = []
 
         for index in batches:
-            index = torch.as_tensor(np.asarray(index), dtype=torch.int64)
+            index = [int(i) for i in index]
             target = labels[index]
+            weight = [weights[i] for i in index]
+            # Positions in the batch of the samples that have a modality.
+            rows = {m: [k for k, i in enumerate(index) if has[m][i]] for m in names}
 
-            z = {m: encoders[m](inputs[m][index]) for m in names}
+            # The encoder runs on the samples that have m; the features of the others are zeros.
+            z = {}
+            for m in names:
+                z[m] = torch.zeros(len(index), width[m], dtype=torch.float64)
+                if rows[m]:
+                    features = encoders[m](inputs[m][[index[k] for k in rows[m]]])
+                    z[m] = z[m].index_copy(0, torch.tensor(rows[m]), features)
             unimodal = {}
             if fusion == "concat":
                 # Unimodal logits W_m z_m + b/M; they add up to the joint logits.
@@ -308,44 +254,49 @@ def slow_inforeg(
                     fused = fuse_by_formula(fusion, fusion_params, alone, names, conditioning)
                     unimodal[m] = fused @ head.weight.T + head.bias
 
-            # Step 3, loss: CE(joint) + unimodal_weight * sum_m CE(unimodal_m), term by term.
-            terms = [(1.0, nn.functional.cross_entropy(joint, target))]
+            # Step 3, loss: joint + unimodal_weight * sum_m unimodal_m, term by term; a unimodal
+            # loss is over the samples that have the modality, and 0 if there is none.
+            everyone = list(range(len(index)))
+            losses_joint = sample_losses(joint, target, task, criterion)
+            terms = [(1.0, weighted_mean(losses_joint, weight, everyone))]
             if unimodal_weight != 0.0:
                 for m in names:
-                    term = nn.functional.cross_entropy(unimodal[m], target)
-                    terms.append((float(unimodal_weight), term))
-            epoch_loss.append(math.fsum(weight * term.item() for weight, term in terms))
+                    losses_m = sample_losses(unimodal[m], target, task, criterion)
+                    if rows[m]:
+                        term = weighted_mean(losses_m, weight, rows[m])
+                        terms.append((float(unimodal_weight), term))
+            epoch_loss.append(math.fsum(share * term.item() for share, term in terms))
 
-            # One backward for each term, added by hand; None: nothing depends on the parameter.
+            # One backward for each term, added by hand; None: nothing depends on the parameter,
+            # as on those of an encoder that did not run.
             grads = {key: None for key in params}
-            for weight, term in terms:
+            for share, term in terms:
                 parts = torch.autograd.grad(
                     term, list(params.values()), retain_graph=True, allow_unused=True
                 )
                 for key, part in zip(params, parts):
                     if part is not None:
-                        part = weight * part
+                        part = share * part
                         grads[key] = part if grads[key] is None else grads[key] + part
 
-            # Step 3, score s_m (eq. 8 with the sign that makes large good).
-            s = {}
+            # Step 3, score s_m (eq. 8 with the sign that makes large good), over those who have m.
+            good = {}
             for m in names:
-                true_class = []
-                rows = unimodal[m].detach().tolist()
-                for row, label in zip(rows, target.tolist()):
-                    top = max(row)
-                    log_sum = top + math.log(math.fsum(math.exp(v - top) for v in row))
-                    true_class.append(row[label] - log_sum)
-                if score == "log_probability":
-                    s[m] = math.fsum(true_class) / len(true_class)
-                else:
-                    s[m] = math.fsum(math.exp(v) for v in true_class)
-                epoch_score[m].append(s[m])
+                good[m] = sample_scores(unimodal[m].detach(), target, task, score, criterion)
+                if rows[m]:
+                    epoch_score[m].append(pooled_score(good[m], weight, rows[m], score))
 
-            # Step 3, gap (eq. 9-10) and coefficient.
+            # Step 3, gap (eq. 9-10), each pair on the samples that have both; and coefficient.
             c = {}
             for m in names:
-                differences = [s[m] - s[other] for other in names if s[other] < s[m]]
+                differences = []
+                for other in names:
+                    both = [k for k in rows[m] if k in rows[other]]
+                    if both:
+                        mine = pooled_score(good[m], weight, both, score)
+                        theirs = pooled_score(good[other], weight, both, score)
+                        if theirs < mine:
+                            differences.append(mine - theirs)
                 gap = math.fsum(differences) / len(differences) if differences else 0.0
                 if window[m] and gap > 0.0:
                     c[m] = alphas[m] * math.exp(beta * math.tanh(gap))
@@ -406,7 +357,9 @@ def slow_inforeg(
             history["trace"][m].append(value)
             history["window"][m].append(window[m])
             history["coefficient"][m].append(math.fsum(epoch_coefficient[m]) / N)
-            history["score"][m].append(math.fsum(epoch_score[m]) / N)
+            # The mean over the batches in which some sample has the modality.
+            count = len(epoch_score[m])
+            history["score"][m].append(math.fsum(epoch_score[m]) / count if count else math.nan)
         losses.append(math.fsum(epoch_loss) / N)
 
     # All parameters, those that are not trained too.

@@ -8,10 +8,18 @@ import pytest
 import sklearn
 from sklearn.utils import estimator_checks
 
-from inforeg_sk import ModalityDict, MultimodalClassifier, MultimodalInfoRegClassifier
+from inforeg_sk import (
+    ModalityDict,
+    MultimodalClassifier,
+    MultimodalInfoRegClassifier,
+    MultimodalInfoRegRegressor,
+    MultimodalRegressor,
+)
 from inforeg_sk.datasets import make_multimodal_classification
 
-ESTIMATORS = [MultimodalClassifier, MultimodalInfoRegClassifier]
+CLASSIFIERS = [MultimodalClassifier, MultimodalInfoRegClassifier]
+REGRESSORS = [MultimodalRegressor, MultimodalInfoRegRegressor]
+ESTIMATORS = CLASSIFIERS + REGRESSORS
 
 # Name of a check -> why it fails. The tests below fail if an entry no longer does.
 EXPECTED = {
@@ -37,27 +45,55 @@ def run(estimator, expected):
         )
 
 
-@pytest.fixture(scope="module", params=ESTIMATORS, ids=lambda cls: cls.__name__)
-def records(request):
-    return run(request.param(**SETTINGS), EXPECTED)
+# Checks that matter most here, of any kind of estimator and of one.
+CHECKS = {
+    "check_estimators_overwrite_params",
+    "check_estimators_pickle",
+    "check_fit2d_1sample",
+    "check_n_features_in",
+    "check_sample_weight_equivalence_on_dense_data",
+    "check_set_params",
+}
+OWN_CHECKS = {
+    "classifier": {"check_classifiers_train", "check_class_weight_classifiers"},
+    "regressor": {
+        "check_regressor_data_not_an_array",
+        "check_regressor_multioutput",
+        "check_regressors_int",
+        "check_regressors_no_decision_function",
+        "check_regressors_train",
+    },
+}
 
 
-def test_all_checks_pass(records):
+# The regressors share their code: one of them is checked at each run, both in the slow runs.
+@pytest.fixture(
+    scope="module",
+    params=[
+        *CLASSIFIERS,
+        MultimodalInfoRegRegressor,
+        pytest.param(MultimodalRegressor, marks=pytest.mark.slow),
+    ],
+    ids=lambda cls: cls.__name__,
+)
+def checked(request):
+    return request.param, run(request.param(**SETTINGS), EXPECTED)
+
+
+@pytest.fixture
+def records(checked):
+    return checked[1]
+
+
+def test_all_checks_pass(checked):
+    cls, records = checked
     failed = {r["check_name"]: repr(r["exception"]) for r in records if r["status"] == "failed"}
     assert failed == {}
     passed = [r["check_name"] for r in records if r["status"] == "passed"]
-    assert len(passed) >= 55
+    assert len(passed) >= 55, len(passed)
     # Those that matter most here were among them, not left out because of a tag.
-    assert {
-        "check_classifiers_train",
-        "check_class_weight_classifiers",
-        "check_estimators_overwrite_params",
-        "check_estimators_pickle",
-        "check_fit2d_1sample",
-        "check_n_features_in",
-        "check_sample_weight_equivalence_on_dense_data",
-        "check_set_params",
-    } <= set(passed)
+    kind = sklearn.utils.get_tags(cls()).estimator_type
+    assert CHECKS | OWN_CHECKS[kind] <= set(passed)
 
 
 def test_the_expected_failures_do_fail(records):
@@ -71,7 +107,9 @@ def test_nothing_else_is_left_out(records):
     assert skipped <= {"check_array_api_input"}
 
 
-@pytest.mark.parametrize("cls", ESTIMATORS)
+@pytest.mark.parametrize(
+    "cls", [*CLASSIFIERS, *(pytest.param(cls, marks=pytest.mark.slow) for cls in REGRESSORS)]
+)
 def test_defaults_fail_only_in_the_last_digits(cls):
     # With the constructor's defaults: the same, up to single precision.
     more = {"check_sample_weight_equivalence_on_dense_data": "single precision"}
@@ -134,6 +172,13 @@ def test_estimator_tags():
     assert tags.input_tags.dict and tags.input_tags.two_d_array
     assert not tags.input_tags.sparse
     assert sklearn.base.is_classifier(MultimodalClassifier())
+    tags = sklearn.utils.get_tags(MultimodalInfoRegRegressor())
+    assert tags.estimator_type == "regressor" and tags.classifier_tags is None
+    assert tags.target_tags.required and tags.target_tags.multi_output
+    assert tags.input_tags.dict and tags.input_tags.two_d_array
+    for cls in ESTIMATORS:
+        assert not sklearn.utils.get_tags(cls()).input_tags.allow_nan
+        assert sklearn.utils.get_tags(cls(missing="allow")).input_tags.allow_nan
 
 
 def test_a_container_of_one_modality_is_the_same_as_a_2d_array():

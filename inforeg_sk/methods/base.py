@@ -113,13 +113,15 @@ class Step:
     def scores(self):
         """Performance score of each modality, without gradients (Tensor of shape (M,)).
 
-        Over the samples that have the modality; NaN if none has.
+        Over the samples that have the modality; NaN if none has, or all those weigh nothing.
         """
         with torch.no_grad():
             scores = torch.stack([self._score_of(name) for name in self.features])
-            if self._present is not None:
-                scores = scores.masked_fill(self._present.sum(dim=0) == 0, torch.nan)
-            return scores
+            weights = [self._weight(name) for name in self.features]
+            if weights[0] is None:
+                return scores
+            nothing = torch.stack([weight.sum() == 0 for weight in weights])
+            return scores.masked_fill(nothing, torch.nan)
 
     @cached_property
     def paired_scores(self):

@@ -1,13 +1,14 @@
 """The fast path against the slow statement of the specification, in float64, to 1e-10."""
 
-from copy import deepcopy
 from itertools import pairwise
 from math import exp, log, tanh
 
 import numpy as np
+import parity
 import pytest
 import torch
 from oracle import slow_inforeg
+from parity import BATCH, OPTIMIZER, assert_close, compare, inputs_that_tell
 from torch import nn
 
 from inforeg_sk import InfoReg, MultimodalClassifier, presets
@@ -22,33 +23,13 @@ from inforeg_sk.methods.regulation import (
 from inforeg_sk.methods.window import window_ratio
 from inforeg_sk.training.batches import ModalityDataset
 
-EPOCHS, BATCH = 14, 16
-
-
-class ConvEncoder(nn.Module):
-    """Convolution, batch normalisation and a linear layer: every kind of weight."""
-
-    def __init__(self, input_shape, features=5):
-        super().__init__()
-        self.conv = nn.Conv1d(input_shape[1], 4, 3)
-        self.norm = nn.BatchNorm1d(4)
-        self.out = nn.Linear(4, features)
-
-    def forward(self, x):
-        z = torch.relu(self.norm(self.conv(x.transpose(1, 2))))
-        return torch.tanh(self.out(z.mean(dim=2)))
+EPOCHS = 14
 
 
 def make_data(names, seed=0):
     rng = np.random.default_rng(seed)
     y = rng.integers(0, 3, 70)
-    shapes = {"audio": (6, 4), "text": (7,), "video": (5,)}
-    strengths = {"audio": 1.0, "text": 0.6, "video": 0.3}
-    X = {}
-    for name in names:
-        signal = strengths[name] * y.reshape(-1, *[1] * len(shapes[name]))
-        X[name] = rng.normal(size=(70, *shapes[name])) + signal
-    return X, y
+    return inputs_that_tell(names, y, rng), y
 
 
 SETTINGS = {
@@ -75,64 +56,27 @@ FUSIONS = [
     ("film", "text"),
     ("film", "audio"),
 ]
-OPTIMIZER = {"lr": 0.05, "momentum": 0.9, "weight_decay": 1e-3}
 
 
 def fit_fast(X, y, settings, epochs=EPOCHS, shuffle=True, **kwargs):
     """Fit, and return the classifier with the network as it was before training."""
-    start = {}
-
-    class Spy(MultimodalClassifier):
-        def initialize_module(self):
-            super().initialize_module()
-            start.update(
-                encoders={n: deepcopy(e) for n, e in self.module_.encoders.items()},
-                fusion=deepcopy(self.module_.fusion),
-                head=deepcopy(self.module_.head),
-            )
-            return self
-
-    clf = Spy(
+    if "audio" not in X:
+        kwargs.setdefault("encoders", "auto")
+    return parity.fit_fast(
+        MultimodalClassifier,
         InfoReg(**settings),
-        encoders={"audio": ConvEncoder} if "audio" in X else "auto",
-        encoders__hidden=(8, 6),
-        optimizer=torch.optim.SGD,
-        lr=OPTIMIZER["lr"],
-        optimizer__momentum=OPTIMIZER["momentum"],
-        optimizer__weight_decay=OPTIMIZER["weight_decay"],
+        X,
+        y,
         max_epochs=epochs,
-        batch_size=BATCH,
-        dtype="float64",
-        device="cpu",
-        random_state=0,
         iterator_train__shuffle=shuffle,
         **kwargs,
     )
-    return clf.fit(X, y), start
 
 
 def sequential(n, epochs=EPOCHS):
     """The batches of every epoch when nothing is shuffled."""
     order = [np.arange(i, min(i + BATCH, n)) for i in range(0, n, BATCH)]
     return [order] * epochs
-
-
-def assert_close(fast, slow, what, tolerance=1e-10):
-    fast, slow = np.asarray(fast, float), np.asarray(slow, float)
-    assert fast.shape == slow.shape, what
-    scale = max(1e-300, np.abs(slow[np.isfinite(slow)]).max(initial=0.0))
-    np.testing.assert_allclose(fast, slow, rtol=tolerance, atol=tolerance * scale, err_msg=what)
-
-
-def compare(clf, slow):
-    for name, parameter in clf.module_.named_parameters():
-        assert_close(parameter.detach().numpy(), slow.parameters[name], name)
-    for name in clf.modalities_:
-        assert_close(clf.fisher_trace_[name], slow.trace[name], f"trace {name}")
-        assert_close(clf.window_ratio_[name], slow.window_ratio[name], f"ratio {name}")
-        assert_close(clf.coefficient_[name], slow.coefficient[name], f"coefficient {name}")
-        assert_close(clf.performance_score_[name], slow.score[name], f"score {name}")
-        assert clf.window_[name].tolist() == [bool(w) for w in slow.window[name]], name
 
 
 @pytest.mark.parametrize("names", [("audio", "text"), ("audio", "text", "video")])
