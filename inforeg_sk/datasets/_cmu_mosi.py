@@ -1,7 +1,9 @@
-"""Loader of CMU-MOSI: the csv features published with bc-LSTM, and the processed pickles."""
+"""Loader of CMU-MOSI: the csv features of bc-LSTM, the processed pickles, the SDK's sequences."""
 
+from ._mosi_bunch import TARGETS
+from ._mosi_csd import load_sequences
 from ._mosi_csv import load_csv
-from ._mosi_pickle import PICKLES, TARGETS, load_pickle
+from ._mosi_pickle import PICKLES, load_pickle
 
 __all__ = ["load_cmu_mosi"]
 
@@ -14,14 +16,17 @@ def load_cmu_mosi(
     target="binary",
     drop_zeros=False,
     padding="end",
+    files=None,
+    n_steps=None,
     return_X_y=False,
 ):
     """Load the CMU-MOSI sentiment features (classification).
 
     Reads the utterance features of CMU-MOSI [1]_ in the layout published with bc-LSTM [2]_:
     ``{text,audio,video}_{train,test}0.csv``, without header, one utterance a row, the label in
-    the last column; or the sequences of features in one of the processed pickles in common use
-    (Notes). The files are not part of the package and are not downloaded.
+    the last column; the sequences of features in one of the processed pickles in common use
+    (Notes); or the computational sequences (HDF5) of the CMU Multimodal SDK [7]_, cut into the
+    labelled utterances. The files are not part of the package and are not downloaded.
 
     =================   ===================================
     Classes             2 (negative, positive)
@@ -37,9 +42,11 @@ def load_cmu_mosi(
         The folder with the csv files, all in it or each modality in a folder of its own name as
         in the source repository, or a folder with such a folder ``cmu_mosi`` in it. If None,
         the folder that the environment variable ``INFOREG_SK_DATA`` names. A pickle may also be
-        given itself, or lie in a folder ``Processed`` or ``MOSI/Processed``.
-    features : {"csv", "aligned_50", "unaligned_50", "mosi_data"}, default="csv"
-        The csv files, or the pickle of this name (``aligned_50.pkl`` and so on).
+        given itself, or lie in a folder ``Processed`` or ``MOSI/Processed``; the SDK's files
+        also in folders ``cmumosi`` or ``CMU-MOSI``, and there in those of the SDK's server.
+    features : {"csv", "aligned_50", "unaligned_50", "mosi_data", "sdk"}, default="csv"
+        The csv files; the pickle of this name (``aligned_50.pkl`` and so on); or the SDK's
+        computational sequences, which need h5py (``pip install 'inforeg-sk[hdf5]'``).
     split : {"train", "validation", "test"}, default=None
         The published part to load. If None, all, in this order. The csv files have no
         validation part.
@@ -50,10 +57,22 @@ def load_cmu_mosi(
         The csv files have binary labels only.
     drop_zeros : bool, default=False
         Leave out the utterances with s = 0, so that ``"binary"`` is negative against positive.
-        Only with ``target="binary"`` and a pickle.
+        Only with ``target="binary"`` and not with the csv files.
     padding : {"end", "keep"}, default="end"
         Where the all-zero steps that pad a sequence go: to its end, where the sequence encoders
-        expect them, or where the file has them (some pad in front). Ignored for the csv files.
+        expect them, or where the file has them (some pad in front). Of the pickles; ignored
+        otherwise, since the csv files and the SDK's have no padding.
+    files : dict of str to str or path-like, default=None
+        Of ``"sdk"`` only: the file of each modality, of any name and number, by its name below
+        `data_home` or its full path; ``"labels"`` is the file with the sentiment, by default
+        ``CMU_MOSI_Opinion_Labels.csd``. If None, ``"text"`` is
+        ``CMU_MOSI_TimestampedWordVectors.csd``, ``"audio"`` ``CMU_MOSI_COVAREP.csd`` and
+        ``"video"`` ``CMU_MOSI_Visual_Facet_42.csd``, else ``..._41.csd``; older names of these
+        files will do.
+    n_steps : int or dict of str to int, default=None
+        Of ``"sdk"`` only: the number of steps, of each modality or by modality, that utterances
+        are cut or padded to. If None, those of the longest utterance: nothing is lost, but the
+        published audio and video have many steps a second, so that this may take gigabytes.
     return_X_y : bool, default=False
         If True, return ``(data, target)`` instead of the `Bunch`.
 
@@ -64,7 +83,8 @@ def load_cmu_mosi(
 
         data : ModalityDict
             Arrays of float64 ``"text"``, ``"audio"`` and ``"video"``, one utterance a row; of
-            a pickle, of shape (n_samples, n_steps, n_features), and float32 where it has that.
+            a pickle or the SDK, of shape (n_samples, n_steps, n_features), and float32 where
+            the file has that.
         target : ndarray of shape (n_samples,), int64 (float64 with ``target="real"``)
             0 for negative, 1 for positive; or see `target`.
         target_names : ndarray of str, or None with ``target="real"``
@@ -74,13 +94,14 @@ def load_cmu_mosi(
             The video of each utterance, for grouped cross-validation. None where
             ``transcripts.csv`` does not lie beside the features; `DESCR` then says so.
         utterance_ids : ndarray of shape (n_samples,), str, or None
-            The video and the number of the utterance in it, such as ``"03bSnISJMiM_11"``.
+            The video and the number of the utterance in it, such as ``"03bSnISJMiM_11"``; the
+            SDK counts from 0 and writes ``"03bSnISJMiM[10]"``.
         transcripts : ndarray of shape (n_samples,), object, or None
-            The words of each utterance.
+            The words of each utterance. None for the SDK.
         train_indices, test_indices : ndarray of int
             Positions of the published parts in `data`; empty for a part that is not loaded.
         validation_indices : ndarray of int
-            Likewise; of a pickle only, as are all that follow but `DESCR`.
+            Likewise; not of the csv files, nor are any that follow but `DESCR`.
         sentiment : ndarray of shape (n_samples,), float64
             The rating, from -3 to 3.
         lengths : dict of str to ndarray of int, or None
@@ -89,7 +110,11 @@ def load_cmu_mosi(
         non_finite : dict of str to int
             How many values of each modality were infinite or no number, and are now 0.
         annotations : ndarray of str, or None
-            The file's own names of the polarity.
+            The file's own names of the polarity. None for the SDK.
+        empty : dict of str to ndarray of str
+            Of ``"sdk"`` only: the utterances in which a modality has no step, all zero there.
+        files : dict of str to str
+            Of ``"sdk"`` only: the paths that were read.
         DESCR : str
             Description of the data set, with its known leak.
 
@@ -99,12 +124,21 @@ def load_cmu_mosi(
     ------
     FileNotFoundError
         If a file is not there; the message says where it was looked for and how to get it.
+    ImportError
+        If ``features="sdk"`` and h5py is not installed.
+    TypeError
+        If `data_home` is no path, or `files` no dict of names.
     ValueError
         If a parameter has an unknown value, or the files are malformed or disagree on the
         number of utterances or on the labels.
     pickle.UnpicklingError
         If a pickle names anything but what arrays of numbers and texts need; nothing of it has
         been run.
+
+    Warns
+    -----
+    UserWarning
+        If the SDK's labels have videos that are in none of its standard folds; they are left out.
 
     Notes
     -----
@@ -124,6 +158,13 @@ def load_cmu_mosi(
     steps in front than at the end, over the whole file, counts as padded in front: its samples
     are turned. Such modalities with equally many steps are aligned and turn together, by what
     they all have in front.
+
+    The SDK's sequences are split by its standard folds (52, 10 and 31 videos), which are not the
+    parts of the csv files. The steps of an utterance are found as the SDK's ``align`` to the
+    labels finds them: a step counts where its interval and that of the utterance have more than
+    1e-5 s in common, in the order of the starts; nothing is averaged. A file that is aligned to
+    the labels (its keys are those of utterances, ``video[k]``) is taken as it is. Unlike the
+    SDK, utterances that miss a modality stay (`empty`). Segments without duration are left out.
 
     ``"binary"`` is the rule of Zadeh et al. (2017) [5]_, with ``drop_zeros=True`` that of
     Tsai et al. (2019) [6]_; later papers, such as Self-MM, report both. ``"seven"`` is the
@@ -146,6 +187,8 @@ def load_cmu_mosi(
        Network for Multimodal Sentiment Analysis". EMNLP 2017.
     .. [6] Y.-H. H. Tsai, S. Bai, P. P. Liang, J. Z. Kolter, L.-P. Morency and R. Salakhutdinov
        (2019). "Multimodal Transformer for Unaligned Multimodal Language Sequences". ACL 2019.
+    .. [7] A. Zadeh, P. P. Liang, S. Poria, P. Vij, E. Cambria and L.-P. Morency (2018).
+       "Multi-attention Recurrent Network for Human Communication Comprehension". AAAI 2018.
 
     Examples
     --------
@@ -158,9 +201,10 @@ def load_cmu_mosi(
     >>> len(X_test), round(float(y_test.mean()), 3)  # doctest: +SKIP
     (752, 0.621)
     >>> mosi = load_cmu_mosi("MOSI/Processed", features="aligned_50")  # doctest: +SKIP
+    >>> mosi = load_cmu_mosi("cmumosi", features="sdk", n_steps=50)  # doctest: +SKIP
     """
     for name, value, accepted in (
-        ("features", features, ("csv", *PICKLES)),
+        ("features", features, ("csv", *PICKLES, "sdk")),
         ("target", target, TARGETS),
         ("padding", padding, ("end", "keep")),
     ):
@@ -168,15 +212,25 @@ def load_cmu_mosi(
             raise ValueError(f"{name} must be one of {', '.join(accepted)}; got {value!r}.")
     if drop_zeros and (target != "binary" or features == "csv"):
         raise ValueError(
-            "drop_zeros=True goes with target='binary' and a pickle: the csv files do not tell "
-            f"zeros, and no other target needs it; got target={target!r}, features={features!r}."
+            "drop_zeros=True goes with target='binary' and a pickle or the SDK's files: the csv "
+            "files do not tell zeros, and no other target needs it; got "
+            f"target={target!r}, features={features!r}."
+        )
+    if features != "sdk" and not (files is None and n_steps is None):
+        raise ValueError(
+            f"files and n_steps go with features='sdk'; got features={features!r}, "
+            f"files={files!r}, n_steps={n_steps!r}."
         )
     if features == "csv":
         if target != "binary":
             raise ValueError(
-                f"target={target!r} needs the sentiment, which only the pickles have: "
-                f"features is one of {', '.join(PICKLES)}. The csv files have binary labels."
+                f"target={target!r} needs the sentiment, which the csv files do not have: "
+                f"features is one of {', '.join((*PICKLES, 'sdk'))}. The csv files have binary "
+                "labels."
             )
         return load_csv(data_home, split, return_X_y)
-    bunch = load_pickle(data_home, features, split, target, drop_zeros, padding)
+    if features == "sdk":
+        bunch = load_sequences(data_home, files, n_steps, split, target, drop_zeros)
+    else:
+        bunch = load_pickle(data_home, features, split, target, drop_zeros, padding)
     return (bunch.data, bunch.target) if return_X_y else bunch

@@ -4,16 +4,14 @@ import pickle
 import re
 
 import numpy as np
-from sklearn.utils import Bunch
 
-from ..container import ModalityDict
 from ._home import find_home
+from ._mosi_bunch import check_sentiment, check_split, choose_rows, make_bunch
 from ._unpickler import read_arrays
 
-__all__ = ["PICKLES", "TARGETS", "load_pickle"]
+__all__ = ["PICKLES", "load_pickle"]
 
 PICKLES = ("aligned_50", "unaligned_50", "mosi_data")
-TARGETS = ("binary", "three", "seven", "real")
 
 # What the file calls the modalities and the parts.
 _MODALITIES = {"text": "text", "audio": "audio", "video": "vision"}
@@ -25,43 +23,10 @@ _SOURCES = {
     "mosi_data": "the MOSI data that pliang279/MultiBench on GitHub links to",
 }
 
-_DESCR = """\
-CMU-MOSI processed features ({features})
---------------------------------------------
-
-Opinion utterances cut from YouTube film reviews, each rated from -3 (strongly negative) to 3
-(strongly positive); sequences of features.
-
-:Samples: {samples}
-:Modalities: {shapes}
-:Target: {target}
-:Order: train, validation, test; in each, that of the file
-:Source: {source}
-:Licence: none is stated for the features
-
-Padding steps (all zero) {padding}.
-Values that were infinite or no number, now 0: {non_finite}.
-
-Reference: Zadeh, Zellers, Pincus and Morency (2016), "MOSI: Multimodal Corpus of Sentiment
-Intensity and Subjectivity Analysis in Online Opinion Videos", arXiv:1606.06259.
-"""
-
-_RULES = {
-    "binary": "0 where the sentiment is below 0, 1 where it is 0 or above",
-    "nonzero": "0 where the sentiment is below 0, 1 where it is above; zeros are left out",
-    "three": "0 where the sentiment is below 0, 1 where it is 0, 2 where it is above",
-    "seven": "the sentiment rounded (halves to even) to -3, ..., 3, as the classes 0 to 6",
-    "real": "the sentiment",
-}
-
 
 def load_pickle(data_home, features, split, target, drop_zeros, padding):
-    """Return the `Bunch` of `load_cmu_mosi` with `features` other than ``"csv"``."""
-    if split is not None and not (isinstance(split, str) and split in _PARTS):
-        raise ValueError(
-            f"split must be None, 'train', 'validation' or 'test' with features={features!r}; "
-            f"got {split!r}."
-        )
+    """Return the `Bunch` of `load_cmu_mosi` with `features` one of `PICKLES`."""
+    check_split(split, features)
     path = _find_file(data_home, features)
     try:
         with open(path, "rb") as file:
@@ -88,41 +53,25 @@ def load_pickle(data_home, features, split, target, drop_zeros, padding):
         for key in ("sentiment", "ids", "words", "annotations")
     )
     origin = np.repeat(list(parts), [len(part["ids"]) for part in parts.values()])
-    rows = np.ones(len(ids), bool) if split is None else origin == split
-    if drop_zeros:
-        rows &= sentiment != 0
-    sentiment, origin = sentiment[rows], origin[rows]
-
-    non_finite = {}
+    rows = choose_rows(origin, sentiment, split, drop_zeros)
     for name, X in arrays.items():
-        arrays[name] = X = X[rows]
-        bad = ~np.isfinite(X)
-        non_finite[name] = int(bad.sum())
-        X[bad] = 0
+        arrays[name] = X[rows]
     where = f"are at the end; moved there from the front: {', '.join(shifted) or 'none'}"
     where = where if padding == "end" else "are where the file has them"
-    classes, names = _make_target(sentiment, target, drop_zeros)
-    return Bunch(
-        data=ModalityDict(arrays),
-        target=classes,
-        target_names=names,
-        sentiment=sentiment,
+    return make_bunch(
+        arrays,
+        sentiment[rows],
+        origin[rows],
+        target,
+        drop_zeros,
         groups=np.array([_video(utterance) for utterance in ids[rows]], dtype=str),
         utterance_ids=ids[rows],
         transcripts=None if None in words.tolist() else words[rows],
         annotations=None if None in annotations.tolist() else annotations[rows],
         lengths={name: None if n is None else n[rows] for name, n in lengths.items()},
-        non_finite=non_finite,
-        **{f"{part}_indices": np.flatnonzero(origin == part) for part in _PARTS},
-        DESCR=_DESCR.format(
-            features=features,
-            samples="; ".join(f"{(origin == p).sum()} {p}" for p in _PARTS),
-            shapes=", ".join(f"{name} {X.shape[1:]}" for name, X in arrays.items()),
-            target=_RULES["nonzero" if drop_zeros else target],
-            source=_SOURCES[features],
-            padding=where,
-            non_finite=", ".join(f"{name} {n}" for name, n in non_finite.items()),
-        ),
+        title=f"processed features ({features})",
+        source=_SOURCES[features],
+        notes=f"Padding steps (all zero) {where}.",
     )
 
 
@@ -166,12 +115,7 @@ def _read_part(path, content, name):
         raise ValueError(
             f"{path}: part {name!r}: {labels} must hold one number a sample."
         ) from None
-    if not (np.abs(sentiment) <= 3).all():
-        at = np.flatnonzero(~(np.abs(sentiment) <= 3))[0]
-        raise ValueError(
-            f"{path}: part {name!r}: the sentiment of sample {at} is {sentiment[at]:g}; it must "
-            "be in -3 to 3."
-        )
+    check_sentiment(f"{path}: part {name!r}", sentiment, range(len(sentiment)))
     read = {
         "sentiment": sentiment,
         "ids": np.array([_identifier(x) for x in part["id"]], dtype=str),
@@ -299,17 +243,3 @@ def _pad_at_the_end(arrays, names):
             steps = np.arange(X.shape[1]) + np.min(aligned, axis=0)[:, None]
             arrays[name] = np.take_along_axis(X, (steps % X.shape[1])[:, :, None], axis=1)
     return list(shifts)
-
-
-def _make_target(sentiment, target, drop_zeros):
-    """Return the target and the names of its classes."""
-    if target == "real":
-        return sentiment.copy(), None
-    if target == "binary":
-        names = ["negative", "positive" if drop_zeros else "non-negative"]
-        return (sentiment >= 0).astype(np.int64), np.array(names)
-    if target == "three":
-        return np.sign(sentiment).astype(np.int64) + 1, np.array(
-            ["negative", "neutral", "positive"]
-        )
-    return np.round(sentiment).astype(np.int64) + 3, np.array([str(n) for n in range(-3, 4)])

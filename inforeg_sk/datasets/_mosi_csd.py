@@ -1,0 +1,301 @@
+"""Reading of CMU-MOSI from the computational sequences (HDF5) of the CMU Multimodal SDK."""
+
+import re
+import warnings
+from collections.abc import Mapping
+from numbers import Integral
+from os import PathLike
+from typing import NamedTuple
+
+import numpy as np
+
+from ._csd import open_sequence
+from ._home import find_home
+from ._mosi_bunch import PARTS, check_sentiment, check_split, choose_rows, make_bunch
+
+__all__ = ["load_sequences"]
+
+# The names in the SDK's list first, then older ones; last what its example saves aligned files as.
+_FILES = {
+    "text": (
+        "CMU_MOSI_TimestampedWordVectors.csd",
+        "CMU_MOSI_TimestampedWordVectors_1.1.csd",
+        "glove_vectors.csd",
+    ),
+    "audio": ("CMU_MOSI_COVAREP.csd", "COVAREP.csd"),
+    "video": (
+        "CMU_MOSI_Visual_Facet_42.csd",
+        "CMU_MOSI_Visual_Facet_41.csd",
+        "CMU_MOSI_VisualFacet_4.1.csd",
+        "FACET_4.2.csd",
+        "FACET_4.1.csd",
+    ),
+}
+_LABELS = ("CMU_MOSI_Opinion_Labels.csd", "Opinion Segment Labels.csd")
+# Where the SDK puts the files, and the folders they lie in on its server.
+_FOLDERS = ("", "cmu_mosi", "cmumosi", "CMU-MOSI")
+_SUBFOLDERS = ("", "language", "acoustic", "visual", "labels")
+
+_HOW_TO_GET = (
+    "Nothing is downloaded: get the files with the CMU Multimodal SDK (GitHub "
+    "CMU-MultiComp-Lab/CMU-MultimodalSDK, cmu_mosi.highlevel and cmu_mosi.labels) and pass their "
+    "folder as data_home, or name it in the environment variable INFOREG_SK_DATA; files= takes "
+    "other names."
+)
+
+# The standard folds of the SDK, by video.
+_FOLDS = {
+    "train": """
+        2iD-tVS8NPw 8d-gEyoeBzc Qr1Ca94K55A Ci-AH39fi3Y 8qrpnFRGt2A Bfr499ggo-0 QN9ZIUWUXsY
+        9T9Hf74oK10 7JsX8y1ysxY 1iG0909rllw Oz06ZWiO20M BioHAh1qJAQ 9c67fiY0wGQ Iu2PFX3z_1s
+        Nzq88NnDkEk Clx4VXItLTE 9J25DZhivz8 Af8D0E4ZXaw TvyZBvOMOTc W8NXH0Djyww 8OtFthrtaJM
+        0h-zjBukYpk Vj1wYRQjB-o GWuJjcEuzt8 BI97DNYfe5I PZ-lDQFboO8 1DmNV9C1hbY OQvJTdtJ2H4
+        I5y0__X72p0 9qR7uwkblbs G6GlGvlkxAQ 6_0THN4chvY Njd1F0vZSm4 BvYR0L6f2Ig 03bSnISJMiM
+        Dg_0XKD0Mf4 5W7Z1C_fDaE VbQk4H8hgr0 G-xst2euQUc MLal-t_vJPM BXuRRbG0Ugk LSi-o-IrDMs
+        Jkswaaud0hk 2WGyTLYerpo 6Egk_28TtTM Sqr0AcuoNnk POKffnXeBds 73jzhE8R1TQ OtBXNcAL_lE
+        HEsqda8_d0Q VCslbP0mgZI IumbAb8q2dM
+    """.split(),
+    "validation": """
+        WKA5OygbEKI c5xsKMxpXnc atnd_PF-Lbs bvLlb-M3UXU bOL9jKpeJRs _dI--eQ6qVU ZAIRrfG22O0
+        X3j2zQgwYgE aiEXnCPZubE ZUXBRvtny7o
+    """.split(),
+    "test": """
+        tmZoasNr4rU zhpQhgha_KU lXPQBPVc5Cw iiK8YX8oH1E tStelxIAHjw nzpVDcQ0ywM etzxEpPuc6I
+        cW1FSBF59ik d6hH302o4v8 k5Y_838nuGo pLTX3ipuDJI jUzDDGyPkXU f_pcplsH_V0 yvsjCA6Y5Fc
+        nbWiPyCm4g0 rnaNMUZpvvg wMbj6ajWbic cM3Yna7AavY yDtzw_Y-7RU vyB00TXsimI dq3Nf_lMPnE
+        phBUpBr1hSo d3_k5Xpfmik v0zCBqDeKcE tIrG4oNLFzE fvVhgmXxadc ob23OKe5a9Q cXypl4FnoZo
+        vvZ4IcEtiZc f9O3YtZ2VfI c7UH_rxdZv4
+    """.split(),
+}
+_PART_OF = {video: part for part, videos in _FOLDS.items() for video in videos}
+
+_EPSILON = 1e-5  # seconds; two times that are closer are one to the SDK
+
+_NOTES = """\
+Files: {files}.
+The steps of an utterance are those whose interval overlaps its own, as the SDK aligns to the
+labels; of a file that is aligned to the labels, its own. Padding steps (all zero) are at the end.
+Utterances without any step, all zero: {empty}.
+Utterances with more steps than n_steps, cut: {cut}.
+Labelled segments without duration, left out: {n_dropped}."""
+
+
+class _Segment(NamedTuple):
+    video: str
+    number: int
+    start: float  # seconds
+    end: float
+    sentiment: float
+
+    @property
+    def name(self):
+        return f"{self.video}[{self.number}]"  # as the SDK has it
+
+    @property
+    def lasts(self):
+        # The SDK's maintainers gave segments that they withdrew no duration; it skips these.
+        return abs(self.start - self.end) >= _EPSILON
+
+
+def load_sequences(data_home, files, n_steps, split, target, drop_zeros):
+    """Return the `Bunch` of `load_cmu_mosi` with ``features="sdk"``."""
+    check_split(split, "sdk")
+    names = _check_files(files)
+    modalities = [name for name in names if name != "labels"]
+    limits = _check_n_steps(n_steps, modalities)
+    paths = _find_files(data_home, names)
+
+    labelled, segments = _read_segments(paths["labels"])
+    names_of_all = {segment.name for segment in labelled}
+    origin = np.array([_PART_OF[segment.video] for segment in segments])
+    sentiment = np.array([segment.sentiment for segment in segments])
+    ids = np.array([segment.name for segment in segments])
+    rows = choose_rows(origin, sentiment, split, drop_zeros)
+
+    arrays, lengths, empty, cut = {}, {}, {}, {}
+    for name in modalities:
+        # All segments count for the longest, so that one part looks as it does among all.
+        arrays[name], found = _read_modality(
+            paths[name], names_of_all, segments, rows, limits[name]
+        )
+        lengths[name] = np.minimum(found, arrays[name].shape[1])
+        empty[name] = ids[rows][found == 0]
+        cut[name] = int((found > lengths[name]).sum())
+    return make_bunch(
+        arrays,
+        sentiment[rows],
+        origin[rows],
+        target,
+        drop_zeros,
+        groups=np.array([segment.video for segment in segments])[rows],
+        utterance_ids=ids[rows],
+        transcripts=None,
+        annotations=None,
+        lengths=lengths,
+        empty=empty,
+        files={name: str(path) for name, path in paths.items()},
+        title="computational sequences (CMU Multimodal SDK)",
+        source="GitHub CMU-MultiComp-Lab/CMU-MultimodalSDK, standard data set cmu_mosi",
+        notes=_NOTES.format(
+            files=", ".join(f"{name} {path.name}" for name, path in paths.items()),
+            empty=", ".join(f"{name} {len(names)}" for name, names in empty.items()),
+            cut=", ".join(f"{name} {n}" for name, n in cut.items()),
+            n_dropped=sum(not segment.lasts for segment in labelled),
+        ),
+    )
+
+
+def _check_files(files):
+    """Return the names that each file may have, ``"labels"`` among the modalities."""
+    if files is None:
+        return {**_FILES, "labels": _LABELS}
+    if not isinstance(files, Mapping) or not all(
+        isinstance(name, str) and isinstance(file, (str, PathLike)) for name, file in files.items()
+    ):
+        raise TypeError(
+            "files must be None or a dict of modality to file name, such as {'text': "
+            f"'CMU_MOSI_TimestampedWordVectors.csd'}}; got {files!r}."
+        )
+    if not set(files) - {"labels"}:
+        raise ValueError(f"files must name one modality at least beside 'labels'; got {files!r}.")
+    return {"labels": _LABELS, **{name: (file,) for name, file in files.items()}}
+
+
+def _check_n_steps(n_steps, modalities):
+    """Return the number of steps, or None, of each modality."""
+    limits = n_steps if isinstance(n_steps, Mapping) else dict.fromkeys(modalities, n_steps)
+    unknown = [name for name in limits if name not in modalities]
+    if unknown:
+        raise ValueError(
+            f"n_steps names {', '.join(map(repr, unknown))}; the modalities are "
+            f"{', '.join(map(repr, modalities))}."
+        )
+    for limit in limits.values():
+        whole = isinstance(limit, Integral) and not isinstance(limit, bool)
+        if limit is not None and not (whole and limit >= 1):
+            raise ValueError(
+                "n_steps must be None, an int of 1 or more, or a dict of modality to one of "
+                f"these; got {n_steps!r}."
+            )
+    return {name: limits.get(name) for name in modalities}
+
+
+def _find_files(data_home, names):
+    """Return the path of each file."""
+    listed = ", ".join(str(candidates[0]) for candidates in names.values())
+    home = find_home("data_home", data_home, f"The files {listed} were", _HOW_TO_GET)
+    folders = [home / folder / sub for folder in _FOLDERS for sub in _SUBFOLDERS]
+    paths = {}
+    for name, candidates in names.items():
+        places = [folder / candidate for candidate in candidates for folder in folders]
+        paths[name] = next((place for place in places if place.is_file()), None)
+        if paths[name] is None:
+            bases = ", ".join(str(home / folder) for folder in _FOLDERS)
+            raise FileNotFoundError(
+                f"{' or '.join(map(str, candidates))} ({name}) is not in any of: {bases}, nor in "
+                f"the folders {', '.join(_SUBFOLDERS[1:])} there. {_HOW_TO_GET}"
+            )
+    return paths
+
+
+def _read_segments(path):
+    """Return all labelled segments, and those to load, by part, video and number."""
+    segments = []
+    with open_sequence(path) as entries:
+        for key, entry in entries.items():
+            match = re.fullmatch(r"([^\[\]]+)(?:\[(\d+)\])?", key)
+            ratings = entry.read()
+            if match is None or ratings.shape[1] != 1 or (match[2] and len(ratings) != 1):
+                raise ValueError(
+                    f"{entry.where}: labels must be of a video, such as '03bSnISJMiM', one a "
+                    f"segment, or of one segment, such as '03bSnISJMiM[2]'; features has the "
+                    f"shape {ratings.shape}."
+                )
+            numbers = [int(match[2])] if match[2] else range(len(ratings))
+            segments += [
+                _Segment(match[1], number, *times, float(rating))
+                for number, times, (rating,) in zip(
+                    numbers, entry.intervals.tolist(), ratings, strict=True
+                )
+            ]
+    names = [segment.name for segment in segments]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"{path} labels the segment {twice} twice.")
+
+    kept = [s for s in segments if s.lasts]
+    order = {video: i for i, video in enumerate(dict.fromkeys(s.video for s in kept))}
+    outside = [video for video in order if video not in _PART_OF]
+    if outside:
+        warnings.warn(
+            f"{path}: {len(outside)} videos are in none of the standard folds and are left out: "
+            f"{', '.join(outside[:5])}{', ...' if len(outside) > 5 else ''}.",
+            UserWarning,
+            stacklevel=4,  # who called load_cmu_mosi
+        )
+        kept = [s for s in kept if s.video in _PART_OF]
+    if not kept:
+        raise ValueError(f"{path} labels no segment of a video of the standard folds.")
+    kept.sort(key=lambda s: (PARTS.index(_PART_OF[s.video]), order[s.video], s.number))
+    check_sentiment(path, np.array([s.sentiment for s in kept]), [s.name for s in kept])
+    return segments, kept
+
+
+def _read_modality(path, names_of_all, segments, rows, limit):
+    """Return the padded array of the segments in `rows`, and how many steps each of them has."""
+    with open_sequence(path) as entries:
+        # A file that was aligned to the labels has their segments as keys; one that was aligned
+        # to the words has more keys than there are segments, and its steps go by their times.
+        aligned = set(entries) <= names_of_all
+        keys = {}
+        for key in entries:
+            keys.setdefault(key if aligned else key.partition("[")[0], []).append(key)
+        chosen, ordered = [], {}
+        for segment in segments:
+            unit = segment.name if aligned else segment.video
+            if unit in keys and unit not in ordered:
+                times = np.concatenate([entries[key].intervals for key in keys[unit]])
+                order = np.argsort(times[:, 0], kind="stable")
+                ordered[unit] = order, times[order]
+            if unit not in keys:
+                chosen.append(np.empty(0, np.int64))
+            elif aligned:
+                chosen.append(np.arange(len(entries[unit].intervals)))
+            else:
+                order, times = ordered[unit]
+                chosen.append(order[_overlaps(times, segment)])
+        longest = max(map(len, chosen))
+        if not longest:
+            raise ValueError(
+                f"{path} has no step in any labelled segment; its keys are such as "
+                f"{next(iter(entries))!r}, those of the labels such as {segments[0].name!r}."
+            )
+
+        # float32 stays as it is; the numbers are also made native.
+        dtype = np.result_type(*{entry.features.dtype for entry in entries.values()})
+        dtype = np.float32 if dtype.kind == "f" and dtype.itemsize <= 4 else np.float64
+        n_steps = longest if limit is None else int(limit)
+        width = next(iter(entries.values())).features.shape[1]
+        X = np.zeros((int(rows.sum()), n_steps, width), dtype=dtype)
+        units = {}
+        for at, i in enumerate(np.flatnonzero(rows)):
+            units.setdefault(segments[i].name if aligned else segments[i].video, []).append((at, i))
+        for unit, wanted in units.items():  # one video in memory at a time
+            if unit in keys:
+                features = np.concatenate([entries[key].read() for key in keys[unit]])
+                for at, i in wanted:
+                    steps = chosen[i][:n_steps]
+                    X[at, : len(steps)] = features[steps]
+    return X, np.array([len(chosen[i]) for i in np.flatnonzero(rows)], dtype=np.int64)
+
+
+def _overlaps(times, segment):
+    """Which steps are in a segment, by the rule of the SDK's `align`.
+
+    Start and end may lie apart by a rounding error, then what both have in common must last
+    longer than that. The SDK also shortens the intervals, which are not needed any more.
+    """
+    start, end = times.T
+    common = np.minimum(end, segment.end) - np.maximum(start, segment.start)
+    meets = (segment.end - start > -_EPSILON) & (end - segment.start > -_EPSILON)
+    return meets & (np.abs(common) > _EPSILON)
