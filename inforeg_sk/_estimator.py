@@ -101,24 +101,24 @@ class MultimodalEstimator(Fitting):
         self._start(plan)
         return self._train(plan.dataset, groups, None)
 
-    def partial_fit(self, X, y, sample_weight=None, groups=None):
+    def partial_fit(self, X, y, classes=None, sample_weight=None, groups=None):
         """Train one more epoch on the data given; the first call makes the network.
 
         Parameters
         ----------
         X, y, sample_weight, groups :
             As in `fit`.
+        classes : array-like of shape (n_classes,), default=None
+            All labels there will be. Needed in a classifier's first call if its `y` lacks some; a
+            regressor has none.
 
         Returns
         -------
         self
         """
-        return self._train_once(X, y, sample_weight, groups)
-
-    def _train_once(self, X, y, sample_weight, groups, **known):
         if self.initialized_:
             return self._continue(X, y, sample_weight, groups, 1)
-        plan = self._prepare(X, y, sample_weight, **known)
+        plan = self._prepare(X, y, sample_weight, classes)
         self._start(plan)
         return self._train(plan.dataset, groups, 1)
 

@@ -43,14 +43,14 @@ class Fitting(Prediction):
     ``_check_target``, ``_first_target``, ``_fitted_target``, ``_take_target``, ``_weights``.
     """
 
-    def _prepare(self, X, y, sample_weight, **known):
+    def _prepare(self, X, y, sample_weight, classes=None):
         """Check and build everything; the estimator itself does not change."""
         self._check_training_parameters()
         dtype = resolve_dtype(self.dtype)[0]
         entry = enter(X, self, dtype)
         self._drop_rates_of(entry.modalities)
         y = self._check_target(y, entry.X.n_samples)
-        target = self._first_target(y, sample_weight, **known)
+        target = self._first_target(y, sample_weight, classes)
         dataset = self._make_dataset(entry.X, y, target, sample_weight, dtype)
         method = self._make_method(entry.modalities)
         seeds = draw_seeds(self.random_state)

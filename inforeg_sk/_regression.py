@@ -69,8 +69,11 @@ class Regression(RegressorMixin):
             raise ValueError(f"y has {len(y)} values, but X has {n_samples} samples.")
         return y
 
-    def _first_target(self, y, sample_weight):
+    def _first_target(self, y, sample_weight, classes=None):
         """Learn mean and standard deviation, by output, with the sample weights."""
+        # skorch has the parameter for any estimator, and scikit-learn 1.6 wants it then.
+        if classes is not None:
+            raise ValueError(f"{type(self).__name__} takes no classes; got {classes!r}.")
         weight = check_sample_weight(sample_weight, len(y))
         table = y.reshape(len(y), -1)
         with np.errstate(over="ignore", invalid="ignore"):

@@ -184,26 +184,12 @@ class MultimodalClassifier(Classification, MultimodalEstimator):
     __init__ = merged_init(__init__, MultimodalEstimator)
 
     def partial_fit(self, X, y, classes=None, sample_weight=None, groups=None):
-        """Train one more epoch on the data given; the first call makes the network.
-
-        Parameters
-        ----------
-        X, y, sample_weight, groups :
-            As in `fit`.
-        classes : array-like of shape (n_classes,), default=None
-            All labels there will be. Needed in the first call if its `y` lacks some.
-
-        Returns
-        -------
-        self
-        """
         if isinstance(self.class_weight, str):
             raise ValueError(
                 f"class_weight={self.class_weight!r} needs all of y and is not defined for "
                 "partial_fit; give the weights as a dict."
             )
-        known = {} if self.initialized_ else {"classes": classes}
-        return self._train_once(X, y, sample_weight, groups, **known)
+        return super().partial_fit(X, y, classes, sample_weight, groups)
 
 
 class MultimodalInfoRegClassifier(InfoRegParameters, MultimodalClassifier):

@@ -463,3 +463,8 @@ class TestUsefulness:
         error, trivial = (mean_absolute_error(y[test], p) for p in (predicted, dummy))
         assert error < 0.45 * trivial
         assert np.corrcoef(predicted, y[test])[0, 1] > 0.88
+
+
+def test_a_regressor_has_no_classes(data):
+    with pytest.raises(ValueError, match=r"InfoRegRegressor takes no classes; got \[0, 1\]"):
+        make().partial_fit(*data, classes=[0, 1])
