@@ -8,12 +8,13 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
 
+from ._output import OwnOutput
 from .container import ModalityDict, check_name
 
 __all__ = ["ColumnsToModalities", "resolve_columns", "split_columns"]
 
 
-class ColumnsToModalities(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
+class ColumnsToModalities(OwnOutput, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
     """Cut a 2-D array or DataFrame into modalities.
 
     Parameters
@@ -107,20 +108,6 @@ class ColumnsToModalities(TransformerMixin, BaseEstimator, auto_wrap_output_keys
             for name, key in self._columns.items()
         }
         return np.asarray([f"{m}__{c}" for m, cols in cut.items() for c in cols], dtype=object)
-
-    def set_output(self, *, transform=None):
-        """Do nothing: a DataFrame is cut into DataFrames, an array into arrays.
-
-        Parameters
-        ----------
-        transform : ignored
-            Here so that ``Pipeline.set_output`` reaches the steps after this one.
-
-        Returns
-        -------
-        self : ColumnsToModalities
-        """
-        return self
 
 
 def resolve_columns(X, modalities):

@@ -9,6 +9,7 @@ from joblib import Parallel, delayed
 from scipy import sparse
 from sklearn.base import BaseEstimator, TransformerMixin
 
+from .._output import OwnOutput
 from .._validation import nearest
 from ..network.checks import check_number_or_none, check_positive
 from ._bad_samples import FILL, filling
@@ -26,7 +27,7 @@ __all__ = [
 _MAX_LISTED = 20  # bad samples that a warning lists with their reasons
 
 
-class AudioFrontEnd(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
+class AudioFrontEnd(OwnOutput, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
     """Base of the audio front ends; a subclass says how samples become features.
 
     A subclass has the parameters that are read here (see `LogMel`) and overrides `_features`,
@@ -96,20 +97,6 @@ class AudioFrontEnd(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None)
             sample and its path are named.
         """
         return self._transform(X, all_bad_is_error=False)
-
-    def set_output(self, *, transform=None):
-        """Do nothing: the features have three axes, which no DataFrame has.
-
-        Parameters
-        ----------
-        transform : ignored
-            Here so that ``Pipeline.set_output`` reaches the steps after this one.
-
-        Returns
-        -------
-        self : transformer
-        """
-        return self
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

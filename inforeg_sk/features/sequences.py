@@ -7,13 +7,14 @@ from scipy import sparse
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
+from .._output import OwnOutput
 from ..network.checks import check_number_or_none, check_positive
 from ._audio_base import check_word
 
 __all__ = ["PadSequences"]
 
 
-class PadSequences(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
+class PadSequences(OwnOutput, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
     """Pad and cut sequences, such as word vectors or frames of sound, to one number of steps.
 
     Parameters
@@ -130,20 +131,6 @@ class PadSequences(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
         check_is_fitted(self, "n_steps_")
         self._check_parameters()
         return self._pad(self._sequences(X, self.n_features_))
-
-    def set_output(self, *, transform=None):
-        """Do nothing: sequences have three axes, which no DataFrame has.
-
-        Parameters
-        ----------
-        transform : ignored
-            Here so that ``Pipeline.set_output`` reaches the steps after this one.
-
-        Returns
-        -------
-        self : PadSequences
-        """
-        return self
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

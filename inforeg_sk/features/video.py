@@ -13,6 +13,7 @@ from joblib import Parallel, delayed
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
+from .._output import OwnOutput
 from ._bad_samples import FILL, filling
 from ._video_reading import optional, read_clip
 
@@ -28,7 +29,7 @@ CHOICES = {
 }
 
 
-class VideoFrames(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
+class VideoFrames(OwnOutput, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
     """Read a few frames of each video.
 
     A sample is a path: of a video file, or of a folder that holds its frames as images. Comes out

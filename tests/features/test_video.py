@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from inforeg_sk import ModalityDict, ModalityTransformer, MultimodalClassifier
 from inforeg_sk.features import video
@@ -454,3 +454,11 @@ def test_into_resnet18(tmp_path):
     assert pipe.fit(X, y).predict(X).shape == (8,)
     encoder = pipe[-1].module_.encoders["video"]
     assert type(encoder).__name__ == "ResNet18Encoder"
+
+
+def test_set_output_reaches_the_step_behind(tmp_path):
+    folder = write_folder(tmp_path / "clip", grey_frames(3, 255))
+    flat = FunctionTransformer(lambda x: x[:, 0, 0, 0])
+    pipe = make_pipeline(reader(), flat, StandardScaler()).set_output(transform="default")
+    assert pipe.fit_transform([folder, folder]).shape[0] == 2
+    assert reader().set_output(transform="pandas").fit_transform([folder]).shape[0] == 1
