@@ -101,7 +101,7 @@ def load_cmu_mosi(
         train_indices, test_indices : ndarray of int
             Positions of the published parts in `data`; empty for a part that is not loaded.
         validation_indices : ndarray of int
-            Likewise; not of the csv files, nor are any that follow but `DESCR`.
+            Likewise; not of the csv files, nor are any that follow but the last two.
         sentiment : ndarray of shape (n_samples,), float64
             The rating, from -3 to 3.
         lengths : dict of str to ndarray of int, or None
@@ -115,6 +115,8 @@ def load_cmu_mosi(
             Of ``"sdk"`` only: the utterances in which a modality has no step, all zero there.
         files : dict of str to str
             Of ``"sdk"`` only: the paths that were read.
+        altered : list of str
+            Of the csv files only: those that are not the published ones, by their SHA-256.
         DESCR : str
             Description of the data set, with its known leak.
 

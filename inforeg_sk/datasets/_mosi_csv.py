@@ -1,6 +1,7 @@
 """Reading of the csv files of CMU-MOSI that bc-LSTM published."""
 
 import csv
+import hashlib
 
 import numpy as np
 from sklearn.utils import Bunch
@@ -16,6 +17,17 @@ _TARGET_NAMES = ("negative", "positive")
 _TRANSCRIPTS = "transcripts.csv"
 # transcripts.csv numbers the 93 videos; the published split is the first 62 against the rest.
 _N_TRAIN_VIDEOS = 62
+
+# SHA-256 of the published files (commit 111b401d867c of the source).
+_SHA256 = {
+    "audio_test0.csv": "ddd17eeefd3d951d51d4e2ef8a0d132652d8161e1886f71eb7262b7a14bffff6",
+    "audio_train0.csv": "5435398a54664e7b00304587dc59ae84a438852be033c2a2fba779588624a2a1",
+    "text_test0.csv": "a343e22272919d1384c2075dbcdd5fef5aa9f9366b0552a83f7c3147b64b047a",
+    "text_train0.csv": "cc327045db6cc361a08b4037b97bb24de4ddb5efb381468c4835cc4a60674668",
+    "transcripts.csv": "e7689e6d70720addd2a6b316419d245a68839c32b014ff426c406063ee777466",
+    "video_test0.csv": "cab836253d81100f59d533fa2ff65cd53c486be3ec9fd82203c5e25a7a77265f",
+    "video_train0.csv": "b6efc0413132d627efd06f67f1706830e775e90af9a75696f535c48dbc73f12f",
+}
 
 _HOW_TO_GET = (
     "Nothing is downloaded: get the folder bc-LSTM/data of the GitHub repository "
@@ -45,6 +57,8 @@ such leak (tf-idf: .70 and .69).
 
 32 video columns are constant and 79 % of the video values are zero.
 
+Files that are not the published ones, by their SHA-256: {altered}.
+
 References: Zadeh, Zellers, Pincus and Morency (2016), "MOSI: Multimodal Corpus of Sentiment
 Intensity and Subjectivity Analysis in Online Opinion Videos", arXiv:1606.06259. Poria, Cambria,
 Hazarika, Majumder, Zadeh and Morency (2017), "Context-Dependent Sentiment Analysis in
@@ -64,10 +78,11 @@ def load_csv(data_home, split, return_X_y):
     parts = _SPLITS if split is None else (split,)
     folder, looked = _find_folder(data_home)
 
-    features, labels = {name: [] for name in _MODALITIES}, []
+    features, labels, read = {name: [] for name in _MODALITIES}, [], []
     for part in parts:
         paths = {m: _find_file(folder, looked, m, f"{m}_{part}0.csv") for m in _MODALITIES}
         tables = {m: _read_features(path) for m, path in paths.items()}
+        read += paths.values()
         labels.append(_common_labels({paths[m].name: y for m, (_, y) in tables.items()}))
         for name, (X, _) in tables.items():
             if features[name] and features[name][0].shape[1] != X.shape[1]:
@@ -85,6 +100,7 @@ def load_csv(data_home, split, return_X_y):
     ids = words = groups = None
     if (folder / _TRANSCRIPTS).is_file():
         rows = _read_transcripts(folder / _TRANSCRIPTS)
+        read.append(folder / _TRANSCRIPTS)
         aligned = [
             row for part, y in zip(parts, labels, strict=True) for row in _align(rows, part, y)
         ]
@@ -92,6 +108,7 @@ def load_csv(data_home, split, return_X_y):
         words = np.array([text for _, text, *_ in aligned], dtype=object)
         groups = np.array([utterance.rpartition("_")[0] for utterance in ids])
 
+    altered = [path.name for path in read if _sha256(path) != _SHA256[path.name]]
     n_train = len(labels[0]) if parts[0] == "train" else 0
     return Bunch(
         data=data,
@@ -102,7 +119,9 @@ def load_csv(data_home, split, return_X_y):
         transcripts=words,
         train_indices=np.arange(n_train),
         test_indices=np.arange(n_train, len(target)),
-        DESCR=_DESCR + (_NO_TRANSCRIPTS if groups is None else ""),
+        altered=altered,
+        DESCR=_DESCR.format(altered=", ".join(altered) or "none")
+        + (_NO_TRANSCRIPTS if groups is None else ""),
     )
 
 
@@ -125,6 +144,10 @@ def _find_file(folder, looked, modality, name):
             return path
     places = ", ".join(str(place) for base in looked for place in (base, base / modality))
     raise FileNotFoundError(f"{name} is not in any of: {places}. {_HOW_TO_GET}")
+
+
+def _sha256(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _read_features(path):

@@ -1,12 +1,16 @@
 """load_cmu_mosi on small files of the published layout, and on the real ones where they are."""
 
 import csv
+import hashlib
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from inforeg_sk.container import ModalityDict
 from inforeg_sk.datasets import load_cmu_mosi
+
+ROOT = Path(__file__).resolve().parents[2]
 
 WIDTHS = {"text": 3, "audio": 2, "video": 4}
 # In the published files the positive utterances come first; videos up to 62 are train.
@@ -303,3 +307,14 @@ def test_published_parts_and_parent_folder(published, mosi_home):
     test = load_cmu_mosi(mosi_home, split="test")
     assert test.data == published.data[published.test_indices]
     assert np.array_equal(test.groups, published.groups[published.test_indices])
+
+
+def test_checksums(published, folder, tmp_path, mosi_home):
+    assert published.altered == [] and "ones, by their SHA-256: none." in published.DESCR
+    made = load_cmu_mosi(folder, split="test")
+    names = ["text_test0.csv", "audio_test0.csv", "video_test0.csv", "transcripts.csv"]
+    assert made.altered == names and ", ".join(names) in made.DESCR
+    # The card has the same ones.
+    card = (ROOT / "datasets" / "cmu_mosi" / "README.rst").read_text(encoding="utf-8")
+    for path in mosi_home.glob("*.csv"):
+        assert f"    {hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n" in card
