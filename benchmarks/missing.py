@@ -84,7 +84,7 @@ def model(way, method, seed):
     if way == "dropout":
         settings["modality_dropout"] = SHARE
     # Imputed zeros are values like others, not padding.
-    scale = ModalityTransformer(StandardScaler(), padding_value=None, missing="skip")
+    scale = ModalityTransformer(StandardScaler(), padding_value=None, missing="allow")
     return make_pipeline(scale, MultimodalInfoRegClassifier(random_state=seed, **settings))
 
 

@@ -6,14 +6,11 @@ from typing import NamedTuple
 import numpy as np
 from scipy import sparse
 
-from ._missing import present_rows, scatter_rows
+from ._missing import CHUNK, present_rows, scatter_rows, stack_rows
 from .container import n_rows
 from .network.inputs import ArraySpec
 
 __all__ = ["CheckedModalities", "check_shapes", "numeric_modalities", "sample_shapes"]
-
-# Rows checked at a time, so that a memory-mapped modality is never read whole.
-_CHUNK = 4096
 
 
 class CheckedModalities(NamedTuple):
@@ -70,8 +67,8 @@ def numeric_modalities(X, dtype, *, missing="error", expected=()):
         empty = ~np.logical_or.reduce(list(present.values()))
         if empty.any():
             raise ValueError(
-                f"Sample {int(np.argmax(empty))} has no modality at all ({int(empty.sum())} such "
-                "of all samples): each sample needs at least one; drop such samples first."
+                f"{int(empty.sum())} of {n_samples} samples have no modality at all, the first is "
+                f"sample {int(np.argmax(empty))}: each needs at least one; drop such samples first."
             )
     return CheckedModalities(arrays, present, n_samples)
 
@@ -124,15 +121,14 @@ def _modality(name, value, dtype, there):
 
 def _numeric(name, value, dtype, there, part=False):
     if sparse.issparse(value):
-        raise TypeError(
-            f"Modality {name!r} is a sparse matrix, but a dense array is needed: use "
-            "X.toarray(), or reduce it first (TruncatedSVD in a ModalityTransformer)."
-        )
+        return _sparse(name, value.tocsr(), dtype, there)
     if np.ma.is_masked(value):
         _check_mask(name, value, there)
     array = np.asarray(value)
     if array.dtype == object:
-        array = _without_objects(name, array, there)
+        if hasattr(value, "isna"):  # pandas' own types, whose NA is no float
+            array = _from_frame(value, array)
+        array = _without_objects(name, array, there, part)
     if array.ndim < (1 if part else 2):
         raise ValueError(
             f"Modality {name!r} has shape {array.shape} and type {array.dtype}: one row a sample "
@@ -169,22 +165,57 @@ def _check_mask(name, value, there):
         )
 
 
-def _without_objects(name, array, there):
+def _sparse(name, value, dtype, there):
+    """A sparse matrix (CSR) of the floating type; batches of it are dense."""
+    if 0 in value.shape:
+        raise ValueError(f"Modality {name!r} is empty: 0 feature(s) in shape {value.shape}.")
+    if value.dtype.kind not in "biuf":
+        kind = "Complex data" if value.dtype.kind == "c" else f"{value.dtype} data"
+        raise ValueError(f"{kind} not supported: modality {name!r} is {value.dtype}.")
+    with np.errstate(over="ignore"):
+        converted = value.astype(dtype, copy=False)
+    bad = ~np.isfinite(converted.data)
+    if bad.any():
+        row_of = np.repeat(np.arange(value.shape[0]), np.diff(value.indptr))
+        if there is not None:
+            bad &= there[row_of]
+        if bad.any():
+            row = int(row_of[bad].min())
+            _check_finite(name, converted[[row]].toarray(), value[[row]].toarray(), None, row)
+    return converted
+
+
+def _from_frame(value, array):
+    if any(isinstance(item, (str, bytes)) for item in array.flat):
+        return array  # refused later, even where it reads as numbers
+    try:
+        return value.to_numpy(dtype=np.float64, na_value=np.nan)
+    except (TypeError, ValueError):  # dates and the like, refused in words of their own
+        return array
+
+
+def _without_objects(name, array, there, part):
     """An array of objects without the None of missing samples; rows of equal shape are stacked."""
     if there is None:
         missing = present_rows(array)
         if missing is not None:
-            raise ValueError(_not_finite(name, "NaN", int(np.argmin(missing)), whole=True))
-        return array
+            raise ValueError(_not_finite(name, "NaN", int(np.argmin(missing))))
+        stacked = stack_rows(array)
+        if part and stacked.dtype == object and array.ndim == 1 and hasattr(array[0], "__len__"):
+            raise ValueError(
+                f"Modality {name!r} has rows of unequal lengths: pad them to one, such as by "
+                "padding='max_length' of a tokenizer."
+            )
+        return stacked
     if array.ndim > 1:
         array = array.copy()
         array[~there] = np.nan
         return array
-    rows = [np.asarray(row) for row in array[there]]
-    numbers = all(row.ndim and row.dtype.kind in "biuf" for row in rows)
-    if len({row.shape for row in rows}) != 1 or not numbers:
+    rows = stack_rows(array[there])
+    if rows.dtype == object:
         return array
-    return scatter_rows(np.stack(rows), there)
+    # What stands for a missing sample is never read; integers stay integers.
+    return np.ma.getdata(scatter_rows(rows, there, keep_integers=part))
 
 
 def _parse(name, array, dtype):
@@ -204,10 +235,13 @@ def _parse(name, array, dtype):
         ) from error
 
 
-def _check_finite(name, array, original, there):
-    """Raise unless all values of the samples that are `there` (None: of all) are finite."""
-    for start in range(0, len(array), _CHUNK):
-        part = array[start : start + _CHUNK]
+def _check_finite(name, array, original, there, first=0):
+    """Raise unless all values of the samples that are `there` (None: of all) are finite.
+
+    `first` is the number of the first row, for the message.
+    """
+    for start in range(0, len(array), CHUNK):
+        part = array[start : start + CHUNK]
         # One pass and no copy in the usual case: a sum is finite unless something is not, or it
         # overflows itself, and then every value is looked at.
         with np.errstate(over="ignore", invalid="ignore"):
@@ -215,7 +249,7 @@ def _check_finite(name, array, original, there):
                 continue
         bad = ~np.isfinite(part).reshape(len(part), -1)
         if there is not None:
-            bad &= there[start : start + _CHUNK, None]
+            bad &= there[start : start + CHUNK, None]
         if not bad.any():
             continue
         row = int(np.flatnonzero(bad.any(axis=1))[0])
@@ -223,14 +257,22 @@ def _check_finite(name, array, original, there):
         if np.isfinite(value):
             raise ValueError(
                 f"Modality {name!r} contains a value too large for {array.dtype} ({value:g}) in "
-                f"row {start + row}: scale it, or use dtype='float64'."
+                f"row {first + start + row}: scale it, or use dtype='float64'."
             )
         what = "NaN" if np.isnan(value) else "infinity"
-        raise ValueError(_not_finite(name, what, start + row, np.isnan(part[row]).all()))
+        raise ValueError(_not_finite(name, what, first + start + row, np.isnan(part[row])))
 
 
-def _not_finite(name, what, row, whole):
-    advice = ", or take them as missing (missing='allow')" if whole else ""
+def _not_finite(name, what, row, nans=None):
+    """A message; `nans` says which values of the row are NaN, None: all."""
+    advice = ""
+    if nans is None or nans.all():
+        advice = ", or take them as missing (missing='allow')"
+    elif nans.any():
+        advice = (
+            f" ({int(nans.sum())} of its {nans.size} values; a sample is missing only where all "
+            "are NaN)"
+        )
     return (
         f"Modality {name!r} contains {what} in row {row}: all values must be finite; impute or "
         f"drop such samples first{advice}."

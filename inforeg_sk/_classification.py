@@ -174,7 +174,7 @@ class Classification(ClassifierMixin):
         dict of str to ndarray of float64 of shape (n_samples, n_classes)
             Rows of NaN where a sample lacks the modality.
         """
-        return {name: _softmax(u) for name, u in self._unimodal_outputs(X).items()}
+        return {name: _softmax(u) for name, u in self._unimodal_outputs(X)[0].items()}
 
     def _decide(self, outputs):
         return self.classes_[outputs.argmax(dim=1).numpy()]

@@ -37,7 +37,7 @@ def enter(X, estimator, dtype):
     Parameters
     ----------
     X : mapping, 2-D array or DataFrame
-    estimator : MultimodalClassifier
+    estimator : MultimodalEstimator
         For its parameters `modalities` and `missing`, and its name in errors. Nothing is set on
         it.
     dtype : numpy dtype
@@ -81,7 +81,7 @@ def enter_again(X, estimator):
     ----------
     X : mapping, 2-D array or DataFrame
         A table if ``fit`` got one, else a mapping.
-    estimator : MultimodalClassifier
+    estimator : MultimodalEstimator
         Fitted; its network's floating type counts.
 
     Returns

@@ -81,8 +81,9 @@ class MultimodalEstimator(Fitting):
         Parameters
         ----------
         X : dict of str to array, ModalityDict, or 2-D array or DataFrame of n_samples rows
-            Values of each modality: ``(n_samples, n_features)`` or ``(n_samples, n_steps,
-            n_features)``, finite numbers.
+            Values of each modality: ``(n_samples, n_features)`` or with more axes, finite
+            numbers; a sparse matrix; or a mapping of such for a modality that is made of several
+            arrays. With ``missing="allow"`` rows without any value lack the modality.
         y : array-like of shape (n_samples,)
             Class labels of any type. Of a regressor numbers, also of shape (n_samples,
             n_outputs).
@@ -97,9 +98,7 @@ class MultimodalEstimator(Fitting):
         """
         if self.warm_start and self.initialized_:
             return self._continue(X, y, sample_weight, groups, None)
-        plan = self._prepare(X, y, sample_weight)
-        self._start(plan)
-        return self._train(plan.dataset, groups, None)
+        return self._fit_plan(self._prepare(X, y, sample_weight), groups, None)
 
     def partial_fit(self, X, y, classes=None, sample_weight=None, groups=None):
         """Train one more epoch on the data given; the first call makes the network.
@@ -118,9 +117,7 @@ class MultimodalEstimator(Fitting):
         """
         if self.initialized_:
             return self._continue(X, y, sample_weight, groups, 1)
-        plan = self._prepare(X, y, sample_weight, classes)
-        self._start(plan)
-        return self._train(plan.dataset, groups, 1)
+        return self._fit_plan(self._prepare(X, y, sample_weight, classes), groups, 1)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

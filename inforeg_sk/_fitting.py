@@ -1,6 +1,7 @@
 """How a fit goes: check and build everything, only then change the estimator, and train."""
 
 import fnmatch
+import warnings
 from collections.abc import Mapping
 from inspect import signature
 from numbers import Integral, Real
@@ -9,14 +10,17 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import validate_data
 
 from ._door import enter, enter_again
 from ._prediction import Prediction
 from ._validation import lookup, nearest
 from .methods import METHODS, BalancingMethod
+from .methods.base import loss_of_each
 from .network import MultimodalNetwork, build_network
 from .network.modes import has_batch_norm
+from .network.network import measure_again
 from .training.batches import ModalityDataset
 from .training.device import resolve_dtype
 from .training.random import draw_seeds, initialisation, isolated
@@ -64,9 +68,18 @@ class Fitting(Prediction):
                 dtype=resolve_dtype(self.dtype)[1],
                 dropout_seed=seeds.dropout,
             )
+            built = network.encoders
             network = method.prepare(network)
+            measure_again(network, built, entry.shapes, resolve_dtype(self.dtype)[1])
         self._check_fit_to_data(len(y), network)
+        self._check_criterion_of_each(dataset, method, target.n_outputs)
         return _Plan(entry, target, dataset, method, network, seeds)
+
+    def _fit_plan(self, plan, groups, epochs):
+        """Train a new model; what was fitted before stays if that fails before the first epoch."""
+        before = vars(self).copy()
+        self._start(plan)
+        return self._train(plan.dataset, groups, epochs, before)
 
     def _start(self, plan):
         """Take a plan over; if skorch then refuses a setting, all is as it was."""
@@ -107,9 +120,13 @@ class Fitting(Prediction):
         self._drop_rates_of(self.modalities_)
         X = enter_again(X, self)
         y = self._check_target(y, X.n_samples)
-        dataset = self._make_dataset(X, y, self._fitted_target(), sample_weight, self._dtype)
-        self.method_ = self._make_method(self.modalities_)
-        return self._train(dataset, groups, epochs)
+        target = self._fitted_target()
+        dataset = self._make_dataset(X, y, target, sample_weight, self._dtype)
+        method = self._make_method(self.modalities_)
+        self._check_criterion_of_each(dataset, method, target.n_outputs)
+        before = vars(self).copy()
+        self.method_ = method
+        return self._train(dataset, groups, epochs, before)
 
     def _make_dataset(self, X, y, target, sample_weight, dtype):
         weight = self._weights(sample_weight, y, target)
@@ -122,21 +139,45 @@ class Fitting(Prediction):
                 raise ValueError(f"The weights are too small for {weight.dtype}: scale them.")
         return ModalityDataset(X, target.encode(y, dtype), weight)
 
-    def _train(self, dataset, groups, epochs):
+    def _train(self, dataset, groups, epochs, before):
+        n_before, state = len(self.history), self.shuffling_.get_state()
         seed = int(torch.randint(2**62, (), generator=self.shuffling_))
         # Read anew by each fit, like the method's settings.
         self._drop_rates = self._drop_rates_of(self.modalities_)
-        self._score = self._scores[0] if self.method_.score == "auto" else self.method_.score
-        self.notify("on_train_begin", X=dataset.X, y=dataset.y)
-        with isolated(seed, self.device):
-            try:
-                self.fit_loop(dataset, dataset.y, epochs=epochs, groups=groups)
-            except KeyboardInterrupt:
-                # skorch's habit: keep the weights. The unfinished epoch has no traces to go on.
-                if self.history and "train_batch_count" not in self.history[-1]:
-                    del self.history[-1]
+        self._score = self._resolved_score(self.method_)
+        try:
+            self.notify("on_train_begin", X=dataset.X, y=dataset.y)
+            with isolated(seed, self.device):
+                try:
+                    self.fit_loop(dataset, dataset.y, epochs=epochs, groups=groups)
+                except KeyboardInterrupt:
+                    # skorch's habit: keep the weights. The unfinished epoch has no traces to go on.
+                    if self.history and "train_batch_count" not in self.history[-1]:
+                        del self.history[-1]
+        except BaseException:
+            if len(self.history) == n_before:  # no step was taken
+                self.shuffling_.set_state(state)
+                vars(self).clear()
+                vars(self).update(before)
+            raise
         self.notify("on_train_end", X=dataset.X, y=dataset.y)
+        self._warn_if_diverged()
         return self
+
+    def _warn_if_diverged(self):
+        for epoch in self.history:
+            if not np.isfinite(epoch.get("train_objective", 0.0)):
+                warnings.warn(
+                    f"{type(self).__name__}: training diverged, the loss of epoch {epoch['epoch']} "
+                    f"is {epoch['train_objective']}. Predictions mean nothing; try a smaller lr, "
+                    "or scale the data.",
+                    ConvergenceWarning,
+                    stacklevel=5,
+                )
+                return
+
+    def _resolved_score(self, method):
+        return self._scores[0] if method.score == "auto" else method.score
 
     def _make_method(self, modalities):
         """Make the method from the parameters and check its settings."""
@@ -212,6 +253,7 @@ class Fitting(Prediction):
             raise ValueError(f"lr={self.lr!r}: a finite number of at least 0 is needed.")
         if not callable(self.optimizer):
             raise TypeError(f"optimizer={self.optimizer!r}: a torch optimizer class is needed.")
+        self._check_optimizer_settings()
         if self.train_split is not None and not callable(self.train_split):
             raise TypeError(
                 f"train_split={self.train_split!r}: None or a callable such as "
@@ -231,6 +273,16 @@ class Fitting(Prediction):
                         f"{nearest(key, known)}"
                     )
 
+    def _check_optimizer_settings(self):
+        settings = self.get_params_for("optimizer")
+        # Those of groups are the optimizer's to check, when there is a network.
+        settings = {key: value for key, value in settings.items() if key != "param_groups"}
+        try:
+            self.optimizer([torch.nn.Parameter(torch.zeros(1))], **{"lr": self.lr, **settings})
+        except TypeError as error:
+            names = ", ".join(f"optimizer__{key}" for key in settings) or "no settings"
+            raise TypeError(f"The optimizer could not be made with {names}: {error}") from error
+
     def _check_criterion(self):
         """Refuse a criterion that is not this kind of target's, or not a mean."""
         given, accepted = self.criterion, self._criterion_classes
@@ -243,6 +295,18 @@ class Fitting(Prediction):
                 "criterion__reduction is not accepted: the loss is the mean over the samples, with "
                 "their weights (sample_weight)."
             )
+
+    def _check_criterion_of_each(self, dataset, method, n_outputs):
+        """Refuse a criterion that cannot tell samples apart, where that is needed."""
+        whole = dataset.weight is None and not dataset.present
+        whole = whole and not self._drop_rates_of(tuple(dataset.X))
+        if whole and self._resolved_score(method) != "negative_loss":
+            return
+        criterion = self.criterion
+        if isinstance(criterion, type):
+            criterion = criterion(**self.get_params_for("criterion"))
+        target = torch.from_numpy(dataset.y[:1]).repeat(2, *[1] * (dataset.y.ndim - 1))
+        loss_of_each(criterion, torch.zeros(2, n_outputs), target)
 
     def _check_fit_to_data(self, n_samples, network):
         """Check settings that make sense only for some data or networks."""

@@ -48,7 +48,7 @@ class InfoRegParameters:
             raise TypeError(
                 f"method={self.method!r}: {type(self).__name__} takes the class InfoReg or a "
                 "subclass, since its settings are alpha, beta, ... and method__...; another method "
-                f"or an instance is for {type(self).__mro__[2].__name__}(method=...)."
+                f"or an instance is for {self._general}(method=...)."
             )
         flat = {name: getattr(self, name) for name in _FLAT}
         nested = self.get_params_for("method")

@@ -7,19 +7,19 @@ from scipy import sparse
 
 from .container import ModalityDict, n_rows
 
-__all__ = ["present_rows", "scatter_rows"]
+__all__ = ["CHUNK", "present_rows", "scatter_rows", "stack_rows"]
 
-# Rows looked at at a time, so that a memory-mapped modality is never read whole.
-_CHUNK = 4096
+#: Rows looked at at a time, so that a memory-mapped modality is never read whole.
+CHUNK = 4096
 
 
 def present_rows(value):
     """Find the samples that have a modality.
 
     A sample lacks it where all of its values are missing in the way that the array knows: NaN in
-    floats, the mask of a masked array, None (or NaN, or pandas' NA) in objects. A modality that is
-    made of several arrays is missing where one of them has no value, since integers and sparse
-    matrices know no way.
+    floats (of a sparse matrix, all values that a row stores), the mask of a masked array, None (or
+    NaN, or pandas' NA) in objects. A modality that is made of several arrays is missing where one
+    of them has no value, since integers know no way.
 
     Parameters
     ----------
@@ -33,8 +33,10 @@ def present_rows(value):
         masks = [mask for mask in map(present_rows, value.values()) if mask is not None]
         return np.logical_and.reduce(masks) if masks else None
     if sparse.issparse(value):
-        return None
-    if hasattr(value, "isna"):
+        there = _present_in_sparse(value.tocsr())
+    elif hasattr(value, "isna"):
+        if value.shape[1] == 0:
+            return None
         there = ~value.isna().to_numpy().all(axis=1)
     elif not hasattr(value, "dtype"):  # a frame of another library
         return present_rows(np.asarray(value))
@@ -47,8 +49,8 @@ def present_rows(value):
         there = np.array([not all(map(_is_missing, row)) for row in value.reshape(len(value), -1)])
     elif value.dtype.kind == "f":
         there = np.ones(len(value), dtype=bool)
-        for start in range(0, len(value), _CHUNK):
-            part = value[start : start + _CHUNK].reshape(len(value[start : start + _CHUNK]), -1)
+        for start in range(0, len(value), CHUNK):
+            part = value[start : start + CHUNK].reshape(len(value[start : start + CHUNK]), -1)
             # The first value of each row is quickly read, and usually enough.
             candidates = np.flatnonzero(np.isnan(part[:, 0])) if part.shape[1] else []
             for row in candidates:
@@ -58,38 +60,56 @@ def present_rows(value):
     return None if there.all() else there
 
 
+def _present_in_sparse(value):
+    stored = np.diff(value.indptr)
+    if value.dtype.kind != "f":
+        return np.ones(len(stored), dtype=bool)
+    nans = np.bincount(np.repeat(np.arange(len(stored)), stored), np.isnan(value.data), len(stored))
+    return (stored == 0) | (nans < stored)
+
+
 def _is_missing(value):
     if value is None or type(value).__name__ == "NAType":
         return True
     return isinstance(value, float | np.floating) and value != value
 
 
-def scatter_rows(value, there):
+def stack_rows(array):
+    """Rows that are arrays of numbers of one shape as one array; other objects as they are."""
+    if array.dtype != object or array.ndim != 1 or len(array) == 0:
+        return array
+    rows = [np.asarray(row) if hasattr(row, "__len__") else None for row in array]
+    if any(row is None or row.ndim == 0 or row.dtype.kind not in "biuf" for row in rows):
+        return array
+    return np.stack(rows) if len({row.shape for row in rows}) == 1 else array
+
+
+def scatter_rows(value, there, keep_integers=False):
     """Put the values of present samples where they came from, and nothing at the others.
 
     Parameters
     ----------
     value : array, DataFrame, sparse matrix, or mapping of such, of n_present rows
     there : ndarray of bool of shape (n_samples,)
+    keep_integers : bool, default=False
+        Whether integers and booleans become a masked array; that is so in a mapping.
 
     Returns
     -------
-    ndarray, DataFrame, or ModalityDict
-        Of n_samples rows: floats with rows of NaN. In a modality that is made of several arrays
-        integers and booleans become masked arrays; objects and texts get None.
+    ndarray, DataFrame, sparse matrix or ModalityDict
+        Of n_samples rows: floats with rows of NaN, sparse ones with one NaN in such rows; objects
+        and texts with None.
     """
     if isinstance(value, Mapping):
-        return ModalityDict({part: _scatter(array, there, True) for part, array in value.items()})
-    return _scatter(value, there, False)
-
-
-def _scatter(value, there, keep_integers):
+        parts = {part: scatter_rows(array, there, True) for part, array in value.items()}
+        return ModalityDict(parts)
+    if sparse.issparse(value):
+        return _scatter_sparse(value.tocsr(), there)
     if hasattr(value, "reindex"):  # a DataFrame
         rows = np.full(len(there), -1)
         rows[there] = np.arange(n_rows(value))
-        table = value.reset_index(drop=True).reindex(rows)
-        return table.reset_index(drop=True)
-    value = value.toarray() if sparse.issparse(value) else np.asarray(value)
+        return value.reset_index(drop=True).reindex(rows).reset_index(drop=True)
+    value = np.asarray(value)
     shape = (len(there), *value.shape[1:])
     if value.dtype.kind in "biu" and keep_integers:
         whole = np.ma.zeros(shape, value.dtype)
@@ -102,3 +122,14 @@ def _scatter(value, there, keep_integers):
         whole = np.full(shape, None, dtype=object)
     whole[there] = value
     return whole
+
+
+def _scatter_sparse(value, there):
+    stored = np.ones(len(there), dtype=value.indptr.dtype)
+    stored[there] = np.diff(value.indptr)
+    dtype = np.result_type(value.dtype, np.float32)
+    real = np.repeat(there, stored)
+    data, columns = np.full(len(real), np.nan, dtype), np.zeros(len(real), value.indices.dtype)
+    data[real], columns[real] = value.data, value.indices
+    starts = np.concatenate([[0], np.cumsum(stored)])
+    return type(value)((data, columns, starts), shape=(len(there), value.shape[1]))

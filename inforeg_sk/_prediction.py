@@ -45,36 +45,41 @@ class Prediction(ParameterHandling):
         """
         if samples not in ("common", "each"):
             raise ValueError(f"samples={samples!r}: accepted are 'common' and 'each'.")
-        self.check_is_fitted()
-        dataset = self.get_dataset(X)
-        check_consistent_length(dataset, y, sample_weight)
-        there = {m: dataset.present.get(m) for m in self.modalities_}
-        there = {m: mask for m, mask in there.items() if mask is None or mask.any()}
-        if samples == "common" and dataset.present:
-            everywhere = np.ones(len(dataset), dtype=bool)
-            common = np.logical_and.reduce(
-                [everywhere if mask is None else mask for mask in there.values()]
-            )
+        outputs, there = self._unimodal_outputs(X)
+        check_consistent_length(next(iter(outputs.values())), y, sample_weight)
+        names = [name for name in outputs if there[name].any()]
+        if samples == "common":
+            common = np.logical_and.reduce([there[name] for name in names])
             if not common.any():
                 raise ValueError(
-                    f"No sample has all of {', '.join(map(repr, there))}, so their scores do not "
+                    f"No sample has all of {', '.join(map(repr, names))}, so their scores do not "
                     "compare; samples='each' scores each modality on the samples that have it."
                 )
-            there = dict.fromkeys(there, common)
-        outputs = self._unimodal_outputs(dataset)
-        scores = {}
-        for name, mask in there.items():
-            rows = slice(None) if mask is None else mask
-            scores[name] = float(
-                self._metric(
-                    _safe_indexing(y, rows) if mask is not None else y,
-                    self._decide(outputs[name][rows]),
-                    sample_weight=None
-                    if sample_weight is None
-                    else np.asarray(sample_weight)[rows],
-                )
-            )
-        return scores
+            there = dict.fromkeys(names, common)
+        return {
+            name: self._score_rows(y, outputs[name], sample_weight, there[name]) for name in names
+        }
+
+    def common_samples(self, X):
+        """Which samples have all of the modalities that any has.
+
+        Parameters
+        ----------
+        X : as in ``fit``
+
+        Returns
+        -------
+        ndarray of bool of shape (n_samples,)
+        """
+        dataset = self.get_dataset(X)
+        masks = [mask for mask in dataset.present.values() if mask.any()]
+        return np.logical_and.reduce([np.ones(len(dataset), dtype=bool), *masks])
+
+    def _score_rows(self, y, outputs, sample_weight, rows):
+        if not rows.all():
+            y = _safe_indexing(y, rows)
+            sample_weight = None if sample_weight is None else np.asarray(sample_weight)[rows]
+        return float(self._metric(y, self._decide(outputs[rows]), sample_weight=sample_weight))
 
     def transform_by_modality(self, X):
         """Features of each modality, from its trained encoder.
@@ -88,28 +93,43 @@ class Prediction(ParameterHandling):
         dict of str to ndarray of shape (n_samples, n_features)
             Rows of NaN where a sample lacks the modality.
         """
-        features = self._by_modality(X, lambda features: features)
+        features, _ = self._by_modality(X, lambda features: features)
         return {name: z.numpy() for name, z in features.items()}
 
     def _unimodal_outputs(self, X):
-        """Unimodal logits (or outputs, in regression) of each modality, on the CPU."""
+        """Unimodal logits (or outputs, in regression); see `_by_modality`."""
         self.check_is_fitted()
         return self._by_modality(X, self.module_.unimodal_logits)
 
     def _by_modality(self, X, function):
-        """Apply a function to the features, batch by batch, in evaluation mode."""
+        """Apply a function to the features, batch by batch, in evaluation mode.
+
+        Returns
+        -------
+        values : dict of str to Tensor of shape (n_samples, ...)
+            On the CPU, NaN where a sample lacks the modality.
+        there : dict of str to ndarray of bool of shape (n_samples,)
+        """
         self.check_is_fitted()
         dataset = X if is_dataset(X) else self.get_dataset(X)
         self._set_training(False)
-        parts = {name: [] for name in self.modalities_}
+        parts, masks = {name: [] for name in self.modalities_}, []
         with torch.no_grad():
             for batch, _ in self.get_iterator(dataset, training=False):
                 output = self.infer(batch)
-                for i, (name, value) in enumerate(function(output.features).items()):
-                    if output.present is not None:
-                        value = value.masked_fill(~output.present[:, i : i + 1], torch.nan)
-                    parts[name].append(value.cpu())
-        return {name: torch.cat(values) for name, values in parts.items()}
+                present = output.present
+                if present is None:
+                    shape = (batch.n_samples, len(parts))
+                    present = torch.ones(shape, dtype=torch.bool, device=output.logits.device)
+                values = function(output.features)
+                for i, (name, part) in enumerate(parts.items()):
+                    part.append(values[name].masked_fill(~present[:, i : i + 1], torch.nan).cpu())
+                masks.append(present.cpu())
+        there = torch.cat(masks).numpy()
+        return (
+            {name: torch.cat(values) for name, values in parts.items()},
+            {name: there[:, i] for i, name in enumerate(parts)},
+        )
 
     # What a fit found
 

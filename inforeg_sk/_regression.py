@@ -57,10 +57,24 @@ class Regression(RegressorMixin):
 
     # Fitting
 
+    def partial_fit(self, X, y, classes=None, sample_weight=None, groups=None):
+        # skorch has the parameter for any estimator, and scikit-learn 1.6 wants it then.
+        if classes is not None:
+            raise ValueError(f"{type(self).__name__} takes no classes; got {classes!r}.")
+        return super().partial_fit(X, y, None, sample_weight, groups)
+
     def _check_target(self, y, n_samples):
         """Return the target as float64, or raise."""
         check_y_given(y, self)
-        y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y", estimator=self)
+        try:
+            y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y", estimator=self)
+        except (TypeError, ValueError) as error:
+            if "could not convert" not in str(error):
+                raise
+            raise ValueError(
+                f"y has to hold numbers for {type(self).__name__} ({error}); labels are for a "
+                "classifier, such as MultimodalInfoRegClassifier."
+            ) from error
         if y.ndim > 2:
             raise ValueError(
                 f"y has shape {y.shape}: (n_samples,) or (n_samples, n_outputs) is needed."
@@ -71,9 +85,6 @@ class Regression(RegressorMixin):
 
     def _first_target(self, y, sample_weight, classes=None):
         """Learn mean and standard deviation, by output, with the sample weights."""
-        # skorch has the parameter for any estimator, and scikit-learn 1.6 wants it then.
-        if classes is not None:
-            raise ValueError(f"{type(self).__name__} takes no classes; got {classes!r}.")
         weight = check_sample_weight(sample_weight, len(y))
         table = y.reshape(len(y), -1)
         with np.errstate(over="ignore", invalid="ignore"):
@@ -133,7 +144,10 @@ class Regression(RegressorMixin):
         dict of str to ndarray of float64, shaped as in `predict`
             NaN where a sample lacks the modality.
         """
-        return {name: self._decide(u) for name, u in self._unimodal_outputs(X).items()}
+        outputs = self._unimodal_outputs(X)[0]
+        if is_dataset(X):
+            return {name: u.double().numpy() for name, u in outputs.items()}
+        return {name: self._decide(u) for name, u in outputs.items()}
 
     def _decide(self, outputs):
         return self._target.decode(outputs.double().numpy())

@@ -5,7 +5,7 @@ from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.utils import _safe_indexing, get_tags
 
-from ._missing import present_rows, scatter_rows
+from ._missing import present_rows, scatter_rows, stack_rows
 from ._steps import from_steps, to_steps
 
 __all__ = ["is_word", "run_transformer"]
@@ -42,6 +42,8 @@ def run_transformer(name, transformer, value, y, method, padding_value, skip_mis
     if is_word(transformer, "passthrough"):
         return value
     there = present_rows(value) if skip_missing else None
+    if there is None and skip_missing:
+        value = stack_rows(value) if isinstance(value, np.ndarray) else value
     if there is None:
         return _run(name, transformer, value, y, method, padding_value)
     if not there.any():
@@ -53,7 +55,9 @@ def run_transformer(name, transformer, value, y, method, padding_value, skip_mis
         )
     rows = np.flatnonzero(there)
     y = None if y is None else _safe_indexing(y, rows)
-    output = _run(name, transformer, _safe_indexing(value, rows), y, method, padding_value)
+    chosen = _safe_indexing(value, rows)
+    chosen = stack_rows(chosen) if isinstance(chosen, np.ndarray) else chosen
+    output = _run(name, transformer, chosen, y, method, padding_value)
     return output if method == "fit" else scatter_rows(output, there)
 
 
@@ -75,7 +79,7 @@ def _run(name, transformer, value, y, method, padding_value):
             output = output.transform(table) if method == "fit_transform" else output
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         kind = TypeError if isinstance(error, TypeError) else ValueError
-        raise kind(f"{who}: {error}") from error
+        raise kind(f"{who}: {error}{_hint(value)}") from error
     if method == "fit" or whole:
         return output
     output = output.toarray() if sparse.issparse(output) else np.asarray(output)
@@ -87,3 +91,17 @@ def _run(name, transformer, value, y, method, padding_value):
 def _takes_sequences(transformer):
     """Whether a transformer says, by its tags, that it takes arrays of three axes as they are."""
     return isinstance(transformer, BaseEstimator) and get_tags(transformer).input_tags.three_d_array
+
+
+def _hint(value):
+    """What may be behind an error of a transformer, or nothing."""
+    there = present_rows(value)
+    if there is not None:
+        return (
+            f" Sample {int(np.argmin(there))} has no value here: "
+            "ModalityTransformer(missing='allow') leaves such samples out."
+        )
+    if isinstance(value, np.ndarray) and value.dtype == object and value.ndim == 1:
+        if all(isinstance(row, np.ndarray) for row in value):
+            return " Samples are arrays of unequal lengths: PadSequences makes one array of them."
+    return ""

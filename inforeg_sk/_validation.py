@@ -38,6 +38,7 @@ def check_known_modalities(given, expected, who, partial=False):
         raise ValueError(
             f"X {' and '.join(problems)}: {who} was fitted with the modalities "
             f"{', '.join(map(repr, expected))}."
+            + (" With missing='allow' some may be absent." if missing and not unknown else "")
         )
 
 

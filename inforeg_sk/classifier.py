@@ -102,7 +102,7 @@ class MultimodalClassifier(Classification, MultimodalEstimator):
     fisher_trace_ : dict of str to ndarray of shape (n_epochs,)
         Fisher trace of each encoder: how much information it gains in an epoch.
     performance_score_ : dict of str to ndarray of shape (n_epochs,)
-        Mean over the batches of the score of each modality alone.
+        Mean over the batches of the score of each modality alone, on the samples that have it.
     window_ : dict of str to ndarray of bool of shape (n_epochs,)
         Whether the prime learning window was open (methods that have one).
     window_ratio_ : dict of str to ndarray of shape (n_epochs,)
@@ -147,7 +147,11 @@ class MultimodalClassifier(Classification, MultimodalEstimator):
     are zero, as the paper takes modalities away (Sec. 4.5). A unimodal loss and a score are taken
     over the samples that have the modality, a performance gap over those that have both
     modalities (ours, not the paper's). `modality_dropout` makes a network meet such samples in
-    training; then, too, an encoder runs on what was left in only.
+    training; then, too, an encoder runs on what was left in only. A batch without a modality counts
+    as zero in its Fisher trace.
+
+    **Sparse matrices**, such as a text vectorizer gives, are taken as they are; each batch of them
+    is made dense.
 
     **Threads.** Fits may run in several threads at once: building a network takes a lock, and
     shuffling and the built-in dropout have generators of their own, so results equal serial
@@ -252,5 +256,7 @@ class MultimodalInfoRegClassifier(InfoRegParameters, MultimodalClassifier):
     >>> sorted(search.best_estimator_.fisher_trace_) == sorted(X)
     True
     """
+
+    _general = "MultimodalClassifier"
 
     __init__ = merged_init(InfoRegParameters.__init__, MultimodalClassifier)

@@ -34,7 +34,7 @@ class ModalityTransformer(TransformerMixin, _BaseComposition, auto_wrap_output_k
         are taken for padding. The encoders ``"gru"`` and ``"transformer"`` have the same parameter,
         with the same rule and the same default; give both the same value.
 
-    missing : {"pass", "skip"}, default="pass"
+    missing : {"pass", "allow"}, default="pass"
         What happens to a sample that lacks a modality (all its values are NaN; or masked; or None):
         it is given to the transformer like any other, for example to be imputed; or it is left out
         of the transformer's work and stays missing, and a modality that all samples lack, or that
@@ -171,7 +171,7 @@ class ModalityTransformer(TransformerMixin, _BaseComposition, auto_wrap_output_k
         """
         check_is_fitted(self, "transformers_")
         X = ModalityDict(X)
-        partial = self.missing == "skip"
+        partial = self.missing == "allow"
         check_known_modalities(X.modalities, self._n_columns, "ModalityTransformer", partial)
         padding = self._padding(self._n_columns)
         return self._collect(
@@ -183,10 +183,10 @@ class ModalityTransformer(TransformerMixin, _BaseComposition, auto_wrap_output_k
         )
 
     def _fit(self, X, y, method):
-        if self.missing not in ("pass", "skip"):
-            raise ValueError(f"missing={self.missing!r}: accepted are 'pass' and 'skip'.")
+        if self.missing not in ("pass", "allow"):
+            raise ValueError(f"missing={self.missing!r}: accepted are 'pass' and 'allow'.")
         X = ModalityDict(X)
-        padding, skip = self._padding(X), self.missing == "skip"
+        padding, skip = self._padding(X), self.missing == "allow"
         chosen = {name: t if isinstance(t, str) else clone(t) for name, t in self._choose(X)}
         output = {
             name: run_transformer(name, t, X[name], y, method, padding[name], skip)
@@ -198,6 +198,9 @@ class ModalityTransformer(TransformerMixin, _BaseComposition, auto_wrap_output_k
         self._columns = {
             name: [str(c) for c in X[name].columns] for name in X if hasattr(X[name], "columns")
         }
+        for name in X:
+            if isinstance(X[name], ModalityDict):
+                self._columns[name] = _part_names(X[name])
         return output
 
     def _padding(self, X):
@@ -303,3 +306,9 @@ class ModalityTransformer(TransformerMixin, _BaseComposition, auto_wrap_output_k
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "transformers_")
+
+
+def _part_names(value):
+    """Names of the columns of a modality that is made of several arrays."""
+    widths = {part: a.shape[-1] if len(a.shape) > 1 else 1 for part, a in value.items()}
+    return [f"{part}__x{i}" for part, width in widths.items() for i in range(width)]

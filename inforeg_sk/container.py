@@ -249,9 +249,14 @@ def _as_rows(name, value):
 
 
 def _to_array(value):
-    """Convert a list or the like; what is ragged becomes an array of objects."""
+    """Convert a list or the like; what is ragged, or of several types, becomes objects."""
     try:
-        return np.asarray(value)
+        array = np.asarray(value)
+        # numpy would make a text of a number or NaN that stands among texts.
+        if array.dtype.kind in "US" and array.ndim == 1:
+            mixed = not all(isinstance(item, (str, bytes)) for item in value)
+            return np.array(list(value), dtype=object) if mixed else array
+        return array
     except ValueError:
         array = np.empty(len(value), dtype=object)
         array[:] = [None if item is None else np.asarray(item) for item in value]

@@ -131,4 +131,6 @@ performance_score_, window_, window_ratio_, coefficient_, history, method_ :
     True
     """
 
+    _general = "MultimodalRegressor"
+
     __init__ = merged_init(InfoRegParameters.__init__, MultimodalRegressor, unimodal_weight=0.0)

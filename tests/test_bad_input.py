@@ -182,10 +182,28 @@ BAD_X = [
     ),
     Case("complex", ValueError, ("Complex", "'video'"), X=with_value(1j, 0, complex)),
     Case(
-        "sparse modality",
-        TypeError,
-        ("'video'", "sparse", "toarray()", "TruncatedSVD"),
-        X=replaced(video=sparse.csr_array(np.eye(N))),
+        "sparse NaN",
+        ValueError,
+        ("'video'", "NaN", "row 5", "missing='allow'"),
+        X=replaced(video=sparse.csr_array(np.where(np.arange(N) == 5, np.nan, np.eye(N)).T)),
+    ),
+    Case(
+        "sparse infinity",
+        ValueError,
+        ("'video'", "infinity", "row 7"),
+        X=replaced(video=sparse.coo_array(([1.0, np.inf], ([3, 7], [0, 2])), shape=(N, 4))),
+    ),
+    Case(
+        "sparse and too large",
+        ValueError,
+        ("'video'", "too large", "row 3"),
+        X=replaced(video=sparse.csc_array(([1e39], ([3], [0])), shape=(N, 4))),
+    ),
+    Case(
+        "sparse complex",
+        ValueError,
+        ("'video'", "Complex"),
+        X=replaced(video=sparse.csr_array(1j * np.eye(N))),
     ),
     Case("sparse", TypeError, ("parse", "toarray()"), X=lambda X: sparse.csr_array(np.eye(N))),
     Case(
@@ -717,7 +735,7 @@ PREDICTORS = [
         (with_value(np.nan, 3), ValueError, ["'video'", "NaN", "row 3"]),
         (with_value(1e39, 3), ValueError, ["'video'", "too large", "row 3"]),
         (replaced(text=[["1"] * 6] * N), ValueError, ["'text'", "not numeric"]),
-        (replaced(text=sparse.csr_array((N, 6))), TypeError, ["'text'", "sparse"]),
+        (replaced(text=sparse.csr_array((N, 5))), ValueError, ["'text'", "(5,)", "(6,)"]),
         (lambda X: {k: v[:0] for k, v in X.items()}, ValueError, ["0 sample(s)"]),
         (lambda X: {}, ValueError, ["empty"]),
         (

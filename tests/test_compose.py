@@ -136,8 +136,13 @@ def test_texts_to_sparse(y):
     assert sparse.issparse(out) and out.format == "csr"
     expected = CountVectorizer().fit_transform(TEXTS)
     assert (out != expected).nnz == 0
-    with pytest.raises(TypeError, match=r"'text' is a sparse matrix.*TruncatedSVD"):
-        quick().fit(ModalityTransformer({"text": CountVectorizer()}).fit_transform(X), y)
+    # The classifier takes it as it is, and sees what it would in a dense array.
+    sparse_fit = quick().fit({"text": out, "other": X["other"]}, y)
+    dense = {"text": out.toarray(), "other": X["other"]}
+    np.testing.assert_array_equal(
+        sparse_fit.predict_proba({"text": out, "other": X["other"]}),
+        quick().fit(dense, y).predict_proba(dense),
+    )
 
 
 def test_texts_to_vectors_to_a_classifier(y):

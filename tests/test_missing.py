@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from scipy import sparse
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.decomposition import PCA, TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -148,16 +149,16 @@ class TestErrors:
         X, y = complete
         for name in X:
             X[name][[12, 30]] = np.nan
-        with pytest.raises(ValueError, match=r"Sample 12 .*no modality"):
+        with pytest.raises(ValueError, match=r"2 of 80 samples .*sample 12:"):
             make().fit(X, y)
         clf = fitted[0]
         for action in (clf.predict, clf.predict_proba_by_modality, clf.transform_by_modality):
-            with pytest.raises(ValueError, match=r"Sample 12 .*no modality"):
+            with pytest.raises(ValueError, match=r"2 of 80 samples .*sample 12:"):
                 action(X)
         # Also where all that is left out of the mapping is what the sample would have.
         rest = {name: values for name, values in make_complete()[0].items() if name != "text"}
         rest["audio"][2] = rest["video"][2] = np.nan
-        with pytest.raises(ValueError, match=r"Sample 2 .*no modality"):
+        with pytest.raises(ValueError, match=r"1 of 80 samples .*sample 2:"):
             clf.predict(rest)
 
     def test_a_modality_missing_throughout_cannot_be_learnt(self, complete):
@@ -180,7 +181,7 @@ class TestErrors:
     def test_bad_values_of_missing(self, complete, value):
         with pytest.raises(ValueError, match=r"missing=.*'error' and 'allow'"):
             make(missing=value).fit(*complete)
-        with pytest.raises(ValueError, match=r"missing=.*'pass' and 'skip'"):
+        with pytest.raises(ValueError, match=r"missing=.*'pass' and 'allow'"):
             ModalityTransformer(missing=value).fit(complete[0])
 
     def test_a_failed_fit_leaves_the_model_as_it_was(self, partial):
@@ -763,7 +764,7 @@ class TestTransformer:
     def test_missing_rows_are_left_out_and_stay_missing(self, partial):
         X, y = partial
         transformers = {"text": PCA(2, random_state=0), "audio": StandardScaler()}
-        skip = ModalityTransformer(transformers, missing="skip")
+        skip = ModalityTransformer(transformers, missing="allow")
         out = skip.fit_transform(X, y)
         for name, bare in transformers.items():
             there = ~np.isnan(X[name].reshape(N, -1)[:, 0])
@@ -778,7 +779,7 @@ class TestTransformer:
     def test_masked_rows_and_frames(self, complete):
         X, _ = complete
         present = draw_present()
-        skip = ModalityTransformer(MinMaxScaler(), missing="skip")
+        skip = ModalityTransformer(MinMaxScaler(), missing="allow")
         reference = skip.fit_transform(blank(X, present))
         masked = skip.fit_transform({k: masked_rows(v, present[k]) for k, v in X.items()})
         for name in NAMES:
@@ -791,7 +792,7 @@ class TestTransformer:
 
     def test_the_target_goes_with_the_rows(self, partial):
         X, y = partial
-        skip = ModalityTransformer({"text": SelectKBest(k=2)}, missing="skip")
+        skip = ModalityTransformer({"text": SelectKBest(k=2)}, missing="allow")
         there = ~np.isnan(X["text"][:, 0])
         for target in (y, list(y), pd.Series(y, index=np.arange(N) + 100)):
             out = clone(skip).fit(X, target).transform(X)["text"]
@@ -804,7 +805,7 @@ class TestTransformer:
         words[::4] = None
         X = {"words": words, "video": make_complete()[0]["video"]}
         steps = make_pipeline(TfidfVectorizer(), TruncatedSVD(3, random_state=0))
-        skip = ModalityTransformer({"words": steps}, missing="skip")
+        skip = ModalityTransformer({"words": steps}, missing="allow")
         out = skip.fit_transform(X)["words"]
         there = np.arange(N) % 4 != 0
         np.testing.assert_allclose(out[there], clone(steps).fit_transform(words[there]), atol=1e-9)
@@ -814,16 +815,52 @@ class TestTransformer:
         as_list = {"words": list(words), "video": X["video"]}
         assert np.array_equal(pipe.predict(as_list), pipe.predict(X))
 
-    def test_a_sparse_output_becomes_rows_of_nan(self, complete):
-        _, y = complete
+    def test_a_sparse_output_stays_sparse(self, complete):
+        X, y = complete
         words = [None, *(str(label) for label in y[1:])]
-        out = ModalityTransformer(TfidfVectorizer(), missing="skip").fit_transform({"words": words})
-        assert np.isnan(out["words"][0]).all()
-        np.testing.assert_allclose((out["words"][1:] ** 2).sum(axis=1), 1)
+        allow = ModalityTransformer({"words": TfidfVectorizer()}, missing="allow")
+        out = allow.fit_transform({"words": words, "text": X["text"]})["words"]
+        assert sparse.issparse(out) and out.shape == (N, len(np.unique(y)))
+        dense = out.toarray()
+        assert np.isnan(out[[0]].data).all() and out[[0]].nnz == 1
+        np.testing.assert_allclose((dense[1:] ** 2).sum(axis=1), 1)
+        assert dense.dtype == out.dtype == np.float64
+        # The same whether some samples lack it, none does or one is asked for.
+        pipe = make_pipeline(allow, make(max_epochs=15)).fit({"words": words, "text": X["text"]}, y)
+        Xt = pipe[:-1].transform({"words": words, "text": X["text"]})
+        assert pipe[-1].score_by_modality(Xt, y)["words"] == 1
+        full = [str(label) for label in y]
+        p = pipe.predict_proba({"words": full, "text": X["text"]})
+        partly = pipe.predict_proba({"words": words, "text": X["text"]})
+        np.testing.assert_allclose(p[1:], partly[1:], atol=1e-6)
+        one = pipe.predict_proba({"words": full[:1], "text": X["text"][:1]})
+        np.testing.assert_allclose(one, p[:1], atol=1e-6)
+
+    def test_a_list_with_none_reaches_a_scaler(self, complete):
+        X, y = complete
+        rows = [None if i % 5 == 0 else row for i, row in enumerate(X["text"])]
+        allow = ModalityTransformer(StandardScaler(), missing="allow")
+        out = allow.fit_transform({"text": rows})["text"]
+        there = np.arange(N) % 5 != 0
+        np.testing.assert_allclose(out[there], StandardScaler().fit_transform(X["text"][there]))
+        assert np.isnan(out[~there]).all()
+        # No None among the rows that a fold got.
+        left = np.array(rows, dtype=object)[there]
+        assert left.dtype == object
+        np.testing.assert_allclose(allow.transform({"text": left})["text"], out[there])
+        clf = make(missing="allow").fit({"text": rows, "video": X["video"]}, y)
+        p = clf.predict_proba({"text": left, "video": X["video"][there]})
+        q = clf.predict_proba({"text": X["text"][there], "video": X["video"][there]})
+        assert np.array_equal(p, q)
+
+    def test_a_transformer_that_meets_none_says_what_helps(self):
+        words = ["a b", None, "c d"]
+        with pytest.raises(ValueError, match=r"'words', Tfidf.*Sample 1 has no value.*'allow'"):
+            ModalityTransformer(TfidfVectorizer()).fit({"words": words})
 
     def test_several_arrays_come_out_masked(self):
         words = ["a cat", None, "banana", None, "dog"]
-        skip = ModalityTransformer({"words": Tokens()}, missing="skip").fit({"words": words})
+        skip = ModalityTransformer({"words": Tokens()}, missing="allow").fit({"words": words})
         assert skip.transformers_["words"].seen_ == 3
         out = skip.transform({"words": words})["words"]
         assert set(out) == {"ids", "mask", "share"}
@@ -837,7 +874,7 @@ class TestTransformer:
 
     def test_a_modality_that_transform_does_not_get(self, partial):
         X, y = partial
-        skip = ModalityTransformer(StandardScaler(), missing="skip").fit(X)
+        skip = ModalityTransformer(StandardScaler(), missing="allow").fit(X)
         short = {name: X[name] for name in ("audio", "text")}
         assert skip.transform(short).modalities == ("audio", "text")
         gone = {**X, "video": np.full_like(X["video"], np.nan)}
@@ -856,14 +893,14 @@ class TestTransformer:
         X, _ = partial
         X["text"][:] = np.nan
         with pytest.raises(ValueError, match="'text' is missing in every sample"):
-            ModalityTransformer(StandardScaler(), missing="skip").fit(X)
+            ModalityTransformer(StandardScaler(), missing="allow").fit(X)
 
     def test_partly_missing_is_data(self, partial):
         # Such a row is the transformer's affair, for example to impute.
         X, _ = partial
         there = np.flatnonzero(~np.isnan(X["text"][:, 0]))
         X["text"][there[0], 1] = np.nan
-        filled = ModalityTransformer({"text": SimpleImputer()}, missing="skip").fit_transform(X)
+        filled = ModalityTransformer({"text": SimpleImputer()}, missing="allow").fit_transform(X)
         mean = np.nanmean(X["text"][:, 1])
         assert filled["text"][there[0], 1] == pytest.approx(mean)
         assert np.isnan(filled["text"]).all(axis=1).sum() == N - len(there)
@@ -871,7 +908,7 @@ class TestTransformer:
     def test_in_a_pipeline(self, partial):
         X, y = partial
         for steps in (StandardScaler(), {"text": PCA(2), "video": PCA(2), "audio": "passthrough"}):
-            pipe = make_pipeline(ModalityTransformer(steps, missing="skip"), make(max_epochs=20))
+            pipe = make_pipeline(ModalityTransformer(steps, missing="allow"), make(max_epochs=20))
             pipe.fit(X, y)
             assert pipe.score(X, y) > 0.6
             scores = cross_validate(

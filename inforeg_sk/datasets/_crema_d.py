@@ -124,11 +124,11 @@ def load_crema_d(
         not depend on which files are there.
     defects : {"drop", "keep"}, default="drop"
         What happens to the four clips that the data set's own description names as defective.
-    missing : {"error", "drop", "keep"}, default="error"
+    missing : {"error", "drop", "allow"}, default="error"
         What happens to clips without sound or video on disk:
         an error; they are left out, as in the authors' code, and `dropped`
         has their names; or those that have one of the two are kept, with None in place of the
-        other path, which ``ModalityTransformer(missing="skip")`` and a classifier with
+        other path, which ``ModalityTransformer(missing="allow")`` and a classifier with
         ``missing="allow"`` take.
     return_X_y : bool, default=False
         If True, return ``(data, target)`` instead of the `Bunch`.
@@ -188,7 +188,7 @@ def load_crema_d(
     check_choices(
         split=(split, ("lists", "actors")),
         defects=(defects, ("drop", "keep")),
-        missing=(missing, ("error", "drop", "keep")),
+        missing=(missing, ("error", "drop", "allow")),
     )
     home = find_folder(root, "CREMA-D", "crema_d", _HOW_TO_GET)
     unwanted = _DEFECTS if defects == "drop" else ()

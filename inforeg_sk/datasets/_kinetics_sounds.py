@@ -94,11 +94,11 @@ def load_kinetics_sounds(
         Likewise of the videos: files ``<clip>.mp4`` (or another suffix) or folders ``<clip>`` of
         images. Of the two only the kind that more clips have is taken, files if as many have
         both.
-    missing : {"error", "drop", "keep"}, default="error"
+    missing : {"error", "drop", "allow"}, default="error"
         What happens to clips without sound or video on disk, as there are in nearly every copy:
         an error; they are left out, and `dropped`
         has their names; or those that have one of the two are kept, with None in place of the
-        other path, which ``ModalityTransformer(missing="skip")`` and a classifier with
+        other path, which ``ModalityTransformer(missing="allow")`` and a classifier with
         ``missing="allow"`` take.
     return_X_y : bool, default=False
         If True, return ``(data, target)`` instead of the `Bunch`.
@@ -159,7 +159,7 @@ def load_kinetics_sounds(
     >>> sounds = load_kinetics_sounds("kinetics_sounds", missing="drop")  # doctest: +SKIP
     >>> X_test = sounds.data[sounds.test_indices]  # doctest: +SKIP
     """
-    check_choices(missing=(missing, ("error", "drop", "keep")))
+    check_choices(missing=(missing, ("error", "drop", "allow")))
     home = find_folder(root, "Kinetics-Sounds", "kinetics_sounds", _HOW_TO_GET)
     places = [home, home / "KineticSound", home / "data" / "KineticSound"]
     clips = read_lists(find_lists(lists, places, _LISTS, _HOW_TO_LIST), _parse)

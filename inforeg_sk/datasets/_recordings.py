@@ -216,7 +216,7 @@ def gather(home, clips, key, *, audio, video, missing, how):
         See `scan`.
     audio, video : str
         "auto" or the name of a folder in `home`.
-    missing : {"error", "drop", "keep"}
+    missing : {"error", "drop", "allow"}
     how : str
         How to get what is missing.
 
@@ -225,7 +225,7 @@ def gather(home, clips, key, *, audio, video, missing, how):
     data : ModalityDict
         Arrays of paths ``"audio"`` and ``"video"``; with None where a kept clip lacks one.
     clips : list of Clip
-        Those with both or, with ``missing="keep"``, with at least one.
+        Those with both or, with ``missing="allow"``, with at least one.
     dropped : list of str
         Names of the others.
 
@@ -259,7 +259,8 @@ def gather(home, clips, key, *, audio, video, missing, how):
             where = home if folder == "auto" else home / folder
             raise FileNotFoundError(
                 f"{parameter}: {len(lost)} of {len(clips)} clips have no {kind.split(' ', 1)[1]} "
-                f"under {where}, first: {_first(lost)}. {how} missing='drop' leaves them out."
+                f"under {where}, first: {_first(lost)}. {how} missing='drop' leaves them out, "
+                "missing='allow' keeps those that have the other."
             )
         for clip in clips:
             if len(recordings.get(clip.key, ())) > 1:
@@ -269,7 +270,7 @@ def gather(home, clips, key, *, audio, video, missing, how):
                     f"{parameter}='<folder in {home}>'."
                 )
         present.append(recordings)
-    enough, both = (any, "or") if missing == "keep" else (all, "and")
+    enough, both = (any, "or") if missing == "allow" else (all, "and")
     wanted = [enough(clip.key in recordings for recordings in present) for clip in clips]
     kept = [clip for clip, good in zip(clips, wanted) if good]
     dropped = [clip.name for clip, good in zip(clips, wanted) if not good]

@@ -93,8 +93,9 @@ class VideoFrames(OwnOutput, TransformerMixin, BaseEstimator, auto_wrap_output_k
     size: 27 MB for each minute at the defaults, more with a higher `fps`. The output takes
     ``12 * n_frames * height * width`` bytes a sample, 1.8 MB at the defaults.
 
-    Damage that FFmpeg conceals, such as a file cut off at the end, is no error: the frames before
-    it are used. Films and images that are marked as turned are turned upright.
+    Damage that FFmpeg conceals is no error: the frames before it are used. So it is with most files
+    that are cut off at the end; but an mp4 has its index there, and cannot be read without it.
+    Films and images that are marked as turned are turned upright.
 
     In a ``Pipeline(memory=...)`` the frames of the training data are read once for all parameters
     of later steps. joblib goes by the paths: after changing the files, clear its cache.

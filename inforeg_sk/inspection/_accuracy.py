@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 
 import numpy as np
+from sklearn.utils import _safe_indexing
 
 from ..classifier import MultimodalClassifier
+from ..container import ModalityDict
 from ._axes import require_matplotlib, set_axes
 from ._unwrap import method_title, unwrap
 
@@ -113,8 +115,8 @@ class ModalityAccuracyDisplay:
             A fitted classifier of this library, a fitted Pipeline that ends in one, or a fitted
             search, such as GridSearchCV, whose `best_estimator_` is either.
         X : as in the estimator's ``fit``
-            Samples, best ones it was not fitted on. If some lack modalities, the bars of the
-            modalities are of those that have all.
+            Samples, best ones it was not fitted on. If some lack modalities, all bars are of those
+            that have all.
         y : array-like of shape (n_samples,)
             True labels.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -157,10 +159,14 @@ class ModalityAccuracyDisplay:
             )
         for transformer in transformers:
             X = transformer.transform(X)
-        scores = {
-            JOINT: float(classifier.score(X, y, sample_weight=sample_weight)),
-            **classifier.score_by_modality(X, y, sample_weight=sample_weight),
-        }
+        scores = classifier.score_by_modality(X, y, sample_weight=sample_weight)
+        common = classifier.common_samples(X)  # those that the modalities' scores are of
+        if not common.all():
+            sample_weight = None if sample_weight is None else np.asarray(sample_weight)[common]
+            X = _safe_indexing(ModalityDict(X) if isinstance(X, Mapping) else X, common)
+            y = _safe_indexing(y, common)
+        joint = float(classifier.score(X, y, sample_weight=sample_weight))
+        scores = {JOINT: joint, **scores}
         name = method_title(classifier) if name is None else name
         display = cls(scores, chance=chance, alone=alone, name=name)
         return display.plot(ax, legend=legend, **style)

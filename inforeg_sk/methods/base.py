@@ -7,7 +7,7 @@ import torch
 from sklearn.base import BaseEstimator
 
 from .fisher import TRACES
-from .regulation import SCORES, weighted_mean
+from .regulation import SCORES, Score, summarise, summarise_pairs, weighted_mean
 
 __all__ = ["SCORE_NAMES", "BalancingMethod", "Joint", "Step"]
 
@@ -56,7 +56,7 @@ class Step:
         self.weight = weight
         self.criterion = criterion
         self.gradient_scale = gradient_scale
-        self._score = score
+        self._rule = SCORES.get(score) or Score(self._negative_loss, mean=True)
         self._present = None if present is None else present.to(self.logits.dtype)
         self.records = {}
 
@@ -95,33 +95,37 @@ class Step:
         weight = self._present[:, columns].prod(dim=1)
         return weight if self.weight is None else weight * self.weight
 
+    def _negative_loss(self, prediction, target):
+        return -loss_of_each(self.criterion, prediction, target)
+
     @cached_property
-    def _detached_logits(self):
+    def _values(self):
+        """Score of each sample by each modality (dict of Tensors of shape (n_samples,))."""
         # Not computed a second time where the loss has made them already.
         logits = self.__dict__.get("unimodal_logits") or self.network.unimodal_logits(
             {name: z.detach() for name, z in self.features.items()}
         )
-        return {name: u.detach() for name, u in logits.items()}
-
-    def _score_of(self, name, *others):
-        prediction = self._detached_logits[name]
-        if self._score == "negative_loss":
-            return -self.loss_of(prediction, name, *others)
-        return SCORES[self._score](prediction, self.target, self._weight(name, *others))
+        return {name: self._rule.of_each(u.detach(), self.target) for name, u in logits.items()}
 
     @cached_property
     def scores(self):
         """Performance score of each modality, without gradients (Tensor of shape (M,)).
 
-        Over the samples that have the modality; NaN if none has, or all those weigh nothing.
+        Over the samples that have the modality; 0, and `scored` False, if none has. To compare
+        modalities take `paired_scores`.
         """
         with torch.no_grad():
-            scores = torch.stack([self._score_of(name) for name in self.features])
-            weights = [self._weight(name) for name in self.features]
-            if weights[0] is None:
-                return scores
-            nothing = torch.stack([weight.sum() == 0 for weight in weights])
-            return scores.masked_fill(nothing, torch.nan)
+            return torch.stack(
+                [summarise(v, self._weight(m), self._rule.mean) for m, v in self._values.items()]
+            )
+
+    @cached_property
+    def scored(self):
+        """Whether a modality has samples, of some weight, to score (Tensor of bool, (M,))."""
+        weights = [self._weight(name) for name in self.features]
+        if weights[0] is None:
+            return torch.ones_like(self.scores, dtype=torch.bool)
+        return torch.stack([weight.sum() > 0 for weight in weights])
 
     @cached_property
     def paired_scores(self):
@@ -133,9 +137,8 @@ class Step:
         if self._present is None:
             return self.scores
         with torch.no_grad():
-            return torch.stack(
-                [torch.stack([self._score_of(m, n) for n in self.features]) for m in self.features]
-            )
+            values = torch.stack(list(self._values.values()), dim=1)
+            return summarise_pairs(values, self._present, self.weight, self._rule.mean)
 
     def record(self, quantity, values):
         """Keep a quantity of each modality for the history.
@@ -159,6 +162,10 @@ class BalancingMethod(BaseEstimator):
     ``check``, ``prepare``; then for each epoch ``on_epoch_start``; for each batch ``loss``, one
     backward pass, ``on_gradients``, (gradient clipping,) the optimizer's step, ``on_step``;
     ``on_epoch_end``.
+
+    Samples may lack modalities. If no sample of a batch has a certain one, its parameters have no
+    gradients, and its entry of ``step.scores`` means nothing (``step.scored`` says so). Compare
+    modalities by ``performance_gap(step.paired_scores)``.
 
     Attributes
     ----------
@@ -247,11 +254,27 @@ def weighted_criterion(criterion, prediction, target, weight=None):
     """Criterion of a batch: its own mean, or a mean with sample weights."""
     if weight is None:
         return criterion(prediction, target)
-    # The same criterion (label smoothing and all) a sample; the copy shares what it holds.
-    each = copy.copy(criterion)
+    return weighted_mean(loss_of_each(criterion, prediction, target), weight)
+
+
+def loss_of_each(criterion, prediction, target):
+    """The same criterion (label smoothing and all) of each sample (Tensor of shape (n_samples,)).
+
+    Raises
+    ------
+    TypeError
+        If the criterion does not heed ``reduction="none"``.
+    """
+    each = copy.copy(criterion)  # which shares what the criterion holds
     each.reduction = "none"
     losses = each(prediction, target)
-    return weighted_mean(losses if losses.ndim == 1 else losses.mean(dim=1), weight)
+    if losses.shape[:1] != target.shape[:1]:
+        raise TypeError(
+            f"criterion={type(criterion).__name__} gives {tuple(losses.shape)} for "
+            f"{len(target)} samples with reduction='none', but one value a sample is needed for "
+            "sample weights, missing modalities, and the scores of a regressor."
+        )
+    return losses if losses.ndim == 1 else losses.flatten(1).mean(dim=1)
 
 
 def check_choice(name, value, options):

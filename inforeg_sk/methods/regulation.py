@@ -1,49 +1,114 @@
 """The maths of a batch: performance score, gap, coefficient, and the two ways to pull."""
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 import torch
 from torch.nn import functional as F
 
 __all__ = [
     "SCORES",
+    "Score",
     "add_pull",
     "drift_back",
     "log_probability",
     "performance_gap",
-    "probability_sum",
+    "probability",
     "regulation_coefficient",
+    "summarise",
+    "summarise_pairs",
 ]
 
 
-def log_probability(logits, target, weight=None):
-    """Mean log-probability of the true class (paper, eq. 8 without its minus sign).
+class Score(NamedTuple):
+    """How well a modality does, from its unimodal logits; large is good."""
+
+    of_each: Callable  # (logits, target) -> Tensor of shape (n_samples,)
+    mean: bool  # over the samples; else the sum
+
+
+def log_probability(logits, target):
+    """Log-probability of the true class of each sample (paper, eq. 8 without its minus sign).
 
     Parameters
     ----------
     logits : Tensor of shape (n_samples, n_classes)
     target : Tensor of int of shape (n_samples,)
-    weight : Tensor of shape (n_samples,), default=None
-        Sample weights.
+
+    Returns
+    -------
+    Tensor of shape (n_samples,)
+        At most 0.
+    """
+    return -F.cross_entropy(logits, target, reduction="none")
+
+
+def probability(logits, target):
+    """Probability of the true class of each sample (the authors' code sums it over the batch).
+
+    Parameters and return value are those of `log_probability`; in [0, 1].
+    """
+    return logits.softmax(dim=1).gather(1, target[:, None])[:, 0]
+
+
+SCORES = {
+    "log_probability": Score(log_probability, mean=True),
+    "probability_sum": Score(probability, mean=False),
+}
+
+
+def summarise(values, weight, mean):
+    """Score of a batch from those of its samples.
+
+    Parameters
+    ----------
+    values : Tensor of shape (n_samples,)
+    weight : Tensor of shape (n_samples,) or None
+        Sample weights, 0 for a sample that does not count.
+    mean : bool
+        Whether it is the mean (0 if all weights are 0), or the sum.
 
     Returns
     -------
     Tensor of shape ()
-        Large is good; at most 0.
     """
-    value = -F.cross_entropy(logits, target, reduction="none")
-    return value.mean() if weight is None else weighted_mean(value, weight)
+    if mean:
+        return values.mean() if weight is None else weighted_mean(values, weight)
+    return (values if weight is None else values * weight).sum()
 
 
-def probability_sum(logits, target, weight=None):
-    """Sum over the batch of the true class's probability (the authors' code).
+def summarise_pairs(values, present, weight, mean):
+    """Score of each modality on the samples that it has in common with each other.
 
-    Parameters and return value are those of `log_probability`; large is good, at most the
-    batch's size (or sum of weights).
+    Parameters
+    ----------
+    values : Tensor of shape (n_samples, n_modalities)
+    present : Tensor of shape (n_samples, n_modalities)
+        1 where a sample has a modality, else 0.
+    weight : Tensor of shape (n_samples,) or None
+    mean : bool
+        As in `summarise`.
+
+    Returns
+    -------
+    Tensor of shape (n_modalities, n_modalities)
+        In row m and column n the score of m over the samples that have both; 0 if none has.
+
+    Examples
+    --------
+    >>> import torch
+    >>> values = torch.tensor([[1.0, 5.0], [3.0, 7.0], [8.0, 9.0]])
+    >>> present = torch.tensor([[1.0, 1.0], [1.0, 1.0], [1.0, 0.0]])
+    >>> summarise_pairs(values, present, None, mean=True)
+    tensor([[4., 2.],
+            [6., 6.]])
     """
-    value = logits.softmax(dim=1).gather(1, target[:, None])[:, 0]
-    return (value if weight is None else value * weight).sum()
-
-
-SCORES = {"log_probability": log_probability, "probability_sum": probability_sum}
+    counts = present if weight is None else present * weight[:, None]
+    total = (counts * values).T @ present
+    if not mean:
+        return total
+    count = counts.T @ present
+    return total / torch.where(count > 0, count, torch.ones_like(count))
 
 
 def weighted_mean(values, weight):

@@ -193,9 +193,10 @@ def feature_width(name, encoder, shape, dtype):
         with torch.no_grad():
             features = encoder.eval()(zero_samples(shape, 2, dtype))
     except Exception as error:  # whatever the user's code raises
+        several = " It gets a dict of tensors; PretrainedEncoder(module) hands them on by name."
         raise ValueError(
             f"The encoder of modality {name!r} failed on samples of shape {input_shape(shape)}: "
-            f"{type(error).__name__}: {error}"
+            f"{type(error).__name__}: {error}{several if isinstance(shape, dict) else ''}"
         ) from error
     finally:
         encoder.train(mode)

@@ -11,7 +11,7 @@ from .encoders import build_encoders, feature_width
 from .fusion import build_fusion, zeroed_unimodal_logits
 from .modes import evaluating, is_batch_norm
 
-__all__ = ["MultimodalNetwork", "NetworkOutput", "build_network"]
+__all__ = ["MultimodalNetwork", "NetworkOutput", "build_network", "measure_again"]
 
 
 class NetworkOutput(NamedTuple):
@@ -76,19 +76,29 @@ class MultimodalNetwork(nn.Module):
         return {
             name: self._encode_present(name, encoder, X.get(name), presence[name])
             if name in presence
-            else encoder(X[name])
+            else self._run(name, encoder, X[name])
             for name, encoder in self.encoders.items()
         }
+
+    @staticmethod
+    def _run(name, encoder, x):
+        try:
+            return encoder(x)
+        except IndexError as error:  # an embedding's own words name nothing
+            raise IndexError(
+                f"The encoder of modality {name!r} failed: {error}. Are there ids beyond its table?"
+            ) from error
 
     def _encode_present(self, name, encoder, x, presence):
         """Features of the samples that have the modality, zeros for the others."""
         n_samples, n_present = len(presence.mask), len(presence.rows)
         if n_present == 0:
-            return self.head.weight.new_zeros(n_samples, self.widths[name])
+            like = next(self.head.parameters())
+            return like.new_zeros(n_samples, self.widths[name])
         # One sample has no variance that batch normalisation could take.
         alone = [m for m in encoder.modules() if is_batch_norm(m)] if n_present == 1 else []
         with evaluating(*alone):
-            features = encoder(x)
+            features = self._run(name, encoder, x)
         return features.new_zeros(n_samples, features.shape[1]).index_copy(
             0, presence.rows, features
         )
@@ -112,14 +122,16 @@ class MultimodalNetwork(nn.Module):
 
         Returns
         -------
-        dict of str to Tensor of shape (n_samples, n_classes)
+        dict of str to Tensor of shape (n_samples, n_outputs)
+            In the order of `modalities`.
         """
         # Under autocast the encoders' features may be of a shorter type than the head.
         dtype = next(self.head.parameters()).dtype
         features = {name: z.to(dtype) for name, z in features.items()}
-        if hasattr(self.fusion, "unimodal_logits"):
-            return self.fusion.unimodal_logits(features, self.head)
-        return zeroed_unimodal_logits(self.fusion, self.head, features)
+        if not hasattr(self.fusion, "unimodal_logits"):
+            return zeroed_unimodal_logits(self.fusion, self.head, features)
+        logits = self.fusion.unimodal_logits(features, self.head)
+        return {name: logits[name] for name in self.modalities}
 
 
 def attribute_name(modality):
@@ -128,7 +140,7 @@ def attribute_name(modality):
 
 
 def build_network(
-    shapes, n_classes, *, encoders="auto", fusion="concat", settings=None, dtype, dropout_seed=0
+    shapes, n_outputs, *, encoders="auto", fusion="concat", settings=None, dtype, dropout_seed=0
 ):
     """Make a network for data of given shapes, on the CPU.
 
@@ -137,7 +149,8 @@ def build_network(
     shapes : dict of str to tuple of int, or to dict of str to ArraySpec
         Shape of one sample of each modality, in sorted-name order: weights are drawn in this
         order, from torch's global generator.
-    n_classes : int
+    n_outputs : int
+        Classes, or values that a regressor predicts.
     encoders, fusion :
         See ``MultimodalClassifier``.
     settings : dict of str to dict, default=None
@@ -156,10 +169,26 @@ def build_network(
     made = {name: encoder.to(dtype) for name, encoder in made.items()}
     widths = {name: feature_width(name, made[name], shapes[name], dtype) for name in shapes}
     fuse = build_fusion(fusion, widths, settings.get("fusion", {})).to(dtype)
-    head = nn.Linear(_fused_width(fuse, widths, dtype), n_classes, dtype=dtype)
+    head = nn.Linear(_fused_width(fuse, widths, dtype), n_outputs, dtype=dtype)
     network = MultimodalNetwork(made, fuse, head, widths)
     seed_dropout(network, dropout_seed)
     return network
+
+
+def measure_again(network, before, shapes, dtype):
+    """Bring `widths` up to date where a method has put another encoder in place.
+
+    Parameters
+    ----------
+    network : MultimodalNetwork
+    before : dict of str to torch.nn.Module
+        Its encoders when it was built.
+    shapes, dtype :
+        See `build_network`.
+    """
+    for name, encoder in network.encoders.items():
+        if encoder is not before.get(name) or name not in network.widths:
+            network.widths[name] = feature_width(name, encoder, shapes[name], dtype)
 
 
 def _fused_width(fusion, widths, dtype):

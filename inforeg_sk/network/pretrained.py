@@ -1,5 +1,6 @@
 """Any torch module as an encoder: a model trained elsewhere, frozen or tuned further."""
 
+import copy
 from collections.abc import Mapping
 
 import torch
@@ -23,9 +24,9 @@ class PretrainedEncoder(nn.Module):
         the features; one of shape ``(n_samples, n_steps, n_features)`` is pooled; further axes
         may follow ``(n_samples, n_features)`` if all have length 1.
     frozen : bool, default=False
-        Train nothing of the module: its parameters are set to need no gradient, and it is kept in
-        evaluation mode, so that no dropout is drawn and no running statistic moves. This is done
-        to the given module itself.
+        Train nothing of the module: a copy of it is taken whose parameters need no gradient, and
+        which is kept in evaluation mode, so that no dropout is drawn and no running statistic
+        moves.
     pooling : {"mean", "first", "last", "max"} or callable, default="mean"
         How steps become one vector, over those where the mask is not zero: their mean or maximum,
         or the first (BERT's ``[CLS]``) or last of them. The mask is the array ``attention_mask``
@@ -107,13 +108,14 @@ class PretrainedEncoder(nn.Module):
             )
         if not (output is None or isinstance(output, str)):
             raise TypeError(f"output={output!r}: the name of an entry, or None, is needed.")
-        self.module = module
+        # The given one may serve another encoder, to be tuned.
+        self.module = copy.deepcopy(module) if frozen else module
         self.frozen = frozen
         self.pooling = pooling
         self.output = output
         if frozen:
-            module.requires_grad_(False)
-            module.eval()
+            self.module.requires_grad_(False)
+            self.module.eval()
 
     def train(self, mode=True):
         """Set the training mode, as every torch module; a frozen module stays in evaluation."""

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from scipy import sparse
 from skorch.dataset import Dataset
 from torch.utils.data import BatchSampler, RandomSampler, SequentialSampler
 
@@ -108,7 +109,11 @@ def draw_kept(batch, rates, generator):
 
 
 def _cut(value, rows):
-    return each_part(lambda array: torch.from_numpy(array[rows]), value)
+    return each_part(lambda array: torch.from_numpy(_dense(array[rows])), value)
+
+
+def _dense(array):
+    return array.toarray() if sparse.issparse(array) else array
 
 
 def each_part(function, value):
@@ -119,13 +124,13 @@ def each_part(function, value):
 
 
 class ModalityDataset(Dataset):
-    """Samples of several modalities, with encoded labels and weights.
+    """Samples of several modalities, with encoded targets and weights.
 
     Parameters
     ----------
     X : CheckedModalities
-        Checked arrays of one floating type; they stay in numpy (perhaps memory-mapped) until a
-        batch is cut.
+        Checked arrays of one floating type; they stay in numpy (perhaps memory-mapped, or sparse)
+        until a batch is cut.
     y : ndarray of shape (n_samples,), default=None
         Encoded target.
     weight : ndarray of shape (n_samples,), default=None

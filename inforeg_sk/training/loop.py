@@ -98,8 +98,8 @@ class TrainingLoop(NeuralNet):
         Parameters
         ----------
         X : ModalityDataset
-        y : ndarray of int
-            Encoded labels.
+        y : ndarray
+            Encoded target.
         epochs : int, default=None
             None takes `max_epochs`.
         groups : array-like of shape (n_samples,), default=None
@@ -166,9 +166,8 @@ class TrainingLoop(NeuralNet):
         )
         columns = [(q, m) for q in self._recorded for m in self.module_.modalities]
         for i, (quantity, modality) in enumerate(columns, start=2):
-            batches = [row[i] for row in values]
-            if quantity == "performance_score":  # NaN where a batch has no sample to score
-                batches = [value for value in batches if not isnan(value)] or [nan]
+            # NaN where a batch has no sample that could tell.
+            batches = [row[i] for row in values if not isnan(row[i])] or [nan]
             mean = sum(batches) / len(batches)
             if quantity == "fisher_trace" and not TRACES[self.method_.trace].mean:
                 mean *= n
@@ -241,7 +240,7 @@ class TrainingLoop(NeuralNet):
             self._measure(step)
 
     def _measure(self, step):
-        step.record("performance_score", step.scores)
+        step.record("performance_score", step.scores.masked_fill(~step.scored, nan))
         zero = step.joint_loss.detach().new_zeros(())
         traces = [squared_gradient(p.measured, p.factors) for p in self._parameters.values()]
         scale = step.gradient_scale**2

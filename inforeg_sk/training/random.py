@@ -36,7 +36,8 @@ def draw_seeds(random_state):
     Seeds
     """
     rng = check_random_state(random_state)
-    return Seeds(*(int(seed) for seed in rng.randint(2**31 - 1, size=len(Seeds._fields))))
+    weights, shuffling, dropout = (int(seed) for seed in rng.randint(2**31 - 1, size=3))
+    return Seeds(weights, shuffling, dropout, modality_dropout=dropout ^ 0x2545F491)
 
 
 @contextmanager

@@ -275,7 +275,7 @@ def test_bad_list(folder):
         ({"split": "speakers"}, "split must be one of 'lists', 'actors'; got 'speakers'"),
         ({"split": None}, "split must be one of"),
         ({"defects": "mend"}, "defects must be one of 'drop', 'keep'; got 'mend'"),
-        ({"missing": True}, "missing must be one of 'error', 'drop', 'keep'; got True"),
+        ({"missing": True}, "missing must be one of 'error', 'drop', 'allow'; got True"),
         ({"test_actors": 0}, "test_actors must be an integer of at least 1; got 0"),
         ({"validation_actors": 1.5}, "validation_actors must be an integer of at least 0"),
         ({"random_state": -1}, "random_state must be an integer of at least 0"),
@@ -373,14 +373,14 @@ def test_clips_without_sound_or_video_are_missing_modalities(tmp_path):
         folder / f"VideoFlash/{both}.flv",
     ]:
         path.unlink()
-    emotions = load_crema_d(folder, missing="keep")
+    emotions = load_crema_d(folder, missing="allow")
     X, clips = emotions.data, emotions.clips.tolist()
     assert len(clips) == 23 and emotions.dropped == [both]
     for name, path in gone.items():
         assert [clip for clip, p in zip(clips, X[name]) if p is None] == [path.stem]
     front_ends = {"audio": LogMel(n_mels=8), "video": VideoFrames(size=16)}
     model = make_pipeline(
-        ModalityTransformer(front_ends, padding_value=None, missing="skip"),
+        ModalityTransformer(front_ends, padding_value=None, missing="allow"),
         MultimodalInfoRegClassifier(
             encoders__video__channels=(4,),
             missing="allow",

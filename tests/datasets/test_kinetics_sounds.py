@@ -179,6 +179,6 @@ def test_listed_twice(folder):
 
 def test_unknown_choice(folder):
     with pytest.raises(
-        ValueError, match="missing must be one of 'error', 'drop', 'keep'; got 'skip'"
+        ValueError, match="missing must be one of 'error', 'drop', 'allow'; got 'skip'"
     ):
         load_kinetics_sounds(folder, missing="skip")

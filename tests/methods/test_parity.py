@@ -17,8 +17,9 @@ from inforeg_sk.methods.regulation import (
     drift_back,
     log_probability,
     performance_gap,
-    probability_sum,
+    probability,
     regulation_coefficient,
+    summarise,
 )
 from inforeg_sk.methods.window import window_ratio
 from inforeg_sk.training.batches import ModalityDataset
@@ -359,12 +360,15 @@ def test_scores_gaps_and_coefficients_by_hand():
     logits = torch.tensor([[0.0, log(3)], [log(4), 0.0]], dtype=torch.float64)
     target = torch.tensor([1, 1])
     # True-class probabilities 3/4 and 1/5.
-    assert log_probability(logits, target).item() == pytest.approx((log(0.75) + log(0.2)) / 2)
-    assert probability_sum(logits, target).item() == pytest.approx(0.95)
+    values = [log_probability(logits, target), probability(logits, target)]
+    assert values[0].tolist() == pytest.approx([log(0.75), log(0.2)])
+    assert values[1].tolist() == pytest.approx([0.75, 0.2])
+    assert summarise(values[0], None, True).item() == pytest.approx((log(0.75) + log(0.2)) / 2)
+    assert summarise(values[1], None, False).item() == pytest.approx(0.95)
     weight = torch.tensor([3.0, 1.0], dtype=torch.float64)
     weighted = (3 * log(0.75) + log(0.2)) / 4
-    assert log_probability(logits, target, weight).item() == pytest.approx(weighted)
-    assert probability_sum(logits, target, weight).item() == pytest.approx(3 * 0.75 + 0.2)
+    assert summarise(values[0], weight, True).item() == pytest.approx(weighted)
+    assert summarise(values[1], weight, False).item() == pytest.approx(3 * 0.75 + 0.2)
 
     # Best of three: mean lead over both others; middle: over the last; last, and ties: none.
     gap = performance_gap(torch.tensor([-0.5, -1.5, -1.0, -1.5], dtype=torch.float64))
