@@ -26,7 +26,7 @@ TESTS = [
 setup(
     name="inforeg-sk",
     version=VERSION,
-    description="Multimodal classifiers that learn from all of their modalities, for scikit-learn",
+    description="Multimodal estimators that learn from all of their modalities, for scikit-learn",
     long_description=(HERE / "README.rst").read_text(encoding="utf-8"),
     long_description_content_type="text/x-rst",
     license="BSD-3-Clause",

@@ -45,7 +45,7 @@ def parser(description):
     add("--lists", help="folder of the lists of train and test, if it is another")
     add("--audio", default="auto", help="folder of the sounds in root")
     add("--video", default="auto", help="folder of the videos or frames in root")
-    add("--missing", choices=["error", "drop"], default="error", help="clips not on disk")
+    add("--missing", choices=["error", "drop", "allow"], default="error", help="clips not on disk")
     add("--method", nargs="+", choices=METHODS, default=list(METHODS), metavar="METHOD")
     add("--seeds", type=int, default=3, help="how many, from 0 on")
     add("--epochs", type=int, default=50)
@@ -72,7 +72,23 @@ def classifier(method, seed, args):
         callbacks=[LRScheduler(torch.optim.lr_scheduler.StepLR, step_size=30, gamma=0.1)],
         device=args.device,
         random_state=seed,
+        missing="allow" if args.missing == "allow" else "error",
     )
+
+
+def load(loader, args, **settings):
+    """The data set, or an end of the program that says what is not there."""
+    try:
+        return loader(
+            args.root,
+            lists=args.lists,
+            audio=args.audio,
+            video=args.video,
+            missing=args.missing,
+            **settings,
+        )
+    except FileNotFoundError as error:
+        sys.exit(str(error))
 
 
 def read(front_end, X):
@@ -97,7 +113,11 @@ def run(name, bunch, sound, published, args):
     start = time.perf_counter()
     train, test = bunch.train_indices, bunch.test_indices
     frames = VideoFrames(n_frames=3, fps=3, size=args.size, n_jobs=args.workers)
-    front_end = ModalityTransformer({"audio": sound, "video": frames}, padding_value=None)
+    front_end = ModalityTransformer(
+        {"audio": sound, "video": frames},
+        padding_value=None,
+        missing="allow" if args.missing == "allow" else "pass",
+    )
     cached = Memory(args.memory, verbose=0).cache(read) if args.memory else read
     # Nothing is learned by these front ends, so that each part can have its own.
     X_train, X_test = cached(front_end, bunch.data[train]), cached(front_end, bunch.data[test])
@@ -117,7 +137,7 @@ def run(name, bunch, sound, published, args):
             print(f"{method}, seed {seed}: {seconds:.0f} s", file=sys.stderr, flush=True)
         table[method] = 100 * np.array(rows)
 
-    print(f"Accuracy on the test part in %, after epoch {args.epochs}; {args.seeds} seeds")
+    print(f"Accuracy on the test part in %, after epoch {args.epochs}; seeds: {args.seeds}")
     print(f"{'':<10}" + "".join(f"{x:>15}" for x in COLUMNS) + "   published: all, audio, video")
     for method, rows in table.items():
         figures = " ".join(f"{x:6.2f}" for x in published.get(method, ())) or "-"

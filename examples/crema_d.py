@@ -12,7 +12,7 @@ parts share actors. With ``--split actors`` the test part is of actors never hea
 harder and is what a user would meet; its validation part is left out of training and unused.
 """
 
-from _paper_setting import parser, run
+from _paper_setting import load, parser, run
 
 from inforeg_sk.datasets import load_crema_d
 from inforeg_sk.features import LogSTFT
@@ -29,14 +29,7 @@ def main():
     options = parser(__doc__.splitlines()[0])
     options.add_argument("--split", choices=["lists", "actors"], default="lists")
     args = options.parse_args()
-    bunch = load_crema_d(
-        args.root,
-        split=args.split,
-        lists=args.lists,
-        audio=args.audio,
-        video=args.video,
-        missing=args.missing,
-    )
+    bunch = load(load_crema_d, args, split=args.split)
     sound = LogSTFT.crema_d(n_jobs=args.workers)
     # The published figures are of the lists; beside other parts they would mislead.
     published = PUBLISHED if args.split == "lists" else {}

@@ -12,7 +12,7 @@ group's code for VGGSound (GeWu-Lab/OGM-GE_CVPR2022): 16 kHz, 5 s, windows of 25
 there the 5 s start anywhere in the first half of the clip, here at its beginning.
 """
 
-from _paper_setting import parser, run
+from _paper_setting import load, parser, run
 
 from inforeg_sk.datasets import load_kinetics_sounds
 from inforeg_sk.features import LogSTFT
@@ -27,9 +27,7 @@ PUBLISHED = {
 
 def main():
     args = parser(__doc__.splitlines()[0]).parse_args()
-    bunch = load_kinetics_sounds(
-        args.root, lists=args.lists, audio=args.audio, video=args.video, missing=args.missing
-    )
+    bunch = load(load_kinetics_sounds, args)
     sound = LogSTFT(16000, 5.0, "tile", n_fft=256, hop_length=128, clip=True, n_jobs=args.workers)
     run("Kinetics-Sounds", bunch, sound, PUBLISHED, args)
 

@@ -1,4 +1,4 @@
-"""Multimodal classifiers that learn from all of their modalities, the scikit-learn way."""
+"""Multimodal estimators that learn from all of their modalities, the scikit-learn way."""
 
 from . import presets
 from ._version import __version__

@@ -1,10 +1,12 @@
 """The scripts with the paper's setting run from clips to the table."""
 
 import re
+import subprocess
+import sys
 
 import pytest
 from clips import make_crema_d, make_kinetics_sounds
-from test_examples import run
+from test_examples import ROOT, run
 
 SMALL = ["--epochs", "1", "--size", "32", "--batch-size", "9", "--device", "cpu"]
 
@@ -57,3 +59,17 @@ def test_kinetics_sounds(tmp_path):
     assert all(0 <= x <= 100 for x in numbers[:6]) and numbers[6:] == [72.03, 57.21, 53.57]
     assert "most frequent class gives 50.0" in printed
     assert [x.name for x in tmp_path.iterdir()] == ["clips"]
+
+
+@pytest.mark.slow
+def test_clips_that_are_not_there(tmp_path):
+    pytest.importorskip("librosa")
+    pytest.importorskip("av")
+    root = make_crema_d(tmp_path / "clips")
+    (root / "AudioWAV" / "1003_WSI_ANG_XX.wav").unlink()
+    script = [sys.executable, ROOT / "examples" / "crema_d.py", root]
+    done = subprocess.run(script, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert "1003_WSI_ANG_XX" in done.stderr and "missing='allow'" in done.stderr
+    options = ["--missing", "allow", "--method", "joint", "--seeds", "1"]
+    assert "joint" in rows(run("crema_d.py", root, *options, *SMALL, folder=tmp_path))
