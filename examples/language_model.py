@@ -4,13 +4,14 @@ The modality "text" starts as an array of strings. Two ways to an encoder are co
 and together with the audio, trained jointly and with InfoReg*:
 
 - ``vectorizer``: scikit-learn's TfidfVectorizer, reduced by TruncatedSVD, and an MLP;
-- ``language model``: a tokenizer makes two arrays of each text, token ids and their mask, which
-  together are one modality; a transformers model, wrapped in PretrainedEncoder, encodes them with
-  a learning rate of its own.
+- ``language model``: Tokens makes several arrays of the texts, such as token ids and their mask,
+  which together are one modality; a transformers model, wrapped in PretrainedEncoder, encodes them
+  with a learning rate of its own.
 
 By default the language model is a very small BERT with random weights, so that nothing has to be
-downloaded; its vocabulary is learnt from the training texts. ``--model`` takes the name or the
-folder of a pretrained one, ``--frozen`` leaves its weights as they are.
+downloaded; its vocabulary is learnt from the training texts, before the Pipeline is made.
+``--model`` takes the name or the folder of a pretrained one, ``--frozen`` leaves its weights as
+they are.
 
 Transcripts leak nothing, unlike the published text features (datasets/cmu_mosi/README.rst); the
 official test videos are used for nothing but the table, and nothing is chosen by it.
@@ -29,78 +30,54 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from sklearn.base import BaseEstimator, TransformerMixin
+import torch
 from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from transformers import AutoModel, AutoTokenizer, BertConfig, BertModel, PreTrainedTokenizerFast
 
 from inforeg_sk import ModalityDict, ModalityTransformer, MultimodalInfoRegClassifier
 from inforeg_sk.datasets import load_cmu_mosi
+from inforeg_sk.features import Tokens
 from inforeg_sk.network import PretrainedEncoder
 
 METHODS = {"joint": {"alpha": 0, "unimodal_weight": 0}, "InfoReg*": {}}
 
 
-class Tokens(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
-    """Texts to token ids and mask, by a given tokenizer or one of the words seen in ``fit``."""
-
-    def __init__(self, tokenizer=None, n_words=2000, length=32):
-        self.tokenizer = tokenizer
-        self.n_words = n_words
-        self.length = length
-
-    def fit(self, X, y=None):
-        self.tokenizer_ = self.tokenizer
-        if self.tokenizer is None:
-            from tokenizers import Tokenizer, models, pre_tokenizers, trainers
-
-            words = Tokenizer(models.WordLevel(unk_token="[UNK]"))
-            words.pre_tokenizer = pre_tokenizers.Whitespace()
-            special = ["[PAD]", "[UNK]"]
-            words.train_from_iterator(
-                [str(text) for text in X],
-                trainers.WordLevelTrainer(vocab_size=self.n_words, special_tokens=special),
-            )
-            self.tokenizer_ = PreTrainedTokenizerFast(
-                tokenizer_object=words, pad_token="[PAD]", unk_token="[UNK]"
-            )
-        return self
-
-    def transform(self, X):
-        encoded = self.tokenizer_(
-            [str(text) for text in X],
-            padding="max_length",
-            truncation=True,
-            max_length=self.length,
-            return_tensors="np",
-        )
-        return {name: encoded[name] for name in ("input_ids", "attention_mask")}
+def word_tokenizer(texts, n_words=2000):
+    """A tokenizer of the most frequent words of the given texts."""
+    words = Tokenizer(models.WordLevel(unk_token="[UNK]"))
+    words.pre_tokenizer = pre_tokenizers.Whitespace()
+    trainer = trainers.WordLevelTrainer(vocab_size=n_words, special_tokens=["[PAD]", "[UNK]"])
+    words.train_from_iterator([str(text) for text in texts], trainer)
+    return PreTrainedTokenizerFast(tokenizer_object=words, pad_token="[PAD]", unk_token="[UNK]")
 
 
-def language_model(name, frozen, length):
-    """Tokens, the encoder, and the settings of its optimizer."""
-    if name is None:
-        import torch
-
+def language_model(args, texts):
+    """The tokenizer, the encoder, and the learning rate of its weights."""
+    if args.model is None:
         torch.manual_seed(0)
+        tokenizer = word_tokenizer(texts)
         config = BertConfig(
-            vocab_size=2000,
+            vocab_size=len(tokenizer),
             hidden_size=32,
             num_hidden_layers=1,
             num_attention_heads=2,
             intermediate_size=64,
-            max_position_embeddings=length,
+            max_position_embeddings=args.length,
         )
-        return Tokens(length=length), PretrainedEncoder(BertModel(config), frozen=frozen), 1e-3
-    tokens = Tokens(AutoTokenizer.from_pretrained(name), length=length)
-    return tokens, PretrainedEncoder(AutoModel.from_pretrained(name), frozen=frozen), 2e-5
+        model, lr = BertModel(config), 1e-3
+    else:
+        tokenizer = AutoTokenizer.from_pretrained(args.model)
+        model, lr = AutoModel.from_pretrained(args.model), 2e-5
+    return tokenizer, PretrainedEncoder(model, frozen=args.frozen), lr
 
 
-def pipelines(args):
-    """Name -> (transformer of the text, settings of the classifier)."""
-    tokens, encoder, lr = language_model(args.model, args.frozen, args.length)
+def pipelines(args, texts):
+    """Name -> (transformer of the text, settings of the classifier); vocabulary of `texts`."""
+    tokenizer, encoder, lr = language_model(args, texts)
     settings = {"encoders": {"text": encoder, "audio": "mlp"}}
     if not args.frozen:
         group = ("encoder_text.*", {"lr": lr, "weight_decay": 0.01})
@@ -108,14 +85,14 @@ def pipelines(args):
     reduced = make_pipeline(TfidfVectorizer(min_df=2), TruncatedSVD(100, random_state=0))
     return {
         "vectorizer": (make_pipeline(reduced, StandardScaler()), {}),
-        "language model": (tokens, settings),
+        "language model": (Tokens(tokenizer, max_length=args.length), settings),
     }
 
 
 def run(way, names, method, seed, data, args):
     """Accuracy on the test part: of all modalities, and of each alone in the same network."""
     X, y, train, test = data
-    transformer, settings = pipelines(args)[way]
+    transformer, settings = pipelines(args, X["text"][train])[way]
     X = ModalityDict({name: X[name] for name in names})
     transformers = {"text": transformer, "audio": StandardScaler()}
     if settings:
@@ -154,7 +131,7 @@ def main():
     print(f"{X}; accuracy on the test part, {args.seeds} seeds, {args.epochs} epochs")
     print(f"{'':<32}" + "".join(f"{name:>14}" for name in ("all", "text", "audio")))
     frequent = 100 * max(np.bincount(mosi.target[mosi.test_indices])) / len(mosi.test_indices)
-    for way in pipelines(args):
+    for way in ("vectorizer", "language model"):
         for names, method in (
             (["text"], "joint"),
             (["text", "audio"], "joint"),

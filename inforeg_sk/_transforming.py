@@ -79,7 +79,8 @@ def _run(name, transformer, value, y, method, padding_value):
             output = output.transform(table) if method == "fit_transform" else output
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         kind = TypeError if isinstance(error, TypeError) else ValueError
-        raise kind(f"{who}: {error}{_hint(value)}") from error
+        hint = "" if "missing='allow'" in str(error) else _hint(value)
+        raise kind(f"{who}: {error}{hint}") from error
     if method == "fit" or whole:
         return output
     output = output.toarray() if sparse.issparse(output) else np.asarray(output)

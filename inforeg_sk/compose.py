@@ -64,7 +64,8 @@ class ModalityTransformer(TransformerMixin, _BaseComposition, auto_wrap_output_k
     ``(n_samples, n_steps, n_features)``, is given to its transformer as a table with one row for
     each step of each sample, and takes its own shape again afterwards: ``StandardScaler`` then
     scales each feature over all samples and steps. Transformers that take raw values (a text
-    vectorizer on an array of strings) get the 1-D array.
+    vectorizer on an array of strings) get the 1-D array. A transformer may return a mapping of
+    arrays, as `Tokens` does; the modality is then made of several arrays.
 
     Padding is left out because it would count as data: zeros behind short samples pull each mean
     towards zero, and scaling would move them to other values, by which the encoders of sequences
