@@ -200,22 +200,27 @@ def _without_objects(name, array, there, part):
         missing = present_rows(array)
         if missing is not None:
             raise ValueError(_not_finite(name, "NaN", int(np.argmin(missing))))
-        stacked = stack_rows(array)
-        if part and stacked.dtype == object and array.ndim == 1 and hasattr(array[0], "__len__"):
-            raise ValueError(
-                f"Modality {name!r} has rows of unequal lengths: pad them to one, such as by "
-                "padding='max_length' of a tokenizer."
-            )
-        return stacked
+        return _stack(name, array, part)
     if array.ndim > 1:
         array = array.copy()
         array[~there] = np.nan
         return array
-    rows = stack_rows(array[there])
+    rows = _stack(name, array[there], part)
     if rows.dtype == object:
         return array
     # What stands for a missing sample is never read; integers stay integers.
     return np.ma.getdata(scatter_rows(rows, there, keep_integers=part))
+
+
+def _stack(name, array, part):
+    stacked = stack_rows(array)
+    ragged = stacked.dtype == object and array.ndim == 1 and hasattr(array[0], "__len__")
+    if part and ragged and not isinstance(array[0], (str, bytes)):
+        raise ValueError(
+            f"Modality {name!r} has rows of unequal lengths: pad them to one, such as by "
+            "padding='max_length' of a tokenizer."
+        )
+    return stacked
 
 
 def _parse(name, array, dtype):

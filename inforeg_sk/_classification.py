@@ -177,7 +177,10 @@ class Classification(ClassifierMixin):
         return {name: _softmax(u) for name, u in self._unimodal_outputs(X)[0].items()}
 
     def _decide(self, outputs):
-        return self.classes_[outputs.argmax(dim=1).numpy()]
+        return self.classes_[self._decide_encoded(outputs)]
+
+    def _decide_encoded(self, outputs):
+        return outputs.argmax(dim=1).numpy()
 
 
 def class_weights(class_weight, y, target):

@@ -1,10 +1,12 @@
 """How a fit goes: check and build everything, only then change the estimator, and train."""
 
 import fnmatch
+import sys
 import warnings
 from collections.abc import Mapping
 from inspect import signature
 from numbers import Integral, Real
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -26,6 +28,8 @@ from .training.device import resolve_dtype
 from .training.random import draw_seeds, initialisation, isolated
 
 __all__ = ["Fitting"]
+
+_PACKAGE = str(Path(__file__).parent)
 
 
 class _Plan(NamedTuple):
@@ -172,7 +176,7 @@ class Fitting(Prediction):
                     f"is {epoch['train_objective']}. Predictions mean nothing; try a smaller lr, "
                     "or scale the data.",
                     ConvergenceWarning,
-                    stacklevel=5,
+                    stacklevel=_level_of_caller(),
                 )
                 return
 
@@ -327,3 +331,11 @@ class Fitting(Prediction):
                     f"optimizer__param_groups: the pattern {pattern!r} matches no parameter; their "
                     f"names begin with {', '.join(sorted({n.split('.')[0] for n in names}))}."
                 )
+
+
+def _level_of_caller():
+    """The ``stacklevel`` by which a warning of the calling function points at the user's line."""
+    frame, level = sys._getframe(1), 1
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+        frame, level = frame.f_back, level + 1
+    return level

@@ -27,7 +27,7 @@ class Prediction(ParameterHandling):
         ----------
         X : as in ``fit``
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            True target.
+            True target; encoded, if `X` is a dataset that skorch hands to a callback.
         sample_weight : array-like of shape (n_samples,), default=None
         samples : {"common", "each"}, default="common"
             Where samples lack modalities: score on the samples that have all modalities of `X`,
@@ -56,9 +56,16 @@ class Prediction(ParameterHandling):
                     "compare; samples='each' scores each modality on the samples that have it."
                 )
             there = dict.fromkeys(names, common)
-        return {
-            name: self._score_rows(y, outputs[name], sample_weight, there[name]) for name in names
-        }
+        decide = self._decide_encoded if is_dataset(X) else self._decide
+        scores = {}
+        for name in names:
+            rows, truth, weight = there[name], y, sample_weight
+            if not rows.all():
+                truth = _safe_indexing(y, rows)
+                weight = None if weight is None else np.asarray(weight)[rows]
+            predicted = decide(outputs[name][rows])
+            scores[name] = float(self._metric(truth, predicted, sample_weight=weight))
+        return scores
 
     def common_samples(self, X):
         """Which samples have all of the modalities that any has.
@@ -74,12 +81,6 @@ class Prediction(ParameterHandling):
         dataset = self.get_dataset(X)
         masks = [mask for mask in dataset.present.values() if mask.any()]
         return np.logical_and.reduce([np.ones(len(dataset), dtype=bool), *masks])
-
-    def _score_rows(self, y, outputs, sample_weight, rows):
-        if not rows.all():
-            y = _safe_indexing(y, rows)
-            sample_weight = None if sample_weight is None else np.asarray(sample_weight)[rows]
-        return float(self._metric(y, self._decide(outputs[rows]), sample_weight=sample_weight))
 
     def transform_by_modality(self, X):
         """Features of each modality, from its trained encoder.

@@ -128,9 +128,9 @@ class Regression(RegressorMixin):
         ndarray of float64 of shape (n_samples,), or (n_samples, n_outputs) if ``y`` was 2-D
         """
         self.check_is_fitted()
-        outputs = self.forward(X)
+        outputs = self.forward(X).cpu()
         # In a callback X is a dataset, whose target is standardised: so are these.
-        return outputs.cpu().double().numpy() if is_dataset(X) else self._decide(outputs.cpu())
+        return self._decide_encoded(outputs) if is_dataset(X) else self._decide(outputs)
 
     def predict_by_modality(self, X):
         """Values that each modality predicts by itself, from its unimodal outputs.
@@ -144,13 +144,14 @@ class Regression(RegressorMixin):
         dict of str to ndarray of float64, shaped as in `predict`
             NaN where a sample lacks the modality.
         """
-        outputs = self._unimodal_outputs(X)[0]
-        if is_dataset(X):
-            return {name: u.double().numpy() for name, u in outputs.items()}
-        return {name: self._decide(u) for name, u in outputs.items()}
+        decide = self._decide_encoded if is_dataset(X) else self._decide
+        return {name: decide(u) for name, u in self._unimodal_outputs(X)[0].items()}
 
     def _decide(self, outputs):
-        return self._target.decode(outputs.double().numpy())
+        return self._target.decode(self._decide_encoded(outputs))
+
+    def _decide_encoded(self, outputs):
+        return outputs.double().numpy()
 
     @property
     def predict_proba(self):

@@ -253,9 +253,10 @@ def _to_array(value):
     try:
         array = np.asarray(value)
         # numpy would make a text of a number or NaN that stands among texts.
-        if array.dtype.kind in "US" and array.ndim == 1:
-            mixed = not all(isinstance(item, (str, bytes)) for item in value)
-            return np.array(list(value), dtype=object) if mixed else array
+        if array.dtype.kind in "US":
+            objects = np.asarray(value, dtype=object)
+            if not all(isinstance(item, (str, bytes)) for item in objects.flat):
+                return objects
         return array
     except ValueError:
         array = np.empty(len(value), dtype=object)

@@ -10,6 +10,7 @@ import pytest
 import torch
 from scipy import sparse
 from sklearn.exceptions import NotFittedError
+from skorch.dataset import ValidSplit
 from skorch.utils import to_numpy
 from torch import nn
 
@@ -953,6 +954,12 @@ LATE = [
         {"criterion": nn.CrossEntropyLoss(reduction="sum")},
     ),
     Case("no dtype", ValueError, ("dtype=None",), {"dtype": None}),
+    Case(
+        "optimizer setting",
+        TypeError,
+        ("optimizer__momentun", "'momentun'"),
+        {"optimizer": torch.optim.SGD, "optimizer__momentun": 1, "optimizer__nesterov": False},
+    ),
 ]
 
 
@@ -971,6 +978,119 @@ def test_what_fails_in_the_first_step_leaves_the_model(params, fitted):
         clf.fit(make_data(), Y)
     assert clf.history.to_list() == history
     np.testing.assert_array_equal(clf.predict_proba(make_data()), before)
+
+
+@pytest.mark.parametrize("how", ["fit", "partial_fit", "warm_start"])
+@pytest.mark.parametrize("optimizer", [torch.optim.SGD, torch.optim.AdamW])
+def test_a_misspelt_optimizer_setting_leaves_the_model(how, optimizer, fitted, no_training):
+    clf = pickle.loads(fitted[False])
+    clf.set_params(optimizer=optimizer, optimizer__momentun=1, warm_start=how == "warm_start")
+    snapshot = Snapshot(clf, make_data())
+    no_training()
+    with pytest.raises(TypeError, match=r"optimizer__momentun: .*'momentun'"):
+        (clf.partial_fit if how == "partial_fit" else clf.fit)(make_data(), Y)
+    snapshot.assert_unchanged(clf)
+
+
+@pytest.mark.parametrize("how", ["fit", "partial_fit", "warm_start"])
+@pytest.mark.parametrize("table", [False, True])
+@pytest.mark.parametrize(
+    "name, bad, good, words",
+    [
+        ("train_split", ValidSplit(500), None, "500"),
+        ("iterator_train__num_workers", -1, 0, "num_workers"),
+    ],
+)
+def test_what_fails_before_the_first_epoch_leaves_the_model(
+    name, bad, good, words, table, how, fitted
+):
+    clf, twin = pickle.loads(fitted[table]), pickle.loads(fitted[table])
+    X = make_table() if table else make_data()
+    X_new, y_new = X, Y
+    if how == "fit":  # of another shape, with other classes
+        X_new = X[:, :4] if table else {"video": X["video"], "new": X["text"]}
+        y_new = np.where(Y > 0, "high", "low")
+    snapshot = Snapshot(clf, X)
+    before = clf.predict_proba(X)
+    clf.set_params(**{name: bad, "warm_start": how == "warm_start"})
+    for _ in range(2):
+        with pytest.raises(ValueError, match=words):
+            (clf.partial_fit if how == "partial_fit" else clf.fit)(X_new, y_new)
+        snapshot.assert_unchanged(clf)
+    clf.set_params(**{name: good, "warm_start": False})
+    assert np.array_equal(clf.predict_proba(X), before)
+    # It goes on as if nothing had been tried.
+    twin.partial_fit(X, Y).partial_fit(X, Y)
+    clf.partial_fit(X, Y).partial_fit(X, Y)
+    assert np.array_equal(clf.predict_proba(X), twin.predict_proba(X))
+    assert clf.history[:, "train_loss"] == twin.history[:, "train_loss"]
+    assert not np.array_equal(clf.predict_proba(X), before)
+
+
+# A criterion that gives one number for a batch, whatever its reduction.
+
+
+class Focal(nn.CrossEntropyLoss):
+    def __init__(self, gamma=2.0):
+        super().__init__()
+        self.gamma = gamma
+
+    def forward(self, input, target):
+        p = input.softmax(dim=1).gather(1, target[:, None])[:, 0]
+        return (-((1 - p) ** self.gamma) * p.log()).mean()
+
+
+@pytest.mark.parametrize("params", [{"criterion": Focal}, {"criterion": Focal(2.0)}])
+@pytest.mark.parametrize("missing", ["error", "allow"])
+def test_a_criterion_of_whole_batches_is_enough_for_whole_data(params, missing):
+    X = make_data()
+    clf = MultimodalInfoRegClassifier(
+        lr=0.0, batch_size=-1, dtype="float64", missing=missing, **SETTINGS, **params
+    ).fit(X, Y)
+    losses = []
+    for proba in (clf.predict_proba(X), *clf.predict_proba_by_modality(X).values()):
+        p = proba[np.arange(N), Y]
+        losses.append(np.mean(-((1 - p) ** 2) * np.log(p)))
+    assert clf.history[0, "train_loss"] == pytest.approx(losses[0], rel=1e-10)
+    assert clf.history[0, "train_objective"] == pytest.approx(sum(losses), rel=1e-10)
+    steeper = clf.set_params(criterion=Focal, criterion__gamma=3.0).fit(X, Y)
+    assert steeper.history[0, "train_loss"] < losses[0]
+
+
+@pytest.mark.parametrize("how", ["first fit", "fit", "partial_fit"])
+@pytest.mark.parametrize("given", [Focal, Focal()], ids=["class", "instance"])
+@pytest.mark.parametrize(
+    "params, X, fit",
+    [
+        ({}, {}, {"sample_weight": np.ones(N)}),
+        ({"class_weight": {0: 2.0}}, {}, {}),
+        (
+            {"missing": "allow"},
+            {"video": np.where(np.arange(N) == 3, np.nan, np.ones((3, N))).T},
+            {},
+        ),
+        ({"modality_dropout": 0.5}, {}, {}),
+        ({"modality_dropout": {"text": 0.1}}, {}, {}),
+        ({"method__score": "negative_loss"}, {}, {}),
+    ],
+    ids=["sample_weight", "class_weight", "missing", "dropout", "dropout of one", "score"],
+)
+def test_a_criterion_of_whole_batches_cannot_tell_samples_apart(
+    params, X, fit, given, how, fitted, no_training
+):
+    no_training()
+    params = {"criterion": given, **params}
+    if how == "first fit":
+        case = Case("", TypeError, ("criterion=Focal", "reduction='none'"), params, fit=fit)
+        return refuse_first_fit(case._replace(X=replaced(**X)))
+    clf = pickle.loads(fitted[False])
+    snapshot = Snapshot(clf, make_data())
+    old = {name: clf.get_params(deep=False).get(name, "auto") for name in params}
+    clf.set_params(**params)
+    with pytest.raises(TypeError, match=r"criterion=Focal .*reduction='none'"):
+        getattr(clf, how)({**make_data(), **X}, Y, **fit)
+    clf.set_params(**old)
+    snapshot.assert_unchanged(clf)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without CUDA")

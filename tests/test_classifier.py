@@ -7,7 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from scipy import sparse
 from sklearn.base import clone
+from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.metrics import accuracy_score
 from sklearn.model_selection import GridSearchCV
 
@@ -247,6 +249,116 @@ def test_settings_given_after_a_fit_count_at_the_next(trimodal):
     assert np.array_equal(clf.predict_proba(X), fresh.predict_proba(X))
     assert clf.optimizer_.param_groups[0]["momentum"] == 0.5
     assert {k: clf.get_params()[k] for k in later} == later
+
+
+@pytest.mark.parametrize("settings", [{}, {"modality_dropout": 0.3}, {"encoders__dropout": 0.3}])
+def test_a_fit_draws_three_numbers(trimodal, settings):
+    X, y = trimodal
+    given, fresh = np.random.RandomState(5), np.random.RandomState(5)
+    clf = make(random_state=given, max_epochs=1, **settings)
+    for _ in range(2):
+        clf.fit(X, y)
+        fresh.randint(2**31 - 1, size=3)
+        assert all(map(np.array_equal, given.get_state(), fresh.get_state()))
+    clf.partial_fit(X, y)
+    assert given.randint(2**31 - 1) == fresh.randint(2**31 - 1)
+
+
+class Renamed(MultimodalInfoRegClassifier):
+    pass
+
+
+@pytest.mark.parametrize("cls", [MultimodalInfoRegClassifier, Renamed])
+@pytest.mark.parametrize("method", ["joint", Joint, InfoReg()])
+def test_another_method_is_for_the_general_classifier(trimodal, cls, method):
+    with pytest.raises(TypeError, match=rf"{cls.__name__} takes .*MultimodalClassifier\(method="):
+        cls(method=method).fit(*trimodal)
+
+
+# Sparse modalities
+
+KINDS = [
+    sparse.csr_array,
+    sparse.csr_matrix,
+    sparse.csc_matrix,
+    sparse.coo_array,
+    sparse.dok_matrix,
+    sparse.lil_array,
+    sparse.bsr_array,
+]
+
+
+def counted(dtype=np.float64):
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 3, 60)
+    counts = rng.poisson(np.where(np.arange(9) % 3 == y[:, None], 1.5, 0.3)).astype(dtype)
+    counts[7] = 0
+    return {"words": counts, "video": rng.normal(size=(60, 4)) + y[:, None]}, y
+
+
+def same_answers(clf, given, reference, dense, y):
+    assert np.array_equal(clf.predict_proba(given), reference.predict_proba(dense))
+    for method in ("transform_by_modality", "predict_proba_by_modality"):
+        got, expected = getattr(clf, method)(given), getattr(reference, method)(dense)
+        assert all(np.array_equal(got[name], expected[name]) for name in dense)
+    assert clf.score_by_modality(given, y) == reference.score_by_modality(dense, y)
+    assert all(map(np.array_equal, clf.fisher_trace_.values(), reference.fisher_trace_.values()))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64, np.uint8, bool])
+def test_sparse_is_dense(kind, dtype):
+    dense, y = counted(dtype)
+    words = kind(dense["words"])
+    given, before = {**dense, "words": words}, words.toarray()
+    settings = {"batch_size": 16, "window_threshold": -1e9}
+    reference, clf = make(**settings).fit(dense, y), make(**settings).fit(given, y)
+    same_answers(clf, given, reference, dense, y)
+    reference.partial_fit(dense, y), clf.partial_fit(given, y)
+    same_answers(clf, given, reference, dense, y)
+    # A model of either takes the other.
+    same_answers(clf, dense, reference, dense, y)
+    assert given["words"] is words and type(words) is kind
+    assert words.dtype == dtype and np.array_equal(words.toarray(), before)
+
+
+def test_entries_of_a_sparse_matrix_that_stand_twice_add_up():
+    dense, y = counted()
+    rows, columns = dense["words"].nonzero()
+    half = dense["words"][rows, columns] / 2
+    twice = [np.r_[half, half], (np.r_[rows, rows], np.r_[columns, columns])]
+    words = sparse.coo_array(tuple(twice), shape=dense["words"].shape)
+    given = {**dense, "words": words}
+    same_answers(make().fit(given, y), given, make().fit(dense, y), dense, y)
+
+
+def test_counts_of_words():
+    _, y = counted()
+    texts = [
+        " ".join(["red", "green", "blue"][label] for _ in range(i % 3 + 1)) + " sky"
+        for i, label in enumerate(y)
+    ]
+    words = CountVectorizer().fit_transform(texts)
+    assert words.dtype == np.int64 and sparse.issparse(words)
+    clf = make(max_epochs=20, lr=0.02).fit({"words": words}, y)
+    assert clf.score({"words": words}, y) == 1
+    whole = clf.predict_proba({"words": words.toarray()})
+    assert np.array_equal(clf.predict_proba({"words": words}), whole)
+    np.testing.assert_allclose(clf.predict_proba({"words": words[:1]}), whole[:1], rtol=1e-5)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_search_over_sparse_modalities(kind):
+    dense, y = counted()
+    results = []
+    for words in (dense["words"], kind(dense["words"])):
+        X = ModalityDict({**dense, "words": words})
+        search = GridSearchCV(
+            make(max_epochs=1), {"lr": [1e-3, 1e-1]}, cv=2, n_jobs=1, error_score="raise"
+        ).fit(X, y)
+        scores = [search.cv_results_[f"split{i}_test_score"].tolist() for i in (0, 1)]
+        results.append((scores, search.predict(X).tolist()))
+    assert results[0] == results[1]
 
 
 # Copies

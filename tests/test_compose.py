@@ -210,6 +210,23 @@ def test_feature_names(X):
     assert raw.get_feature_names_out().tolist() == ["text__x0", "other__pitch", "other__energy"]
 
 
+def test_feature_names_of_several_arrays(X):
+    several = {
+        "scores": np.ones((24, 2)),
+        "ids": np.ones((24, 3), int),
+        "steps": np.ones((24, 5, 2)),
+        "length": np.arange(24),
+    }
+    X = {"s": several, "other": X["other"]}
+    both = ModalityTransformer({"other": StandardScaler()}).fit(X)
+    assert sorted(both.get_feature_names_out()) == [
+        *("other__x0", "other__x1"),
+        *("s__ids__x0", "s__ids__x1", "s__ids__x2", "s__length__x0"),
+        *("s__scores__x0", "s__scores__x1", "s__steps__x0", "s__steps__x1"),
+    ]
+    assert list(both.transform(X)["s"]) == list(several)
+
+
 def test_feature_names_leave_out_what_is_dropped(X):
     kept = ModalityTransformer({"vector": "drop", "sequence": "drop"}).fit(X)
     assert kept.get_feature_names_out().tolist() == ["other__x0", "other__x1"]

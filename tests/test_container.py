@@ -291,6 +291,27 @@ def test_all_kinds_are_listed(tmp_path):
     assert sorted(values(tmp_path)) == sorted(KINDS)
 
 
+@pytest.mark.parametrize("form", [list, tuple, lambda v: np.array(v, dtype=object), pd.Series])
+def test_what_stands_among_texts_becomes_no_text(form):
+    values = ["red", float("nan"), None, 3, b"blue", "", 2.5, True]
+    if form is pd.Series:
+        values = pd.Series(values, dtype=object)
+        words = ModalityDict({"text": values.to_frame()})["text"].iloc[:, 0].tolist()
+    else:
+        words = ModalityDict({"text": form(values)})["text"]
+        assert words.dtype == object and words.shape == (8,)
+        words = words.tolist()
+    assert all(a is b or a != a != b for a, b in zip(words, values, strict=True))
+    # Without None numpy would make one type of them.
+    for mixed in (["red", float("nan")], ["red", np.float32("nan")], ["red", 3], [b"red", 3]):
+        words = ModalityDict({"text": mixed})["text"]
+        assert words.dtype == object
+        assert [type(word) for word in words] == [type(word) for word in mixed]
+    assert ModalityDict({"text": ["red", "blue"]})["text"].dtype.kind == "U"
+    chosen = ModalityDict({"text": ["red", float("nan"), "blue"]})[[1, 2]]["text"]
+    assert chosen[0] != chosen[0] and chosen[1] == "blue"
+
+
 def test_types_that_are_kept(tmp_path):
     X = ModalityDict(values(tmp_path))
     assert X["half"].dtype == np.float16

@@ -177,6 +177,60 @@ class TestErrors:
         with pytest.raises(ValueError, match="misses 'video'"):
             strict.predict({name: np.nan_to_num(X[name]) for name in ("audio", "text")})
 
+    def test_an_absent_modality_names_the_way_out(self, complete):
+        X, y = complete
+        short = {name: X[name] for name in ("audio", "text")}
+        words = r"misses 'video': .*'audio', 'text', 'video'.*missing='allow'"
+        clf = make(missing="error").fit(X, y)
+        for action in (clf.predict, clf.score_by_modality, clf.partial_fit):
+            with pytest.raises(ValueError, match=words):
+                action(short, *([] if action == clf.predict else [y]))
+        with pytest.raises(ValueError, match=words):
+            ModalityTransformer(StandardScaler()).fit(X).transform(short)
+        # It would not help a name that is unknown.
+        with pytest.raises(ValueError, match="unknown 'smell'") as caught:
+            clf.predict({**short, "smell": X["video"]})
+        assert "allow" not in str(caught.value)
+
+    @pytest.mark.parametrize("kind", ["Int64", "Float64"])
+    def test_nullable_frames(self, complete, kind):
+        X, y = complete
+        whole = np.round(10 * X["text"])
+        table = pd.DataFrame(whole).astype(kind)
+        table.iloc[9, 2] = pd.NA
+        for missing in ("error", "allow"):
+            clf = make(missing=missing)
+            with pytest.raises(ValueError, match=r"'text' contains NaN in row 9.*1 of its 6"):
+                clf.fit({**X, "text": table}, y)
+        with pytest.raises(ValueError, match=r"'text' contains NaN in row 9"):
+            make().fit(X, y).predict({**X, "text": table})
+        table.iloc[[9, 40]] = pd.NA
+        clf = make().fit({**X, "text": table}, y)
+        whole[[9, 40]] = np.nan
+        reference = make().fit({**X, "text": whole}, y)
+        assert bits(clf) == bits(reference)
+        assert np.array_equal(
+            clf.predict_proba({**X, "text": table}), reference.predict_proba({**X, "text": whole})
+        )
+
+    @pytest.mark.parametrize("missing", ["error", "allow"])
+    @pytest.mark.parametrize("gone", [False, True])
+    def test_a_frame_with_a_text_stays_refused(self, complete, missing, gone):
+        X, y = complete
+        table = pd.DataFrame(X["text"]).astype(object)
+        table.iloc[9, 2] = "1.5"
+        if gone:
+            table.iloc[20] = None
+        words = "not numeric" if missing == "allow" or not gone else "NaN in row 20"
+        with pytest.raises(ValueError, match=rf"'text' .*{words}"):
+            make(missing=missing).fit({**X, "text": table}, y)
+        table.iloc[9, 2] = 1.5
+        X["text"][9, 2] = 1.5
+        if gone:
+            X["text"][20] = np.nan
+        given = make().fit({**X, "text": table}, y)
+        assert bits(given) == bits(make().fit(X, y))
+
     @pytest.mark.parametrize("value", ["drop", None, True, "Allow"])
     def test_bad_values_of_missing(self, complete, value):
         with pytest.raises(ValueError, match=r"missing=.*'error' and 'allow'"):
@@ -270,6 +324,44 @@ class TestRepresentation:
         given = form(X["text"], np.arange(N) != 5)
         with pytest.raises((TypeError, ValueError), match=r"'text'.*row 5.*missing='allow'"):
             make(missing="error").fit({**X, "text": given}, y)
+
+    @pytest.mark.parametrize(
+        "kind",
+        [
+            sparse.csr_array,
+            sparse.csr_matrix,
+            sparse.csc_array,
+            sparse.coo_array,
+            sparse.dok_array,
+            sparse.lil_matrix,
+        ],
+    )
+    @pytest.mark.parametrize("one", [False, True])
+    def test_sparse_rows(self, complete, kind, one):
+        X, y = complete
+        X["text"] *= X["text"] > 0.5
+        X["text"][5] = 0  # a sample of zeros is there
+        present = draw_present()
+        present["text"][5] = True
+        reference = make().fit(blank(X, present), y)
+        expected = reference.predict_proba(blank(X, present))
+        rows = nan_rows(X["text"], present["text"])
+        if one:  # of a missing sample one NaN is enough
+            rows[~present["text"], 1:] = 0
+        given = {**blank(X, present), "text": kind(rows)}
+        clf = make().fit(given, y)
+        assert bits(clf) == bits(reference)
+        assert np.array_equal(clf.predict_proba(given), expected)
+        features = clf.transform_by_modality(given)["text"]
+        assert np.array_equal(np.isnan(features).all(axis=1), ~present["text"])
+        assert clf.score_by_modality(given, y) == reference.score_by_modality(blank(X, present), y)
+        chosen = np.arange(N)[::3]
+        np.testing.assert_allclose(
+            clf.predict_proba(ModalityDict(given)[chosen]), expected[chosen], rtol=1e-5, atol=1e-7
+        )
+        rows[7] = [np.nan, 1, 0, 0, 0, 0]
+        with pytest.raises(ValueError, match=r"'text' contains NaN in row 7"):
+            make().fit({**given, "text": kind(rows)}, y)
 
     def test_integers_with_a_mask(self, complete):
         X, y = complete

@@ -14,7 +14,7 @@ from sklearn.metrics import mean_absolute_error, r2_score
 from sklearn.model_selection import GridSearchCV, cross_validate
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
-from skorch.callbacks import EarlyStopping, EpochScoring
+from skorch.callbacks import Callback, EarlyStopping, EpochScoring
 from skorch.dataset import ValidSplit
 from torch import nn
 
@@ -282,6 +282,24 @@ class TestCriteria:
             2 * np.array(reg.history[:, "train_loss"]), whole.history[:, "train_loss"], rtol=1e-5
         )
 
+    @pytest.mark.parametrize("as_instance", [False, True])
+    def test_one_without_a_loss_of_each_sample_is_refused(self, data, as_instance, monkeypatch):
+        class Capped(nn.MSELoss):
+            def forward(self, input, target):
+                return (input - target).square().clamp(max=9).mean()
+
+        X, y = data
+        reg = make().fit(X, y)
+        before, history = reg.predict(X), reg.history.to_list()
+        reached = []
+        monkeypatch.setattr(MultimodalRegressor, "fit_loop", lambda *args, **kw: reached.append(1))
+        reg.set_params(criterion=Capped() if as_instance else Capped)
+        for action in (reg.fit, reg.partial_fit):
+            with pytest.raises(TypeError, match=r"criterion=Capped .*reduction='none'"):
+                action(X, y)
+        assert not reached and reg.history.to_list() == history
+        assert np.array_equal(reg.predict(X), before)
+
     @pytest.mark.parametrize("criterion", [nn.CrossEntropyLoss, nn.BCELoss, "mse", None])
     def test_others_are_refused(self, data, criterion):
         with pytest.raises(TypeError, match=r"criterion=.*MSELoss"):
@@ -330,6 +348,14 @@ class TestRefusals:
         with pytest.raises(ValueError, match=words):
             reg.fit(X, change(y))
         assert np.array_equal(before, reg.predict(X))
+
+    @pytest.mark.parametrize("cls", BOTH)
+    def test_words_are_for_a_classifier(self, data, cls):
+        X, y = data
+        words = np.where(y > 70, "high", "low")
+        for labels in (words, words.astype(object), words.tolist()):
+            with pytest.raises(ValueError, match=rf"{cls.__name__}.*MultimodalInfoRegClassifier"):
+                make(cls).fit(X, labels)
 
     @pytest.mark.parametrize("cls", BOTH)
     def test_no_probabilities(self, data, cls):
@@ -448,6 +474,34 @@ class TestGoingOn:
         held = np.array(reg.history[:, "valid_r2"])
         assert np.isfinite(held).all() and np.corrcoef(held, losses)[0, 1] < -0.99
         assert "valid_acc" not in reg.history[-1]
+
+    def test_a_callback_sees_standardised_values(self, data):
+        X, y = data
+        seen = []
+
+        class Spy(Callback):
+            def on_epoch_end(self, net, dataset_train=None, dataset_valid=None, **kwargs):
+                rows = np.asarray(dataset_valid.indices)
+                arrays = {name: values[rows] for name, values in X.items()}
+                target = np.concatenate([batch[1] for batch in net.get_iterator(dataset_valid)])
+                seen.append(
+                    (
+                        {"joint": net.predict(dataset_valid)[:, 0]}
+                        | {n: p[:, 0] for n, p in net.predict_by_modality(dataset_valid).items()},
+                        {"joint": net.predict(arrays)} | net.predict_by_modality(arrays),
+                        (target[:, 0], y[rows]),
+                    )
+                )
+
+        reg = make(train_split=ValidSplit(3), callbacks=[Spy()], max_epochs=2).fit(X, y)
+        assert len(seen) == 2
+        mean, scale = y.mean(), y.std()
+        for standardised, in_units, target in seen:
+            assert set(standardised) == {"joint", *X}
+            for name, values in standardised.items():
+                np.testing.assert_allclose(values * scale + mean, in_units[name], rtol=1e-9)
+            np.testing.assert_allclose(target[0] * scale + mean, target[1], rtol=1e-5)
+        assert reg.predict(X).mean() > 10 > np.abs(seen[-1][0]["joint"]).max()
 
 
 class TestUsefulness:

@@ -5,6 +5,7 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from scipy import sparse
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, cross_val_score, train_test_split
 from torch import nn
@@ -191,6 +192,45 @@ class TestErrors:
         with pytest.raises(ValueError, match=r"'audio' has samples of shape"):
             clf.predict({**X, "audio": {"a": X["audio"]}})
 
+    @pytest.mark.parametrize("missing", ["error", "allow"])
+    def test_token_lists_of_unequal_lengths(self, data, missing):
+        X, y = data
+        lengths = np.arange(N) % 3 + 2
+        ragged = [np.arange(length) for length in lengths]
+        text = {"input_ids": ragged, "attention_mask": [np.ones(n, int) for n in lengths]}
+        with pytest.raises(ValueError, match=r"'text\[\w+\]'.*unequal lengths.*padding"):
+            make(encoder=WordIds, missing=missing).fit({**X, "text": text}, y)
+        lists = {part: [row.tolist() for row in rows] for part, rows in text.items()}
+        with pytest.raises(ValueError, match=r"'text\[\w+\]'.*unequal lengths"):
+            make(encoder=WordIds, missing=missing).fit({**X, "text": lists}, y)
+
+    @pytest.mark.parametrize("rows_as", [np.array, list])
+    def test_token_lists_of_unequal_lengths_with_none(self, data, rows_as):
+        X, y = data
+        ids = [None if i == 3 else rows_as(list(range(i % 3 + 2))) for i in range(N)]
+        text = {"input_ids": ids, "attention_mask": np.ones((N, STEPS), int)}
+        with pytest.raises(ValueError, match=r"'text\[input_ids\]'.*unequal lengths"):
+            make(encoder=WordIds, missing="allow").fit({**X, "text": text}, y)
+
+    @pytest.mark.parametrize("bad", [WORDS, -1, 10_000])
+    def test_an_index_beyond_the_table_names_the_modality(self, data, bad):
+        X, y = data
+        clf = make(device="cpu").fit(X, y)  # a GPU would be unusable afterwards
+        before = clf.predict_proba(X)
+        other = {**X, "text": {**X["text"], "ids": X["text"]["ids"].copy()}}
+        other["text"]["ids"][N - 1, 0] = bad
+        for action in (clf.predict, clf.transform_by_modality, clf.predict_proba_by_modality):
+            with pytest.raises(IndexError, match=r"modality 'text'.*ids beyond its table"):
+                action(other)
+        for missing in ("error", "allow"):
+            with pytest.raises(IndexError, match=r"modality 'text'.*ids beyond its table"):
+                make(missing=missing, device="cpu").fit(other, y)
+        gone = np.ma.array(other["audio"], mask=False)
+        gone[::2] = np.ma.masked
+        with pytest.raises(IndexError, match=r"modality 'text'"):
+            make(missing="allow", device="cpu").fit({**other, "audio": gone}, y)
+        assert np.array_equal(clf.predict_proba(X), before)
+
     def test_text_in_a_part(self, data):
         X, y = data
         X["text"]["ids"] = np.array([["word"] * STEPS] * N)
@@ -273,11 +313,49 @@ class TestEstimator:
         reg = make(MultimodalRegressor, max_epochs=60, lr=0.02).fit(X, 10.0 + y)
         assert reg.score(X, 10.0 + y) > 0.5
 
+    @pytest.mark.parametrize("missing", [False, True])
+    def test_a_sparse_part(self, data, missing):
+        X, y = data
+        share = X["text"]["share"] * (X["text"]["share"] > 0)
+        if missing:
+            share[::4] = np.nan
+        dense = {**X, "text": {**X["text"], "share": share}}
+        settings = {"missing": "allow" if missing else "error"}
+        reference = make(**settings).fit(dense, y)
+        for kind in (sparse.csr_array, sparse.csc_matrix):
+            given = {**X, "text": {**X["text"], "share": kind(share)}}
+            BagOfTokens.seen.clear()
+            clf = make(**settings).fit(given, y)
+            assert {seen["share"][0] for seen in BagOfTokens.seen} == {torch.float32}
+            assert np.array_equal(clf.predict_proba(given), reference.predict_proba(dense))
+            rows = np.arange(2, N, 3)
+            chosen = ModalityDict(given)[rows]
+            assert sparse.issparse(chosen["text"]["share"])
+            np.testing.assert_allclose(
+                clf.predict_proba(chosen), reference.predict_proba(dense)[rows], rtol=1e-5
+            )
+
     def test_a_part_of_one_number_a_sample(self, data):
         X, y = data
         X["text"] = {"length": X["text"]["real"].sum(axis=1), "ids": X["text"]["ids"]}
         clf = make(encoder=ScalarAndIds).fit(X, y)
         assert clf.predict(X).shape == (N,)
+
+
+class WordIds(nn.Module):
+    """Mean embedding of the real tokens; keeps the types that it got."""
+
+    seen = set()
+
+    def __init__(self, input_shape):
+        super().__init__()
+        assert input_shape == {"attention_mask": (STEPS,), "input_ids": (STEPS,)}
+        self.embedding = nn.Embedding(WORDS, 4)
+
+    def forward(self, x):
+        self.seen.update((part, value.dtype) for part, value in x.items())
+        mask = x["attention_mask"].unsqueeze(2)
+        return (self.embedding(x["input_ids"]) * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1)
 
 
 class ScalarAndIds(nn.Module):
@@ -315,6 +393,35 @@ class TestMissing:
         rows = np.arange(0, N, 4)
         chosen = ModalityDict(self.masked(X, there))[rows]
         np.testing.assert_allclose(clf.predict_proba(chosen), expected[rows], rtol=1e-5)
+
+    @pytest.mark.parametrize("both", [True, False])
+    @pytest.mark.parametrize("rows_as", [np.array, list])
+    def test_lists_with_none(self, data, both, rows_as):
+        X, y = data
+        there = np.random.default_rng(2).random(N) < 0.7
+        whole = {"input_ids": X["text"]["ids"], "attention_mask": X["text"]["real"].astype(int)}
+        masked = {**X, "text": self.masked({"text": whole}, there)["text"]}
+        # One part may say it for both.
+        lists = {
+            part: [
+                rows_as(row) if here or (part == "attention_mask" and not both) else None
+                for row, here in zip(values, there, strict=True)
+            ]
+            for part, values in whole.items()
+        }
+        given = {**X, "text": lists}
+        reference = make(encoder=WordIds, missing="allow").fit(masked, y)
+        expected = reference.predict_proba(masked)
+        WordIds.seen.clear()
+        clf = make(encoder=WordIds, missing="allow").fit(given, y)
+        assert np.array_equal(clf.predict_proba(given), expected)
+        assert WordIds.seen == {(part, torch.int64) for part in whole}
+        assert clf.score_by_modality(given, y) == reference.score_by_modality(masked, y)
+        rows = np.arange(1, N, 3)
+        chosen = clf.predict_proba(ModalityDict(given)[rows])
+        np.testing.assert_allclose(chosen, expected[rows], rtol=1e-5)
+        with pytest.raises(ValueError, match=r"'text\[.*row \d+.*missing='allow'"):
+            make(encoder=WordIds).fit(given, y)
 
     def test_masked_where_missing_is_an_error(self, data):
         X, y = data

@@ -1,6 +1,7 @@
 """The bars and marks are the given numbers, on any axes, for any number of modalities."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from inforeg_sk import ModalityDict, MultimodalClassifier
@@ -53,6 +54,56 @@ def test_weights(fitted, data):
     assert display.scores["weak"] == 1
     kept = ModalityDict(X)[np.flatnonzero(right)]
     assert display.scores["all"] == pytest.approx(fitted.score(kept, y[right]))
+
+
+@pytest.mark.parametrize("as_table", [False, True])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_all_bars_are_of_the_samples_that_have_all_modalities(data, as_table, weighted):
+    rng = np.random.default_rng(3)
+    X, y = data
+    X = {name: values.reshape(len(y), -1).copy() for name, values in X.items()}
+    there = {name: rng.random(len(y)) < 0.75 for name in X}
+    there["weak"] |= ~there["strong"]
+    for name, values in X.items():
+        values[~there[name]] = np.nan
+    given, settings = X, {}
+    if as_table:
+        given = pd.DataFrame(np.hstack(list(X.values())))
+        ends = np.cumsum([values.shape[1] for values in X.values()])
+        given.columns = [f"c{i}" for i in range(ends[-1])]
+        given.index = given.index[::-1]  # positions count, not labels
+        settings["modalities"] = {
+            name: slice(int(end - X[name].shape[1]), int(end)) for name, end in zip(X, ends)
+        }
+    clf = MultimodalClassifier(max_epochs=3, random_state=0, missing="allow", **settings)
+    clf.fit(given, y)
+    weight = rng.uniform(0.2, 2, len(y)) if weighted else None
+    display = ModalityAccuracyDisplay.from_estimator(clf, given, y, sample_weight=weight)
+    common = there["strong"] & there["weak"]
+    assert 20 < common.sum() < len(y) - 20
+    by_modality = clf.predict_proba_by_modality(given)
+    predicted = {"all": clf.predict(given)}
+    predicted |= {name: clf.classes_[p.argmax(axis=1)] for name, p in by_modality.items()}
+    assert set(display.scores) == {"all", "strong", "weak"}
+    for key, labels in predicted.items():
+        right = (labels == y)[common]
+        expected = np.average(right, weights=None if weight is None else weight[common])
+        assert display.scores[key] == pytest.approx(expected)
+        assert display.bars_[key].get_height() == pytest.approx(100 * expected)
+    np.testing.assert_array_equal(clf.common_samples(given), common)
+
+
+def test_common_samples(fitted, data):
+    X, y = data
+    assert fitted.common_samples(X).tolist() == [True] * len(y)
+    clf = MultimodalClassifier(max_epochs=1, missing="allow", random_state=0).fit(X, y)
+    # A modality that nobody has is none that the others are compared with.
+    assert clf.common_samples({"weak": X["weak"][:4]}).tolist() == [True] * 4
+    apart = {name: values[:4].copy() for name, values in X.items()}
+    apart["weak"][:2] = apart["strong"][2:] = np.nan
+    assert clf.common_samples(apart).tolist() == [False] * 4
+    with pytest.raises(ValueError, match="samples='each'"):
+        ModalityAccuracyDisplay.from_estimator(clf, apart, y[:4])
 
 
 @pytest.mark.parametrize(

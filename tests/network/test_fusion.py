@@ -290,3 +290,47 @@ def test_an_instance_is_copied_for_each_fit(trimodal, method):
     proba = clf.fit(X, y).predict_proba(X)
     assert all(torch.equal(v, before[k]) for k, v in given.state_dict().items())
     np.testing.assert_array_equal(clf.fit(X, y).predict_proba(X), proba)
+
+
+class Votes(nn.Module):
+    """A sum of projections that gives the unimodal logits itself, in any order."""
+
+    def __init__(self, widths, backwards=False):
+        super().__init__()
+        self.maps = nn.ModuleDict({name: nn.Linear(width, 6) for name, width in widths.items()})
+        self.backwards = backwards
+
+    def forward(self, features):
+        return sum(self.maps[name](z) for name, z in features.items())
+
+    def unimodal_logits(self, features, head):
+        names = sorted(features, reverse=self.backwards)
+        return {name: head(self.maps[name](features[name])) for name in names}
+
+
+@pytest.mark.parametrize("missing", [False, True])
+def test_the_order_of_a_fusions_unimodal_logits_does_not_matter(trimodal, missing):
+    X, y = trimodal
+    there = {name: np.ones(len(y), bool) for name in X}
+    if missing:
+        there["audio"][::3] = there["video"][1::4] = False
+        for name, mask in there.items():
+            X[name][~mask] = np.nan
+    settings = {"missing": "allow", "max_epochs": 4, "random_state": 0, "window_threshold": -1e9}
+    forwards, backwards = (
+        MultimodalInfoRegClassifier(fusion=Votes, fusion__backwards=flag, **settings).fit(X, y)
+        for flag in (False, True)
+    )
+    for curve in ("performance_score_", "coefficient_", "fisher_trace_"):
+        for name in X:
+            expected = getattr(forwards, curve)[name]
+            np.testing.assert_array_equal(getattr(backwards, curve)[name], expected)
+    assert any(c.any() for c in forwards.coefficient_.values())
+    expected, got = (clf.predict_proba_by_modality(X) for clf in (forwards, backwards))
+    for name, mask in there.items():
+        np.testing.assert_array_equal(got[name], expected[name])
+        np.testing.assert_array_equal(np.isnan(got[name]).all(axis=1), ~mask)
+    for samples in ("common", "each"):
+        assert backwards.score_by_modality(X, y, samples=samples) == (
+            forwards.score_by_modality(X, y, samples=samples)
+        )

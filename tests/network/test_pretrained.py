@@ -249,6 +249,28 @@ def test_frozen():
     assert torch.is_grad_enabled()
 
 
+@pytest.mark.parametrize("mode", [True, False])
+def test_freezing_leaves_the_given_module_to_be_tuned_elsewhere(mode):
+    torch.manual_seed(0)
+    words = Words().train(mode)
+    frozen = PretrainedEncoder(words, frozen=True)
+    assert all(p.requires_grad for p in words.parameters())
+    assert all(part.training is mode for part in words.modules())
+    clf, _ = fitted(PretrainedEncoder(words), lr=0.01)
+    assert (clf.fisher_trace_["text"] > 0).all()
+    trained = dict(clf.encoders_["text"].named_parameters())
+    for name, start in frozen.named_parameters():
+        assert not torch.equal(trained[name], start), name
+    # In one network, side by side.
+    shapes = {n: {k: ArraySpec((5,), "int") for k in tokens()} for n in ("a", "b")}
+    both = {"a": frozen, "b": PretrainedEncoder(words)}
+    network = build_network(shapes, 3, encoders=both, dtype=torch.float32)
+    x = tensors(tokens())
+    network({"a": x, "b": x}).logits.square().sum().backward()
+    assert all(p.grad is None for p in network.encoders["a"].parameters())
+    assert all(p.grad.abs().sum() > 0 for p in network.encoders["b"].parameters())
+
+
 def test_frozen_inside_other_modules():
     """``train`` of a module calls that of its parts; layers on top are trained."""
     stack = nn.Sequential(PretrainedEncoder(Words(), frozen=True), nn.Linear(6, 4)).train()

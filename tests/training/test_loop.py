@@ -3,11 +3,13 @@
 import copy
 import io
 import pickle
+import warnings
 from collections import Counter
 
 import numpy as np
 import pytest
 import torch
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GroupKFold
 from skorch.callbacks import (
     Callback,
@@ -21,7 +23,13 @@ from skorch.dataset import ValidSplit
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from inforeg_sk import InfoReg, MultimodalClassifier, MultimodalInfoRegClassifier, presets
+from inforeg_sk import (
+    BalancingMethod,
+    InfoReg,
+    MultimodalClassifier,
+    MultimodalInfoRegClassifier,
+    presets,
+)
 from inforeg_sk._arrays import CheckedModalities
 from inforeg_sk.network import Dropout
 from inforeg_sk.training.batches import JoinedBatchSampler, ModalityDataset
@@ -111,6 +119,48 @@ def test_a_user_reads_the_curves_without_skorch(trimodal):
     untracked = MultimodalClassifier(max_epochs=2, fisher=None).fit(X, y)
     with pytest.raises(AttributeError, match="fisher=None"):
         untracked.fisher_trace_
+
+
+class SometimesNothing(BalancingMethod):
+    """Records numbers by hand, of which some batches have none."""
+
+    def on_epoch_start(self, epoch):
+        self.batch = 0
+        return {}
+
+    def on_gradients(self, step):
+        i, nan = float(self.batch), float("nan")
+        step.record("coefficient", torch.tensor([i + 1, nan if i == 1 else 10 * i, nan]))
+        self.batch += 1
+
+
+def test_an_epochs_mean_leaves_out_batches_that_recorded_nan(trimodal):
+    X, y = trimodal
+    clf = MultimodalClassifier(SometimesNothing(), max_epochs=2, batch_size=30).fit(X, y)
+    assert clf.coefficient_["audio"].tolist() == [2, 2]  # of 1, 2, 3
+    assert clf.coefficient_["text"].tolist() == [10, 10]  # of 0 and 20
+    assert np.isnan(clf.coefficient_["video"]).all()
+
+
+@pytest.mark.parametrize("how", ["fit", "partial_fit", "warm_start"])
+def test_divergence_warns_and_names_the_epoch(trimodal, how):
+    X, y = trimodal
+    clf = make(optimizer=torch.optim.SGD, alpha=0.0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ConvergenceWarning)
+        clf.set_params(lr=1e-3).fit(X, y)
+    clf.set_params(lr=1e30, warm_start=how == "warm_start")
+    if how != "fit":
+        clf.optimizer_.param_groups[0]["lr"] = 1e30
+    with pytest.warns(ConvergenceWarning, match="training diverged.*smaller lr") as caught:
+        for _ in range(1 if how == "fit" else 2):
+            (clf.partial_fit if how == "partial_fit" else clf.fit)(X, y)
+    losses = np.array(clf.history[:, "train_objective"])
+    first = int(np.argmin(np.isfinite(losses))) + 1
+    assert not np.isfinite(losses[first - 1]) and (how == "fit" or first > 4)
+    ours = [w for w in caught if issubclass(w.category, ConvergenceWarning)]
+    assert f"the loss of epoch {first} is" in str(ours[0].message)
+    assert ours[0].filename == __file__
 
 
 # Parameters without an owner
@@ -329,6 +379,40 @@ def test_early_stopping_restores_the_best(trimodal):
     rows = valid.indices
     score = clf.score({name: values[rows] for name, values in X.items()}, y[rows])
     assert score == pytest.approx(clf.history[int(np.argmin(losses)), "valid_acc"])
+
+
+class ByModality(Callback):
+    """Scores each modality alone on the validation samples, after each epoch."""
+
+    def __init__(self, X, y):
+        self.X, self.y, self.seen = X, y, []
+
+    def on_epoch_end(self, net, dataset_train=None, dataset_valid=None, **kwargs):
+        rows = np.asarray(dataset_valid.indices)
+        arrays = {name: values[rows] for name, values in self.X.items()}
+        for samples in ("common", "each"):
+            # A dataset's labels are encoded, as for `predict` and `score`.
+            encoded = dataset_valid.dataset.y[rows]
+            given = net.score_by_modality(dataset_valid, encoded, samples=samples)
+            self.seen.append((given, net.score_by_modality(arrays, self.y[rows], samples=samples)))
+
+
+@pytest.mark.parametrize("missing", ["error", "allow"])
+def test_scores_by_modality_in_a_callback(trimodal, missing):
+    X, y = trimodal
+    if missing == "allow":
+        X["text"][::5] = X["audio"][1::4] = np.nan
+    spy = ByModality(X, y)
+    clf = make(
+        missing=missing,
+        train_split=ValidSplit(3, stratified=True),
+        callbacks=[("spy", spy)],
+        max_epochs=2,
+    ).fit(X, y)
+    seen = dict(clf.callbacks_)["spy"].seen
+    assert len(seen) == 4
+    for from_dataset, from_arrays in seen:
+        assert from_dataset == from_arrays and set(from_dataset) == set(X)
 
 
 def test_groups_reach_the_validation_split(trimodal):
