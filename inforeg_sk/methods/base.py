@@ -122,10 +122,24 @@ class Step:
     @cached_property
     def scored(self):
         """Whether a modality has samples, of some weight, to score (Tensor of bool, (M,))."""
-        weights = [self._weight(name) for name in self.features]
-        if weights[0] is None:
+        weights = self._weights
+        if weights is None:
             return torch.ones_like(self.scores, dtype=torch.bool)
         return torch.stack([weight.sum() > 0 for weight in weights])
+
+    @property
+    def reported_scores(self):
+        """What the history keeps: `scores`, NaN where they mean nothing."""
+        if self._weights is None:  # the usual case, at no cost
+            return self.scores
+        return self.scores.masked_fill(~self.scored, torch.nan)
+
+    @property
+    def _weights(self):
+        """Weight of each sample for each modality, None if all count alike."""
+        if self.weight is None and self._present is None:
+            return None
+        return [self._weight(name) for name in self.features]
 
     @cached_property
     def paired_scores(self):

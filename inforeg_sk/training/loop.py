@@ -240,7 +240,7 @@ class TrainingLoop(NeuralNet):
             self._measure(step)
 
     def _measure(self, step):
-        step.record("performance_score", step.scores.masked_fill(~step.scored, nan))
+        step.record("performance_score", step.reported_scores)
         zero = step.joint_loss.detach().new_zeros(())
         traces = [squared_gradient(p.measured, p.factors) for p in self._parameters.values()]
         scale = step.gradient_scale**2
