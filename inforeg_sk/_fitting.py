@@ -56,7 +56,7 @@ class Fitting(Prediction):
         self._check_training_parameters()
         dtype = resolve_dtype(self.dtype)[0]
         entry = enter(X, self, dtype)
-        self._drop_rates_of(entry.modalities)
+        rates = self._drop_rates_of(entry.modalities)
         y = self._check_target(y, entry.X.n_samples)
         target = self._first_target(y, sample_weight, classes)
         dataset = self._make_dataset(entry.X, y, target, sample_weight, dtype)
@@ -76,7 +76,7 @@ class Fitting(Prediction):
             network = method.prepare(network)
             measure_again(network, built, entry.shapes, resolve_dtype(self.dtype)[1])
         self._check_fit_to_data(len(y), network)
-        self._check_criterion_of_each(dataset, method, target.n_outputs)
+        self._check_criterion_of_each(dataset, method, target.n_outputs, rates)
         return _Plan(entry, target, dataset, method, network, seeds)
 
     def _fit_plan(self, plan, groups, epochs):
@@ -121,13 +121,13 @@ class Fitting(Prediction):
     def _continue(self, X, y, sample_weight, groups, epochs):
         self.check_is_fitted()
         self._check_training_parameters()
-        self._drop_rates_of(self.modalities_)
+        rates = self._drop_rates_of(self.modalities_)
         X = enter_again(X, self)
         y = self._check_target(y, X.n_samples)
         target = self._fitted_target()
         dataset = self._make_dataset(X, y, target, sample_weight, self._dtype)
         method = self._make_method(self.modalities_)
-        self._check_criterion_of_each(dataset, method, target.n_outputs)
+        self._check_criterion_of_each(dataset, method, target.n_outputs, rates)
         before = vars(self).copy()
         self.method_ = method
         return self._train(dataset, groups, epochs, before)
@@ -300,10 +300,9 @@ class Fitting(Prediction):
                 "their weights (sample_weight)."
             )
 
-    def _check_criterion_of_each(self, dataset, method, n_outputs):
+    def _check_criterion_of_each(self, dataset, method, n_outputs, rates):
         """Refuse a criterion that cannot tell samples apart, where that is needed."""
-        whole = dataset.weight is None and not dataset.present
-        whole = whole and not self._drop_rates_of(tuple(dataset.X))
+        whole = dataset.weight is None and not dataset.present and not rates
         if whole and self._resolved_score(method) != "negative_loss":
             return
         criterion = self.criterion

@@ -1016,3 +1016,10 @@ class TestTransformer:
         np.testing.assert_allclose(imputed["text"][lacks], np.tile(mean, (lacks.sum(), 1)))
         pipe = make_pipeline(ModalityTransformer(SimpleImputer()), make(missing="error"))
         assert np.isfinite(pipe.fit(X, y).predict_proba(X)).all()
+
+
+def test_dropout_of_a_modality_that_partial_fit_does_not_get(complete):
+    X, y = complete
+    clf = make(modality_dropout={"text": 0.5}, max_epochs=1).fit(X, y)
+    clf.partial_fit({"audio": X["audio"], "video": X["video"]}, y)
+    assert len(clf.history) == 2
