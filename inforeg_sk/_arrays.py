@@ -38,13 +38,13 @@ def numeric_modalities(X, dtype, *, missing="error", expected=()):
     Returns
     -------
     CheckedModalities
-        In sorted-name order. An array that already has the type is not copied. Values of samples
-        that lack a modality are left as they are.
+        In sorted-name order. An array that already has the type is not copied; a sparse matrix
+        stays one (CSR). Values of samples that lack a modality are left as they are.
 
     Raises
     ------
     TypeError
-        If a modality is sparse or not numeric.
+        If a modality is not numeric.
     ValueError
         If there is no sample, or a modality is 1-D, complex, has no values, or holds infinity or
         NaN, or if a sample lacks every modality.

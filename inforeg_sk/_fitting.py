@@ -4,6 +4,7 @@ import fnmatch
 import sys
 import warnings
 from collections.abc import Mapping
+from contextlib import contextmanager
 from inspect import signature
 from numbers import Integral, Real
 from pathlib import Path
@@ -80,32 +81,45 @@ class Fitting(Prediction):
         return _Plan(entry, target, dataset, method, network, seeds)
 
     def _fit_plan(self, plan, groups, epochs):
-        """Train a new model; what was fitted before stays if that fails before the first epoch."""
+        with self._as_before_if_refused():
+            self._start(plan)
+            return self._train(plan.dataset, groups, epochs)
+
+    @contextmanager
+    def _as_before_if_refused(self):
+        """What was fitted before stays if an error comes before the first step."""
         before = vars(self).copy()
-        self._start(plan)
-        return self._train(plan.dataset, groups, epochs, before)
+        history, shuffling = before.get("history_"), before.get("shuffling_")
+        n_epochs = len(history) if history is not None else 0
+        state = None if shuffling is None else shuffling.get_state()
+        try:
+            yield
+        except BaseException:
+            now = vars(self).get("history_")
+            fresh = now is not history
+            if now is None or len(now) == (0 if fresh else n_epochs):
+                vars(self).clear()
+                vars(self).update(before)
+                if shuffling is not None:
+                    shuffling.set_state(state)
+            raise
 
     def _start(self, plan):
-        """Take a plan over; if skorch then refuses a setting, all is as it was."""
-        before = vars(self).copy()
+        """Take a plan over."""
+        for name in ("n_features_in_", "feature_names_in_"):
+            vars(self).pop(name, None)
+        if plan.entry.table is not None:
+            validate_data(self, plan.entry.table, skip_check_array=True)
+        self._take_target(plan.target)
+        self.modalities_ = plan.entry.modalities
+        self.method_ = plan.method
+        self.shuffling_ = torch.Generator().manual_seed(plan.seeds.shuffling)
+        self.dropping_ = torch.Generator().manual_seed(plan.seeds.modality_dropout)
+        self._shapes, self._columns = plan.entry.shapes, plan.entry.columns
+        self._dtype = resolve_dtype(self.dtype)[0]
+        self._plan = plan
         try:
-            for name in ("n_features_in_", "feature_names_in_"):
-                vars(self).pop(name, None)
-            if plan.entry.table is not None:
-                validate_data(self, plan.entry.table, skip_check_array=True)
-            self._take_target(plan.target)
-            self.modalities_ = plan.entry.modalities
-            self.method_ = plan.method
-            self.shuffling_ = torch.Generator().manual_seed(plan.seeds.shuffling)
-            self.dropping_ = torch.Generator().manual_seed(plan.seeds.modality_dropout)
-            self._shapes, self._columns = plan.entry.shapes, plan.entry.columns
-            self._dtype = resolve_dtype(self.dtype)[0]
-            self._plan = plan
             self.initialize()
-        except BaseException:
-            vars(self).clear()
-            vars(self).update(before)
-            raise
         finally:
             vars(self).pop("_plan", None)
 
@@ -128,9 +142,9 @@ class Fitting(Prediction):
         dataset = self._make_dataset(X, y, target, sample_weight, self._dtype)
         method = self._make_method(self.modalities_)
         self._check_criterion_of_each(dataset, method, target.n_outputs, rates)
-        before = vars(self).copy()
-        self.method_ = method
-        return self._train(dataset, groups, epochs, before)
+        with self._as_before_if_refused():
+            self.method_ = method
+            return self._train(dataset, groups, epochs)
 
     def _make_dataset(self, X, y, target, sample_weight, dtype):
         weight = self._weights(sample_weight, y, target)
@@ -143,27 +157,19 @@ class Fitting(Prediction):
                 raise ValueError(f"The weights are too small for {weight.dtype}: scale them.")
         return ModalityDataset(X, target.encode(y, dtype), weight)
 
-    def _train(self, dataset, groups, epochs, before):
-        n_before, state = len(self.history), self.shuffling_.get_state()
+    def _train(self, dataset, groups, epochs):
         seed = int(torch.randint(2**62, (), generator=self.shuffling_))
         # Read anew by each fit, like the method's settings.
         self._drop_rates = self._drop_rates_of(self.modalities_)
         self._score = self._resolved_score(self.method_)
-        try:
-            self.notify("on_train_begin", X=dataset.X, y=dataset.y)
-            with isolated(seed, self.device):
-                try:
-                    self.fit_loop(dataset, dataset.y, epochs=epochs, groups=groups)
-                except KeyboardInterrupt:
-                    # skorch's habit: keep the weights. The unfinished epoch has no traces to go on.
-                    if self.history and "train_batch_count" not in self.history[-1]:
-                        del self.history[-1]
-        except BaseException:
-            if len(self.history) == n_before:  # no step was taken
-                self.shuffling_.set_state(state)
-                vars(self).clear()
-                vars(self).update(before)
-            raise
+        self.notify("on_train_begin", X=dataset.X, y=dataset.y)
+        with isolated(seed, self.device):
+            try:
+                self.fit_loop(dataset, dataset.y, epochs=epochs, groups=groups)
+            except KeyboardInterrupt:
+                # skorch's habit: keep the weights. The unfinished epoch has no traces to go on.
+                if self.history and "train_batch_count" not in self.history[-1]:
+                    del self.history[-1]
         self.notify("on_train_end", X=dataset.X, y=dataset.y)
         self._warn_if_diverged()
         return self

@@ -75,8 +75,9 @@ def _is_missing(value):
 
 
 def stack_rows(array):
-    """Rows that are arrays of numbers of one shape as one array; other objects as they are."""
-    if array.dtype != object or array.ndim != 1 or len(array) == 0:
+    """Rows that are arrays of numbers of one shape as one array; anything else as it is."""
+    objects = isinstance(array, np.ndarray) and array.dtype == object
+    if not objects or array.ndim != 1 or len(array) == 0:
         return array
     rows = [np.asarray(row) if hasattr(row, "__len__") else None for row in array]
     if any(row is None or row.ndim == 0 or row.dtype.kind not in "biuf" for row in rows):

@@ -41,24 +41,23 @@ def run_transformer(name, transformer, value, y, method, padding_value, skip_mis
         return None
     if is_word(transformer, "passthrough"):
         return value
-    there = present_rows(value) if skip_missing else None
-    if there is None and skip_missing:
-        value = stack_rows(value) if isinstance(value, np.ndarray) else value
-    if there is None:
-        return _run(name, transformer, value, y, method, padding_value)
-    if not there.any():
-        if method == "transform":
-            return None
-        raise ValueError(
-            f"Modality {name!r} is missing in every sample, so its transformer cannot be fitted: "
-            "leave it out."
-        )
-    rows = np.flatnonzero(there)
-    y = None if y is None else _safe_indexing(y, rows)
-    chosen = _safe_indexing(value, rows)
-    chosen = stack_rows(chosen) if isinstance(chosen, np.ndarray) else chosen
-    output = _run(name, transformer, chosen, y, method, padding_value)
-    return output if method == "fit" else scatter_rows(output, there)
+    there = None
+    if skip_missing:
+        there = present_rows(value)
+        if there is not None:
+            if not there.any():
+                if method == "transform":
+                    return None
+                raise ValueError(
+                    f"Modality {name!r} is missing in every sample, so its transformer cannot be "
+                    "fitted: leave it out."
+                )
+            rows = np.flatnonzero(there)
+            value = _safe_indexing(value, rows)
+            y = None if y is None else _safe_indexing(y, rows)
+        value = stack_rows(value)
+    output = _run(name, transformer, value, y, method, padding_value)
+    return output if there is None or method == "fit" else scatter_rows(output, there)
 
 
 def _run(name, transformer, value, y, method, padding_value):

@@ -25,6 +25,16 @@ def lookup(name, registry, parameter):
     return registry[name]
 
 
+def check_word(words, **setting):
+    """Raise a ValueError that names a setting that is none of `words`."""
+    for name, value in setting.items():
+        if not (isinstance(value, str) and value in words):
+            raise ValueError(
+                f"{name}={value!r} is unknown; accepted are {', '.join(map(repr, words))}"
+                f"{nearest(value, words)}"
+            )
+
+
 def check_known_modalities(given, expected, who, partial=False):
     """Raise if `given` names are not those that `who` was fitted with (`partial`: some of them)."""
     missing = [] if partial else [name for name in expected if name not in given]

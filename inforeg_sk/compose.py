@@ -196,12 +196,7 @@ class ModalityTransformer(TransformerMixin, _BaseComposition, auto_wrap_output_k
         self.transformers_ = chosen
         self.modalities_ = tuple(n for n, t in chosen.items() if not is_word(t, "drop"))
         self._n_columns = {n: X[n].shape[-1] if len(X[n].shape) > 1 else 1 for n in X}
-        self._columns = {
-            name: [str(c) for c in X[name].columns] for name in X if hasattr(X[name], "columns")
-        }
-        for name in X:
-            if isinstance(X[name], ModalityDict):
-                self._columns[name] = _part_names(X[name])
+        self._columns = {name: names for name in X if (names := _column_names(X[name]))}
         return output
 
     def _padding(self, X):
@@ -309,7 +304,11 @@ class ModalityTransformer(TransformerMixin, _BaseComposition, auto_wrap_output_k
         return hasattr(self, "transformers_")
 
 
-def _part_names(value):
-    """Names of the columns of a modality that is made of several arrays."""
-    widths = {part: a.shape[-1] if len(a.shape) > 1 else 1 for part, a in value.items()}
-    return [f"{part}__x{i}" for part, width in widths.items() for i in range(width)]
+def _column_names(value):
+    """Names of the columns that a modality's values have, or None."""
+    if hasattr(value, "columns"):
+        return [str(column) for column in value.columns]
+    if isinstance(value, ModalityDict):  # several arrays
+        widths = {part: a.shape[-1] if len(a.shape) > 1 else 1 for part, a in value.items()}
+        return [f"{part}__x{i}" for part, width in widths.items() for i in range(width)]
+    return None

@@ -10,7 +10,7 @@ from scipy import sparse
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from .._output import OwnOutput
-from .._validation import nearest
+from .._validation import check_word
 from ..network.checks import check_number_or_none, check_positive
 from ._bad_samples import FILL, filling
 from ._sound import BadSample, describe, load
@@ -20,7 +20,6 @@ __all__ = [
     "AudioFrontEnd",
     "check_bands",
     "check_positive_number",
-    "check_word",
     "numbered",
 ]
 
@@ -241,16 +240,6 @@ def _compute(front_end, index, item):
             raise ValueError(problem) from error
         return None, problem
     return np.asarray(front_end._features(sound).T, dtype=np.float32), None
-
-
-def check_word(words, **setting):
-    """Raise a ValueError that names a setting that is none of `words`."""
-    for name, value in setting.items():
-        if not (isinstance(value, str) and value in words):
-            raise ValueError(
-                f"{name}={value!r} is unknown; accepted are {', '.join(map(repr, words))}"
-                f"{nearest(value, words)}"
-            )
 
 
 def check_positive_number(**settings):

@@ -8,8 +8,8 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from .._output import OwnOutput
+from .._validation import check_word
 from ..network.checks import check_number_or_none, check_positive
-from ._audio_base import check_word
 
 __all__ = ["PadSequences"]
 

@@ -60,19 +60,18 @@ class Step:
         self._present = None if present is None else present.to(self.logits.dtype)
         self.records = {}
 
-    def loss_of(self, prediction, *modalities):
+    def loss_of(self, prediction, modality=None):
         """Loss of predictions for this batch (Tensor of shape ()), with the sample weights.
 
         Parameters
         ----------
         prediction : Tensor of shape (n_samples, n_outputs)
             Logits, or the values that a regressor predicts.
-        *modalities : str
-            Only samples that have all of these count; 0 if none has.
+        modality : str, default=None
+            Only samples that have it count; 0 if none has. None: all count.
         """
-        return weighted_criterion(
-            self.criterion, prediction, self.target, self._weight(*modalities)
-        )
+        weight = self.weight if modality is None else self._weights[modality]
+        return weighted_criterion(self.criterion, prediction, self.target, weight)
 
     @cached_property
     def joint_loss(self):
@@ -88,12 +87,13 @@ class Step:
         """Loss of each modality's unimodal logits (dict)."""
         return {name: self.loss_of(u, name) for name, u in self.unimodal_logits.items()}
 
-    def _weight(self, *modalities):
-        if self._present is None or not modalities:
-            return self.weight
-        columns = [list(self.features).index(name) for name in modalities]
-        weight = self._present[:, columns].prod(dim=1)
-        return weight if self.weight is None else weight * self.weight
+    @cached_property
+    def _weights(self):
+        """Weights that count the samples of each modality (dict); None: all alike."""
+        if self._present is None:
+            return dict.fromkeys(self.features, self.weight)
+        weights = self._present if self.weight is None else self._present * self.weight[:, None]
+        return dict(zip(self.features, weights.unbind(dim=1), strict=True))
 
     def _negative_loss(self, prediction, target):
         return -loss_of_each(self.criterion, prediction, target)
@@ -116,30 +116,26 @@ class Step:
         """
         with torch.no_grad():
             return torch.stack(
-                [summarise(v, self._weight(m), self._rule.mean) for m, v in self._values.items()]
+                [summarise(v, self._weights[m], self._rule.mean) for m, v in self._values.items()]
             )
 
     @cached_property
     def scored(self):
         """Whether a modality has samples, of some weight, to score (Tensor of bool, (M,))."""
-        weights = self._weights
-        if weights is None:
+        if self._all_count:
             return torch.ones_like(self.scores, dtype=torch.bool)
-        return torch.stack([weight.sum() > 0 for weight in weights])
+        return torch.stack([weight.sum() > 0 for weight in self._weights.values()])
 
     @property
     def reported_scores(self):
         """What the history keeps: `scores`, NaN where they mean nothing."""
-        if self._weights is None:  # the usual case, at no cost
+        if self._all_count:  # the usual case, at no cost
             return self.scores
         return self.scores.masked_fill(~self.scored, torch.nan)
 
     @property
-    def _weights(self):
-        """Weight of each sample for each modality, None if all count alike."""
-        if self.weight is None and self._present is None:
-            return None
-        return [self._weight(name) for name in self.features]
+    def _all_count(self):
+        return self.weight is None and self._present is None
 
     @cached_property
     def paired_scores(self):
