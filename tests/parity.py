@@ -6,10 +6,30 @@ import numpy as np
 import torch
 from torch import nn
 
+from inforeg_sk import presets
+
 EPOCHS, BATCH = 8, 16
 OPTIMIZER = {"lr": 0.05, "momentum": 0.9, "weight_decay": 1e-3}
 SHAPES = {"audio": (6, 4), "text": (7,), "video": (5,)}
 STRENGTHS = {"audio": 1.0, "text": 0.6, "video": 0.3}
+
+
+SETTINGS = {
+    "paper": dict(presets.PAPER),
+    "paper_star": dict(presets.PAPER_STAR),
+    "authors_code": presets.authors_code("audio", {"audio": 0.95, "text": 0.1}),
+    # Ours, and corners of the published ones.
+    "drift": {**presets.PAPER, "strength": "drift", "alpha": 5.0, "window_smoothing": 3},
+    "drift_star": {
+        **presets.PAPER_STAR,
+        "strength": "drift",
+        "alpha": {"audio": 5.0, "video": 2.0},
+        "window_smoothing": 10,
+        "padding": "zeros",
+        "first_epoch": "open",
+    },
+    "always": {**presets.PAPER, "window_threshold": -1e9, "alpha": 3.0},
+}
 
 
 class ConvEncoder(nn.Module):

@@ -8,7 +8,7 @@ import parity
 import pytest
 import torch
 from oracle import slow_inforeg
-from parity import BATCH, OPTIMIZER, assert_close, compare, inputs_that_tell
+from parity import BATCH, OPTIMIZER, SETTINGS, assert_close, compare, inputs_that_tell
 from torch import nn
 
 from inforeg_sk import InfoReg, MultimodalClassifier, presets
@@ -33,22 +33,6 @@ def make_data(names, seed=0):
     return inputs_that_tell(names, y, rng), y
 
 
-SETTINGS = {
-    "paper": dict(presets.PAPER),
-    "paper_star": dict(presets.PAPER_STAR),
-    "authors_code": presets.authors_code("audio", {"audio": 0.95, "text": 0.1}),
-    # Ours, and corners of the published ones.
-    "drift": {**presets.PAPER, "strength": "drift", "alpha": 5.0, "window_smoothing": 3},
-    "drift_star": {
-        **presets.PAPER_STAR,
-        "strength": "drift",
-        "alpha": {"audio": 5.0, "video": 2.0},
-        "window_smoothing": 10,
-        "padding": "zeros",
-        "first_epoch": "open",
-    },
-    "always": {**presets.PAPER, "window_threshold": -1e9, "alpha": 3.0},
-}
 # Every fusion of the slow statement but concatenation, and the modality that conditions.
 FUSIONS = [
     ("sum", None),

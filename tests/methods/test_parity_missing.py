@@ -1,6 +1,7 @@
 """Missing modalities: the fast path against the slow statement, in float64, to 1e-10."""
 
 import numpy as np
+import parity
 import pytest
 import torch
 from oracle import slow_inforeg
@@ -12,19 +13,8 @@ from inforeg_sk.network import MLPEncoder
 TWO, THREE = ("audio", "text"), ("audio", "text", "video")
 N = 90
 SETTINGS = {
-    "paper": dict(presets.PAPER),
-    "paper_star": dict(presets.PAPER_STAR),
-    "authors_code": presets.authors_code("audio", {"audio": 0.95, "text": 0.1}),
-    "drift": {**presets.PAPER, "strength": "drift", "alpha": 5.0, "window_smoothing": 3},
-    "drift_star": {
-        **presets.PAPER_STAR,
-        "strength": "drift",
-        "alpha": {"audio": 5.0, "text": 2.0},
-        "window_smoothing": 10,
-        "padding": "zeros",
-        "first_epoch": "open",
-    },
-    "always": {**presets.PAPER, "window_threshold": -1e9, "alpha": 3.0},
+    **parity.SETTINGS,
+    "drift_star": {**parity.SETTINGS["drift_star"], "alpha": {"audio": 5.0, "text": 2.0}},
     "always_drift": {
         **presets.PAPER_STAR,
         "window_threshold": -1e9,
