@@ -92,7 +92,7 @@ def pipelines(args, texts):
 def run(way, names, method, seed, data, args):
     """Accuracy on the test part: of all modalities, and of each alone in the same network."""
     X, y, train, test = data
-    transformer, settings = pipelines(args, X["text"][train])[way]
+    transformer, settings = way
     X = ModalityDict({name: X[name] for name in names})
     transformers = {"text": transformer, "audio": StandardScaler()}
     if settings:
@@ -131,14 +131,15 @@ def main():
     print(f"{X}; accuracy on the test part, {args.seeds} seeds, {args.epochs} epochs")
     print(f"{'':<32}" + "".join(f"{name:>14}" for name in ("all", "text", "audio")))
     frequent = 100 * max(np.bincount(mosi.target[mosi.test_indices])) / len(mosi.test_indices)
-    for way in ("vectorizer", "language model"):
+    # Once for all fits: each copies the encoder and starts from its weights.
+    for name, way in pipelines(args, X["text"][mosi.train_indices]).items():
         for names, method in (
             (["text"], "joint"),
             (["text", "audio"], "joint"),
             (["text", "audio"], "InfoReg*"),
         ):
             scores = [run(way, names, method, seed, data, args) for seed in range(args.seeds)]
-            title = f"{way}, {'text alone' if len(names) == 1 else method}"
+            title = f"{name}, {'text alone' if len(names) == 1 else method}"
             cells = ""
             for key in ("all", *names):
                 values = 100 * np.array([score[key] for score in scores])
