@@ -1,0 +1,40 @@
+"""The maths of balancing as pure functions of tensors.
+
+Modalities are the last axis, in sorted-name order, and any leading axes are free: what holds for
+one network of M modalities holds for a stack of K of them in one call. Nothing here knows of
+networks, optimizers or batches of data; `inforeg_sk.methods` and `inforeg_sk.training` do.
+"""
+
+from .fisher import fisher_trace, trace_from_norms
+from .gap import TIE_TOLERANCE, pairwise_performance_gap, performance_gap
+from .pull import decoupled_pull, gradient_pull, pull_share
+from .regulation import regulation_coefficient
+from .scores import (
+    batch_score,
+    log_probability,
+    pairwise_batch_scores,
+    probability,
+    weighted_mean,
+)
+from .window import PADDINGS, moving_average, window_open, window_ratio
+
+__all__ = [
+    "PADDINGS",
+    "TIE_TOLERANCE",
+    "batch_score",
+    "decoupled_pull",
+    "fisher_trace",
+    "gradient_pull",
+    "window_open",
+    "log_probability",
+    "moving_average",
+    "pairwise_batch_scores",
+    "pairwise_performance_gap",
+    "performance_gap",
+    "probability",
+    "pull_share",
+    "regulation_coefficient",
+    "trace_from_norms",
+    "weighted_mean",
+    "window_ratio",
+]

@@ -1,0 +1,74 @@
+"""Performance gaps: how far each modality is ahead of those behind it."""
+
+import torch
+from torch import Tensor
+
+__all__ = ["TIE_TOLERANCE", "pairwise_performance_gap", "performance_gap"]
+
+#: Scores closer than this many units of rounding, relative to the largest score, are a tie.
+#: Ours, not the paper's: scores that are equal but for the order of a sum would otherwise switch
+#: the coefficient from 0 to alpha.
+TIE_TOLERANCE = 8
+
+
+def performance_gap(scores: Tensor) -> Tensor:
+    """How far each modality is ahead of those behind it (paper, eq. 9 and 10).
+
+    Parameters
+    ----------
+    scores : Tensor of floating type, of shape (..., n_modalities)
+        Large is good.
+
+    Returns
+    -------
+    Tensor of shape (..., n_modalities)
+        Mean of ``s_m - s_n`` over the modalities ``n`` with ``s_n < s_m``; 0 if there is none.
+
+    Notes
+    -----
+    A modality counts as behind only if it is behind by more than ``8 eps max|s|``, where ``eps``
+    is that of the scores' type and the maximum is over the modalities (ours; see
+    `TIE_TOLERANCE`).
+
+    Examples
+    --------
+    >>> import torch
+    >>> performance_gap(torch.tensor([3.0, 1.0, 0.0]))
+    tensor([2.5000, 1.0000, 0.0000])
+    >>> performance_gap(torch.tensor([1.0, 1.0 + 1e-7]))
+    tensor([0., 0.])
+    """
+    return _mean_lead(scores[..., :, None] - scores[..., None, :], scores.abs().amax(dim=-1))
+
+
+def pairwise_performance_gap(scores: Tensor) -> Tensor:
+    """Performance gap where samples lack modalities (our extension of eq. 9 and 10).
+
+    Parameters
+    ----------
+    scores : Tensor of floating type, of shape (..., n_modalities, n_modalities)
+        In row m and column n the score of m on the samples that have both; see
+        `pairwise_batch_scores`.
+
+    Returns
+    -------
+    Tensor of shape (..., n_modalities)
+        As `performance_gap`, but m and n are compared by the scores on their common samples.
+
+    Examples
+    --------
+    >>> import torch
+    >>> pairwise_performance_gap(torch.tensor([[4.0, 2.0], [6.0, 6.0]]))
+    tensor([0., 4.])
+    """
+    return _mean_lead(scores - scores.mT, scores.abs().amax(dim=(-2, -1)))
+
+
+def _mean_lead(difference: Tensor, largest: Tensor) -> Tensor:
+    """Mean over the last axis of the differences above rounding; 0 where there is none."""
+    info = torch.finfo(difference.dtype)
+    # An infinite score must not make every difference a tie.
+    tolerance = (TIE_TOLERANCE * info.eps) * largest.clamp(max=info.max)
+    ahead = difference > tolerance[..., None, None]
+    lead = torch.where(ahead, difference, torch.zeros_like(difference))
+    return lead.sum(dim=-1) / ahead.sum(dim=-1).clamp(min=1)
