@@ -48,6 +48,7 @@ def joint_accuracy(net, X, y):
 class Classification(ClassifierMixin):
     """The kind of target of `MultimodalClassifier`; see `Fitting` for the hooks."""
 
+    _task = "classification"
     _scores = ("log_probability", "probability_sum", "negative_loss")
     _criterion_classes = (nn.CrossEntropyLoss,)
     _metric = staticmethod(accuracy_score)

@@ -1,5 +1,6 @@
 """How a fit goes: check and build everything, only then change the estimator, and train."""
 
+import copy
 import fnmatch
 import sys
 import warnings
@@ -20,17 +21,25 @@ from ._door import enter, enter_again
 from ._prediction import Prediction
 from ._validation import lookup, nearest
 from .methods import METHODS, BalancingMethod
-from .methods.base import loss_of_each
+from .methods.base import REQUIREMENTS
+from .methods.losses import per_sample_loss
 from .network import MultimodalNetwork, build_network
 from .network.modes import has_batch_norm
 from .network.network import measure_again
 from .training.batches import ModalityDataset
 from .training.device import resolve_dtype
 from .training.random import draw_seeds, initialisation, isolated
+from .training.records import CurveKeys
 
 __all__ = ["Fitting"]
 
 _PACKAGE = str(Path(__file__).parent)
+# The parameters that provide what a method may need.
+_PROVIDED_BY = {
+    "fisher_trace": ["fisher"],
+    "held_out": ["train_split"],
+    "additive_fusion": ["fusion"],
+}
 
 
 class _Plan(NamedTuple):
@@ -76,6 +85,7 @@ class Fitting(Prediction):
             built = network.encoders
             network = method.prepare(network)
             measure_again(network, built, entry.shapes, resolve_dtype(self.dtype)[1])
+        self._check_requirements(method, network)
         self._check_fit_to_data(len(y), network)
         self._check_criterion_of_each(dataset, method, target.n_outputs, rates)
         return _Plan(entry, target, dataset, method, network, seeds)
@@ -89,9 +99,9 @@ class Fitting(Prediction):
     def _as_before_if_refused(self):
         """What was fitted before stays if an error comes before the first step."""
         before = vars(self).copy()
-        history, shuffling = before.get("history_"), before.get("shuffling_")
+        history = before.get("history_")
         n_epochs = len(history) if history is not None else 0
-        state = None if shuffling is None else shuffling.get_state()
+        states = [(g, g.get_state()) for g in before.values() if isinstance(g, torch.Generator)]
         try:
             yield
         except BaseException:
@@ -100,8 +110,8 @@ class Fitting(Prediction):
             if now is None or len(now) == (0 if fresh else n_epochs):
                 vars(self).clear()
                 vars(self).update(before)
-                if shuffling is not None:
-                    shuffling.set_state(state)
+                for generator, state in states:
+                    generator.set_state(state)
             raise
 
     def _start(self, plan):
@@ -115,6 +125,8 @@ class Fitting(Prediction):
         self.method_ = plan.method
         self.shuffling_ = torch.Generator().manual_seed(plan.seeds.shuffling)
         self.dropping_ = torch.Generator().manual_seed(plan.seeds.modality_dropout)
+        self._method_generator = torch.Generator().manual_seed(plan.seeds.method)
+        self._curve_keys = CurveKeys(plan.entry.modalities)
         self._shapes, self._columns = plan.entry.shapes, plan.entry.columns
         self._dtype = resolve_dtype(self.dtype)[0]
         self._plan = plan
@@ -141,9 +153,13 @@ class Fitting(Prediction):
         target = self._fitted_target()
         dataset = self._make_dataset(X, y, target, sample_weight, self._dtype)
         method = self._make_method(self.modalities_)
+        method.resume(self.method_)
+        self._check_requirements(method, self.module_)
         self._check_criterion_of_each(dataset, method, target.n_outputs, rates)
         with self._as_before_if_refused():
             self.method_ = method
+            # A copy: what a refused fit has claimed is forgotten.
+            self._curve_keys = copy.deepcopy(self._curve_keys)
             return self._train(dataset, groups, epochs)
 
     def _make_dataset(self, X, y, target, sample_weight, dtype):
@@ -213,13 +229,38 @@ class Fitting(Prediction):
             made = method(**settings)
         else:
             made = clone(method).set_params(**settings)
-        made.check(tuple(modalities), self.fisher)
+        made.check(tuple(modalities))
         if made.score not in ("auto", *self._scores):
             raise ValueError(
-                f"score={made.score!r} is none of {type(self).__name__}: accepted are 'auto', "
-                f"{', '.join(map(repr, self._scores))}."
+                f"score={made.score!r} of the method {type(made).__name__} is not available for "
+                f"{type(self).__name__}; use one of 'auto', {', '.join(map(repr, self._scores))}."
+            )
+        if self._task not in made.tasks:
+            raise ValueError(
+                f"The method {type(made).__name__} is defined for {' and '.join(made.tasks)} only, "
+                f"and {type(self).__name__} does {self._task}."
             )
         return made
+
+    def _check_requirements(self, method, network):
+        """Refuse a method that needs what the estimator does not provide."""
+        provided = {
+            "fisher_trace": self.fisher is not None,
+            "held_out": bool(self.train_split),
+            "additive_fusion": network.is_additive,
+        }
+        for need in method.requires:
+            if need not in provided:
+                raise ValueError(
+                    f"{type(method).__name__}.requires names {need!r}: accepted are "
+                    f"{', '.join(map(repr, provided))}."
+                )
+            if not provided[need]:
+                settings = ", ".join(f"{k}={getattr(self, k)!r}" for k in _PROVIDED_BY[need])
+                raise ValueError(
+                    f"The method {type(method).__name__} needs {REQUIREMENTS[need]}. "
+                    f"Got {settings}."
+                )
 
     def _drop_rates_of(self, modalities):
         """Rate of modality dropout of each modality; empty if there is none."""
@@ -315,7 +356,7 @@ class Fitting(Prediction):
         if isinstance(criterion, type):
             criterion = criterion(**self.get_params_for("criterion"))
         target = torch.from_numpy(dataset.y[:1]).repeat(2, *[1] * (dataset.y.ndim - 1))
-        loss_of_each(criterion, torch.zeros(2, n_outputs), target)
+        per_sample_loss(criterion, torch.zeros(2, n_outputs), target)
 
     def _check_fit_to_data(self, n_samples, network):
         """Check settings that make sense only for some data or networks."""

@@ -56,3 +56,31 @@ class InfoRegParameters:
             if key in flat:
                 raise ValueError(f"method__{key} is given as {key} here.")
         return {**flat, **nested}
+
+    # What a fit found
+
+    @property
+    def fisher_trace_(self):
+        return self._curve("fisher_trace")
+
+    @property
+    def performance_score_(self):
+        return self._curve("performance_score")
+
+    @property
+    def window_(self):
+        return self._curve("window")
+
+    @property
+    def window_ratio_(self):
+        return self._curve("window_ratio")
+
+    @property
+    def coefficient_(self):
+        return self._curve("coefficient")
+
+    def _curve(self, quantity):
+        curves = self.curves_
+        if quantity not in curves:
+            raise AttributeError(f"{quantity}_ was not recorded: fisher={self.fisher!r}.")
+        return curves[quantity]

@@ -115,7 +115,7 @@ class ParameterHandling(TrainingLoop):
         return {
             k: v
             for k, v in state.items()
-            if k not in ("_step", "_parameters", "_plan", "_drop_rates", "_score")
+            if k not in ("_run", "_n_batches", "_plan", "_drop_rates", "_score")
         }
 
     def __setstate__(self, state):

@@ -143,35 +143,10 @@ class Prediction(ParameterHandling):
         return self._fitted("module_").head
 
     @property
-    def fisher_trace_(self):
-        return self._curve("fisher_trace")
-
-    @property
-    def performance_score_(self):
-        return self._curve("performance_score")
-
-    @property
-    def window_(self):
-        return self._curve("window")
-
-    @property
-    def window_ratio_(self):
-        return self._curve("window_ratio")
-
-    @property
-    def coefficient_(self):
-        return self._curve("coefficient")
+    def curves_(self):
+        return self._fitted("_curve_keys").curves(self.history_)
 
     def _fitted(self, attribute):
         if attribute not in vars(self):
             raise AttributeError(f"{type(self).__name__} is not fitted yet: call fit.")
         return vars(self)[attribute]
-
-    def _curve(self, quantity):
-        modalities, epochs = self._fitted("modalities_"), self.history_.to_list()
-        if not all(f"{quantity}_{modalities[0]}" in epoch for epoch in epochs):
-            raise AttributeError(
-                f"{quantity}_ was not recorded: method {type(self.method_).__name__}, "
-                f"fisher={self.fisher!r}."
-            )
-        return {m: np.array([epoch[f"{quantity}_{m}"] for epoch in epochs]) for m in modalities}

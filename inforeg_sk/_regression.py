@@ -51,6 +51,7 @@ class Standardised(NamedTuple):
 class Regression(RegressorMixin):
     """The kind of target of `MultimodalRegressor`; see `Fitting` for the hooks."""
 
+    _task = "regression"
     _scores = ("negative_loss",)
     _criterion_classes = (nn.MSELoss, nn.L1Loss, nn.SmoothL1Loss, nn.HuberLoss)
     _metric = staticmethod(r2_score)

@@ -115,9 +115,10 @@ def compare(estimator, slow):
     """Every parameter, and every curve of every modality."""
     for name, parameter in estimator.module_.named_parameters():
         assert_close(parameter.detach().numpy(), slow.parameters[name], name)
+    curves = estimator.curves_
     for name in estimator.modalities_:
-        assert_close(estimator.fisher_trace_[name], slow.trace[name], f"trace {name}")
-        assert_close(estimator.window_ratio_[name], slow.window_ratio[name], f"ratio {name}")
-        assert_close(estimator.coefficient_[name], slow.coefficient[name], f"coefficient {name}")
-        assert_close(estimator.performance_score_[name], slow.score[name], f"score {name}")
-        assert estimator.window_[name].tolist() == [bool(w) for w in slow.window[name]], name
+        assert_close(curves["fisher_trace"][name], slow.trace[name], f"trace {name}")
+        assert_close(curves["window_ratio"][name], slow.window_ratio[name], f"ratio {name}")
+        assert_close(curves["coefficient"][name], slow.coefficient[name], f"coefficient {name}")
+        assert_close(curves["performance_score"][name], slow.score[name], f"score {name}")
+        assert curves["window"][name].tolist() == [bool(w) for w in slow.window[name]], name

@@ -97,7 +97,7 @@ def test_one_table_cut_by_the_classifier(trimodal):
     assert by_name.feature_names_in_.tolist() == frame.columns.tolist()
     single = make().fit(table, y)
     assert single.modalities_ == ("X",)
-    assert (single.coefficient_["X"] == 0).all()
+    assert (single.curves_["coefficient"]["X"] == 0).all()
     # A second fit on a mapping forgets the table.
     by_name.set_params(modalities=None).fit(X, y)
     assert not hasattr(by_name, "feature_names_in_")
@@ -230,7 +230,9 @@ def test_presets_leave_no_setting_of_the_estimator_to_its_defaults():
 def test_alpha_by_modality_leaves_the_others_alone(trimodal):
     X, y = trimodal
     clf = make(alpha={"audio": 2.0}, window_threshold=-1e9, max_epochs=6).fit(X, y)
-    assert (clf.coefficient_["text"] == 0).all() and (clf.coefficient_["video"] == 0).all()
+    assert (clf.curves_["coefficient"]["text"] == 0).all() and (
+        clf.curves_["coefficient"]["video"] == 0
+    ).all()
 
 
 def test_settings_given_after_a_fit_count_at_the_next(trimodal):
@@ -302,7 +304,13 @@ def same_answers(clf, given, reference, dense, y):
         got, expected = getattr(clf, method)(given), getattr(reference, method)(dense)
         assert all(np.array_equal(got[name], expected[name]) for name in dense)
     assert clf.score_by_modality(given, y) == reference.score_by_modality(dense, y)
-    assert all(map(np.array_equal, clf.fisher_trace_.values(), reference.fisher_trace_.values()))
+    assert all(
+        map(
+            np.array_equal,
+            clf.curves_["fisher_trace"].values(),
+            reference.curves_["fisher_trace"].values(),
+        )
+    )
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -371,7 +379,7 @@ def test_copies_predict_the_same(trimodal, copied):
     twin = copied(clf)
     assert np.array_equal(twin.predict_proba(X), clf.predict_proba(X))
     assert twin.get_params()["device"] == "auto"
-    assert np.array_equal(twin.fisher_trace_["text"], clf.fisher_trace_["text"])
+    assert np.array_equal(twin.curves_["fisher_trace"]["text"], clf.curves_["fisher_trace"]["text"])
     unfitted = copied(make())
     assert np.array_equal(unfitted.fit(X, y).predict_proba(X), clf.predict_proba(X))
 

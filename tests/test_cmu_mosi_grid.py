@@ -64,4 +64,4 @@ def test_grid_on_the_bare_classifier(mosi):
     two = GridSearchCV(clf, grid, cv=2, n_jobs=2).fit(X, y)
     assert np.array_equal(one.cv_results_["mean_test_score"], two.cv_results_["mean_test_score"])
     np.testing.assert_array_equal(one.predict(X), two.predict(X))
-    assert sorted(one.best_estimator_.fisher_trace_) == ["audio", "text", "video"]
+    assert sorted(one.best_estimator_.curves_["fisher_trace"]) == ["audio", "text", "video"]

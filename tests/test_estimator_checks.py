@@ -150,13 +150,13 @@ def test_weights_are_repetitions(dtype, tolerance):
     rows = np.repeat(np.arange(60), weight)
     weighted = sklearn.clone(clf).fit(X, y, sample_weight=weight)
     repeated = sklearn.clone(clf).fit(X[rows], y[rows])
-    largest = max(c.max() for c in weighted.coefficient_.values())
+    largest = max(c.max() for c in weighted.curves_["coefficient"].values())
     assert largest > 0.1  # something was pulled
-    for quantity in ("fisher_trace_", "performance_score_", "coefficient_"):
+    for quantity in ("fisher_trace", "performance_score", "coefficient"):
         for name in X:
             np.testing.assert_allclose(
-                getattr(weighted, quantity)[name],
-                getattr(repeated, quantity)[name],
+                weighted.curves_[quantity][name],
+                repeated.curves_[quantity][name],
                 rtol=tolerance,
                 atol=tolerance,
             )

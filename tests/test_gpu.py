@@ -87,10 +87,10 @@ def test_same_fit_as_on_the_cpu(encoders, fusion):
     settings = {"encoders": encoders, "fusion": fusion, "encoders__dropout": 0.0}
     (cpu, score), (gpu, gpu_score) = fit("cpu", **settings), fit("cuda", **settings)
     assert next(gpu.module_.parameters()).is_cuda
-    for name, trace in cpu.fisher_trace_.items():
+    for name, trace in cpu.curves_["fisher_trace"].items():
         # Rounding differs, and training magnifies it from epoch to epoch.
-        np.testing.assert_allclose(gpu.fisher_trace_[name][0], trace[0], rtol=1e-3)
-        np.testing.assert_allclose(gpu.fisher_trace_[name], trace, rtol=0.3)
+        np.testing.assert_allclose(gpu.curves_["fisher_trace"][name][0], trace[0], rtol=1e-3)
+        np.testing.assert_allclose(gpu.curves_["fisher_trace"][name], trace, rtol=0.3)
     assert gpu_score == pytest.approx(score, abs=0.03)
 
 
@@ -101,8 +101,8 @@ def test_same_fit_as_on_the_cpu(encoders, fusion):
 )
 def test_same_missing_modalities_and_regression(settings):
     (cpu, score), (gpu, gpu_score) = fit("cpu", **settings), fit("cuda", **settings)
-    for name, trace in cpu.fisher_trace_.items():
-        np.testing.assert_allclose(gpu.fisher_trace_[name][0], trace[0], rtol=1e-3)
+    for name, trace in cpu.curves_["fisher_trace"].items():
+        np.testing.assert_allclose(gpu.curves_["fisher_trace"][name][0], trace[0], rtol=1e-3)
     assert gpu_score == pytest.approx(score, abs=0.03)
 
 

@@ -96,9 +96,9 @@ class TestCompleteData:
         strict, lenient = make(missing="error").fit(X, y), make().fit(X, y)
         assert bits(strict) == bits(lenient)
         assert np.array_equal(strict.predict_proba(X), lenient.predict_proba(X))
-        for curve in ("fisher_trace_", "performance_score_", "coefficient_", "window_ratio_"):
+        for curve in ("fisher_trace", "performance_score", "coefficient", "window_ratio"):
             for name in X:
-                a, b = getattr(strict, curve)[name], getattr(lenient, curve)[name]
+                a, b = strict.curves_[curve][name], lenient.curves_[curve][name]
                 assert np.array_equal(a, b, equal_nan=True), curve
         assert strict.score_by_modality(X, y) == lenient.score_by_modality(X, y)
 
@@ -570,7 +570,7 @@ class TestTraining:
         X, y = partial
         clf = make(batch_size=1, max_epochs=1).fit(rows_of(X, slice(0, 20)), y[:20])
         assert np.isfinite(clf.predict_proba(X)).all()
-        assert all(np.isfinite(s).all() for s in clf.performance_score_.values())
+        assert all(np.isfinite(s).all() for s in clf.curves_["performance_score"].values())
 
     def test_partial_fit_and_warm_start_with_a_subset(self, partial):
         X, y = partial
@@ -588,8 +588,8 @@ class TestTraining:
                 not torch.equal(a, b) for a, b in zip(before, clf.encoders_[name].parameters())
             ]
             assert all(moved) if name != "audio" else not any(moved), name
-        assert np.isnan(clf.performance_score_["audio"][3:]).all()
-        assert np.isfinite(clf.performance_score_["text"]).all()
+        assert np.isnan(clf.curves_["performance_score"]["audio"][3:]).all()
+        assert np.isfinite(clf.curves_["performance_score"]["text"]).all()
         first = make().partial_fit(X, y)
         assert bits(first) == bits(make(max_epochs=1).fit(X, y))
 
@@ -729,9 +729,9 @@ class TestModalityDropout:
         assert all(there[n].sum() < draw_present()[n].sum() for n in NAMES)
         missing = make(**settings).fit(blank(X, there), y)
         assert bits(dropped) == bits(missing)
-        assert max(c[0] for c in dropped.coefficient_.values()) > 0
-        for curve in ("fisher_trace_", "performance_score_", "coefficient_"):
-            assert getattr(dropped, curve) == getattr(missing, curve)
+        assert max(c[0] for c in dropped.curves_["coefficient"].values()) > 0
+        for curve in ("fisher_trace", "performance_score", "coefficient"):
+            assert dropped.curves_[curve] == missing.curves_[curve]
 
     def test_goes_on_where_it_was_and_with_a_subset(self, partial):
         X, y = partial

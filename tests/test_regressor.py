@@ -86,7 +86,9 @@ class TestUnits:
         assert second.target_scale_ == pytest.approx(a * first.target_scale_)
         for name in X:
             np.testing.assert_allclose(
-                second.performance_score_[name], first.performance_score_[name], rtol=1e-4
+                second.curves_["performance_score"][name],
+                first.curves_["performance_score"][name],
+                rtol=1e-4,
             )
 
     def test_weight_two_is_a_repetition(self, data):
@@ -121,7 +123,7 @@ class TestUnits:
         assert reg.target_mean_ == pytest.approx([value])
         # The network learns zero, in units of 1.
         assert np.abs(reg.predict(X) - value).max() < 0.5 + 1e-9 * abs(value)
-        assert all(np.isfinite(s).all() for s in reg.performance_score_.values())
+        assert all(np.isfinite(s).all() for s in reg.curves_["performance_score"].values())
 
     def test_one_sample(self, data):
         X, y = data
@@ -247,7 +249,7 @@ class TestScores:
             for name, predicted in reg.predict_by_modality(X).items():
                 error = torch.as_tensor((predicted - y) / y.std())
                 loss = criterion()(error, torch.zeros(90, dtype=torch.float64)).item()
-                assert reg.performance_score_[name][0] == pytest.approx(-loss, rel=1e-5)
+                assert reg.curves_["performance_score"][name][0] == pytest.approx(-loss, rel=1e-5)
 
 
 class TestCriteria:
@@ -266,7 +268,9 @@ class TestCriteria:
         squared = make(lr=0.0).fit(X, y)
         for name in X:
             np.testing.assert_allclose(
-                2 * wide.performance_score_[name], squared.performance_score_[name], rtol=1e-5
+                2 * wide.curves_["performance_score"][name],
+                squared.curves_["performance_score"][name],
+                rtol=1e-5,
             )
 
     def test_a_subclass(self, data):

@@ -273,7 +273,7 @@ class TestEstimator:
         clf = make(max_epochs=60, lr=0.02).fit(X, y)
         assert clf.score(X, y) > 0.9
         assert clf.score_by_modality(X, y)["text"] > 0.8
-        assert any((c > 0).any() for c in clf.coefficient_.values())
+        assert any((c > 0).any() for c in clf.curves_["coefficient"].values())
         assert clf.transform_by_modality(X)["text"].shape == (N, 4)
 
     def test_pickling_and_cloning(self, data):

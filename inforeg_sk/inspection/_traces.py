@@ -95,13 +95,20 @@ class FisherTraceDisplay:
         """
         require_matplotlib(f"{cls.__name__}.from_estimator")
         _, fitted = unwrap(estimator)
-        traces = getattr(fitted, "fisher_trace_", None)
-        if traces is None:
+        curves, declared = fitted.curves_, fitted.method_.curves
+        traces = curves.get("fisher_trace")
+        if traces is None or any(np.isnan(trace).all() for trace in traces.values()):
             raise ValueError(
-                f"This {type(fitted).__name__} has not tracked its Fisher traces in every "
-                "epoch: fit it with fisher='batch'."
+                f"This {type(fitted).__name__} has not tracked its Fisher traces: fit it with "
+                "fisher='batch'."
             )
-        window = getattr(fitted, "window_", None)  # not every method has one
+        # Not every method has a window; the first flag that the method reports is drawn.
+        flags = (
+            q for q, curve in declared.items() if curve.flag and isinstance(curves.get(q), dict)
+        )
+        window = curves.get(next(flags, None))
+        if window is not None:  # an epoch that did not record it counts as closed
+            window = {m: np.nan_to_num(w).astype(bool) for m, w in window.items()}
         name = method_title(fitted) if name is None else name
         display = cls(traces, window, name=name)
         return display.plot(ax, log=log, legend=legend, **style)

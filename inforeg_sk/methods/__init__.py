@@ -1,8 +1,9 @@
 """Balancing methods. A new one is one new file and one line here."""
 
 from .base import BalancingMethod, Joint
+from .curves import Curve
 from .inforeg import InfoReg
 
 METHODS = {"inforeg": InfoReg, "joint": Joint}
 
-__all__ = ["METHODS", "BalancingMethod", "InfoReg", "Joint"]
+__all__ = ["METHODS", "BalancingMethod", "Curve", "InfoReg", "Joint"]

@@ -1,202 +1,113 @@
 """What a balancing method is, and plain joint training, the method that balances nothing."""
 
-import copy
-from functools import cached_property
+from collections.abc import Mapping
+from copy import deepcopy
+from typing import Any, ClassVar
 
-import torch
 from sklearn.base import BaseEstimator
+from torch import Tensor
 
-from .fisher import TRACES
-from .regulation import SCORES, Score, summarise, summarise_pairs, weighted_mean
+from .context import SCORES, BatchContext, EpochContext, TrainingContext
+from .curves import Curve
+from .monitors import TRACES, FisherTrace, Monitor, PerformanceScore
 
-__all__ = ["SCORE_NAMES", "BalancingMethod", "Joint", "Step"]
+__all__ = ["REQUIREMENTS", "TASKS", "BalancingMethod", "Joint", "loss_weights_of"]
 
-# "negative_loss" is minus the unimodal loss, which is the criterion's to say. It is how a regressor
-# has a score (our extension, not the paper's); for a classifier without label smoothing it is the
-# log-probability.
-SCORE_NAMES = (*SCORES, "negative_loss")
+TASKS = ("classification", "regression")
 
-
-class Step:
-    """One training batch, as a method sees it.
-
-    Parameters
-    ----------
-    network : MultimodalNetwork
-    output : NetworkOutput
-        Joint logits and features, with gradients, and which samples have which modality.
-    target : Tensor of shape (n_samples,), or (n_samples, n_outputs) in regression
-        Encoded target.
-    weight : Tensor of shape (n_samples,) or None
-        Sample weights times class weights.
-    criterion : torch loss module
-    score : str
-        One of `SCORE_NAMES`.
-    gradient_scale : float, default=1.0
-        Factor on all gradients (mixed precision).
-
-    Attributes
-    ----------
-    logits, features :
-        From the output. In regression the logits are the predictions, here and below.
-    joint_loss : Tensor of shape ()
-    records : dict of str to Tensor of shape (n_modalities,)
-        What is to be reported as means over the epoch, by quantity; see `record`.
-
-    Notes
-    -----
-    What is said of one modality (loss, score) is taken over the samples that have it, and what
-    compares two, over those that have both.
-    """
-
-    def __init__(self, network, output, target, weight, criterion, score, gradient_scale=1.0):
-        self.network = network
-        self.logits, self.features, present = output
-        self.target = target
-        self.weight = weight
-        self.criterion = criterion
-        self.gradient_scale = gradient_scale
-        self._rule = SCORES.get(score) or Score(self._negative_loss, mean=True)
-        self._present = None if present is None else present.to(self.logits.dtype)
-        self.records = {}
-
-    def loss_of(self, prediction, modality=None):
-        """Loss of predictions for this batch (Tensor of shape ()), with the sample weights.
-
-        Parameters
-        ----------
-        prediction : Tensor of shape (n_samples, n_outputs)
-            Logits, or the values that a regressor predicts.
-        modality : str, default=None
-            Only samples that have it count; 0 if none has. None: all count.
-        """
-        weight = self.weight if modality is None else self._weights[modality]
-        return weighted_criterion(self.criterion, prediction, self.target, weight)
-
-    @cached_property
-    def joint_loss(self):
-        return self.loss_of(self.logits)
-
-    @cached_property
-    def unimodal_logits(self):
-        """Unimodal logits with gradients (dict)."""
-        return self.network.unimodal_logits(self.features)
-
-    @cached_property
-    def unimodal_losses(self):
-        """Loss of each modality's unimodal logits (dict)."""
-        return {name: self.loss_of(u, name) for name, u in self.unimodal_logits.items()}
-
-    @cached_property
-    def _weights(self):
-        """Weights that count the samples of each modality (dict); None: all alike."""
-        if self._present is None:
-            return dict.fromkeys(self.features, self.weight)
-        weights = self._present if self.weight is None else self._present * self.weight[:, None]
-        return dict(zip(self.features, weights.unbind(dim=1), strict=True))
-
-    def _negative_loss(self, prediction, target):
-        return -loss_of_each(self.criterion, prediction, target)
-
-    @cached_property
-    def _values(self):
-        """Score of each sample by each modality (dict of Tensors of shape (n_samples,))."""
-        # Not computed a second time where the loss has made them already.
-        logits = self.__dict__.get("unimodal_logits") or self.network.unimodal_logits(
-            {name: z.detach() for name, z in self.features.items()}
-        )
-        return {name: self._rule.of_each(u.detach(), self.target) for name, u in logits.items()}
-
-    @cached_property
-    def scores(self):
-        """Performance score of each modality, without gradients (Tensor of shape (M,)).
-
-        Over the samples that have the modality; 0, and `scored` False, if none has. To compare
-        modalities take `paired_scores`.
-        """
-        with torch.no_grad():
-            return torch.stack(
-                [summarise(v, self._weights[m], self._rule.mean) for m, v in self._values.items()]
-            )
-
-    @cached_property
-    def scored(self):
-        """Whether a modality has samples, of some weight, to score (Tensor of bool, (M,))."""
-        if self._all_count:
-            return torch.ones_like(self.scores, dtype=torch.bool)
-        return torch.stack([weight.sum() > 0 for weight in self._weights.values()])
-
-    @property
-    def reported_scores(self):
-        """What the history keeps: `scores`, NaN where they mean nothing."""
-        if self._all_count:  # the usual case, at no cost
-            return self.scores
-        return self.scores.masked_fill(~self.scored, torch.nan)
-
-    @property
-    def _all_count(self):
-        return self.weight is None and self._present is None
-
-    @cached_property
-    def paired_scores(self):
-        """Scores for `performance_gap`, which compares modalities.
-
-        Where each sample has all modalities, `scores`; else a Tensor of shape (M, M), with the
-        score of m over the samples that have both m and n in row m and column n (0 if none has).
-        """
-        if self._present is None:
-            return self.scores
-        with torch.no_grad():
-            values = torch.stack(list(self._values.values()), dim=1)
-            return summarise_pairs(values, self._present, self.weight, self._rule.mean)
-
-    def record(self, quantity, values):
-        """Keep a quantity of each modality for the history.
-
-        Parameters
-        ----------
-        quantity : str
-        values : Tensor of shape (n_modalities,)
-            In sorted-name order, on the device: it is moved once an epoch, with all others.
-        """
-        self.records[quantity] = values
+#: What a method may need besides the data (`BalancingMethod.requires`), and how a user provides it.
+REQUIREMENTS = {
+    "fisher_trace": "the Fisher traces: fisher='batch'",
+    "held_out": "held-out samples: train_split=skorch.dataset.ValidSplit(5)",
+    "additive_fusion": "unimodal logits that add up to the joint logits: fusion='concat'",
+}
 
 
 class BalancingMethod(BaseEstimator):
     """Base class of balancing methods: override what the method needs.
 
-    A method is a small estimator: settings in ``__init__``, and these hooks, which the training
-    loop calls in this order. Per-epoch values live in the history, so that a method needs no
-    state of its own from one epoch to the next.
+    A method is a small estimator: settings in ``__init__``, and hooks that the training loop
+    calls in this order:
 
-    ``check``, ``prepare``; then for each epoch ``on_epoch_start``; for each batch ``loss``, one
-    backward pass, ``on_gradients``, (gradient clipping,) the optimizer's step, ``on_step``;
-    ``on_epoch_end``.
+    ``check``, ``prepare``, ``on_train_start``; for each epoch ``on_epoch_start``; for each batch
+    ``on_batch_start``, a forward pass, ``loss``, one backward pass, ``on_gradients``, (gradient
+    clipping,) the optimizer's step, ``on_step``; ``on_epoch_end``; and ``on_train_end``.
 
-    Samples may lack modalities. If no sample of a batch has a certain one, its parameters have no
-    gradients, and its entry of ``step.scores`` means nothing (``step.scored`` says so). Compare
-    modalities by ``performance_gap(step.paired_scores)``.
+    What a method learns goes to attributes with a trailing underscore, such as ``prototypes_``.
+    They are its state: they live on through ``partial_fit``, ``warm_start`` and pickle. Any other
+    attribute that it sets while it trains lasts for one call of ``fit``.
+
+    ``examples/extension_templates/balancing_method.py`` is a file to copy, and
+    `inforeg_sk.methods.check_method` runs a method through all that it must pass.
 
     Attributes
     ----------
+    tasks : tuple of {"classification", "regression"}
+        What the method is defined for; ``fit`` refuses the other. By default both, unless `score`
+        needs classes.
+    requires : tuple of {"fisher_trace", "held_out", "additive_fusion"}
+        What it needs besides the data; ``fit`` refuses if it is not provided. May be a property
+        that depends on the settings.
+    curves : dict of str to Curve
+        What it records, for displays, and how batches make an epoch. Quantities that are not
+        declared are recorded too, as means over batches.
+    batchable : bool
+        Whether many networks may be trained as one with this method, because all it does is
+        `loss_weights`, `on_gradients` and `on_step` on each encoder by itself.
     trace : {"encoder", "layers"}
-        How the Fisher trace is measured; see `TRACES`.
+        How the Fisher trace is measured; see `InfoReg`.
     score : {"auto", "log_probability", "probability_sum", "negative_loss"}
         How the performance score is measured; see `InfoReg`. "auto" is the log-probability for a
         classifier and the negative loss for a regressor, which has no other.
+
+    Notes
+    -----
+    Samples may lack modalities. If no sample of a batch has a certain one, its parameters have no
+    gradients, and its entry of ``batch.scores`` means nothing (``batch.scored`` says so). Compare
+    modalities by ``batch.performance_gap``.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from inforeg_sk import BalancingMethod, MultimodalClassifier
+    >>> from inforeg_sk.datasets import make_multimodal_classification
+    >>> class Damping(BalancingMethod):
+    ...     '''Scales the gradients of the encoders that lead.'''
+    ...
+    ...     def __init__(self, strength=1.0):
+    ...         self.strength = strength
+    ...
+    ...     def on_gradients(self, batch):
+    ...         factors = torch.exp(-self.strength * batch.performance_gap)
+    ...         batch.record("factor", factors)
+    ...         for factor, parameters in zip(factors, batch.epoch.parameters.values()):
+    ...             for p in parameters.regulated:
+    ...                 if p.grad is not None:
+    ...                     p.grad.mul_(factor)
+    >>> X, y = make_multimodal_classification(random_state=0)
+    >>> clf = MultimodalClassifier(Damping(), max_epochs=3, random_state=0).fit(X, y)
+    >>> {name: factor.shape for name, factor in clf.curves_["factor"].items()}
+    {'strong': (3,), 'weak': (3,)}
     """
 
-    trace = "encoder"
-    score = "auto"
+    requires: tuple[str, ...] = ()
+    curves: ClassVar[dict[str, Curve]] = {}
+    batchable: ClassVar[bool] = False
+    trace: str = "encoder"
+    score: str = "auto"
 
-    def check(self, modalities, fisher):
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        return TASKS if self.score in ("auto", "negative_loss") else ("classification",)
+
+    # Before training
+
+    def check(self, modalities: tuple[str, ...]) -> None:
         """Check the settings before any training; override and extend.
 
         Parameters
         ----------
         modalities : tuple of str
-        fisher : {"batch", None}
-            Whether traces and scores are tracked.
 
         Raises
         ------
@@ -204,7 +115,7 @@ class BalancingMethod(BaseEstimator):
             Naming the setting, what was got and what is accepted.
         """
         check_choice("trace", self.trace, TRACES)
-        check_choice("score", self.score, ("auto", *SCORE_NAMES))
+        check_choice("score", self.score, ("auto", *SCORES))
 
     def prepare(self, network):
         """Alter the network before the first epoch, such as adding heads or gates.
@@ -221,33 +132,114 @@ class BalancingMethod(BaseEstimator):
         """
         return network
 
-    def on_epoch_start(self, epoch):
-        """Prepare an epoch.
+    def monitors(self) -> list[Monitor]:
+        """What is measured beside the training, unless ``fisher=None``; override to add some."""
+        return [FisherTrace(self.trace), PerformanceScore()]
 
-        Parameters
-        ----------
-        epoch : EpochContext
-            Encoder parameters, number of batches, traces of earlier epochs.
+    # While training
+
+    def on_train_start(self, training: TrainingContext) -> None:
+        """Prepare a call of ``fit`` or ``partial_fit``, such as measuring on the data."""
+
+    def on_epoch_start(self, epoch: EpochContext) -> None:
+        """Prepare an epoch."""
+
+    def on_batch_start(self, inputs):
+        """Return the inputs of a batch (Batch, on the CPU), perhaps with fewer modalities.
+
+        ``inputs.keep(masks)`` leaves modalities out of samples; no sample may be left without any.
+        """
+        return inputs
+
+    def loss_weights(self, batch: BatchContext) -> dict[str, float] | None:
+        """Weights of ``"joint"`` and of the modalities, where the loss is a sum of their losses.
+
+        The loop may then use closed forms. Return None, and override `loss`, where it is not. A
+        class that overrides `loss` is not asked for weights.
+        """
+        return {"joint": 1.0}
+
+    def loss(self, batch: BatchContext) -> Tensor:
+        """Loss of a batch (Tensor of shape ()), which gets one backward pass."""
+        return batch.weighted_loss(self.loss_weights(batch))
+
+    def on_gradients(self, batch: BatchContext) -> None:
+        """Change the gradients, before clipping and the optimizer's step."""
+
+    def on_step(self, batch: BatchContext) -> None:
+        """Change the weights after the optimizer's step."""
+
+    def on_epoch_end(self, epoch: EpochContext) -> None:
+        """Finish an epoch. It is not called if the epoch was interrupted."""
+
+    def on_train_end(self) -> None:
+        """Release what only training needed. It is called after errors and interrupts, too."""
+
+    # State
+
+    def state_dict(self) -> dict[str, Any]:
+        """What has to live on: the attributes with a trailing underscore, and whose they are.
 
         Returns
         -------
-        dict of str to dict of str to float or bool
-            What to record for this epoch: quantity -> modality -> value.
+        dict
+            Under ``"method"`` the name of the class, and each attribute under its name.
         """
-        return {}
+        state = {k: v for k, v in vars(self).items() if k[-1] == "_" and k[0] != "_"}
+        return {"method": _class_name(self), **state}
 
-    def loss(self, step):
-        """Loss of a batch (Tensor of shape ()), which gets one backward pass."""
-        return step.joint_loss
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over the state of another instance of the class.
 
-    def on_gradients(self, step):
-        """Change the gradients, before clipping and the optimizer's step."""
+        Parameters
+        ----------
+        state : dict
+            From `state_dict`; it is copied.
 
-    def on_step(self, step):
-        """Change the weights after the optimizer's step."""
+        Raises
+        ------
+        ValueError
+            If it is the state of another class, or holds something that is no state.
+        """
+        whose = state.get("method")
+        if whose != _class_name(self):
+            raise ValueError(
+                f"{_class_name(self)} cannot go on from the state of {whose}: fit anew, or keep "
+                "the method."
+            )
+        for name, value in state.items():
+            if name == "method":
+                continue
+            if not (isinstance(name, str) and name[-1:] == "_" and name[0] != "_"):
+                raise ValueError(
+                    f"The state of {_class_name(self)} holds {name!r}: names of state end with an "
+                    "underscore."
+                )
+            setattr(self, name, deepcopy(value))
 
-    def on_epoch_end(self):
-        """Let go of what only the epoch needed."""
+    def resume(self, earlier: "BalancingMethod") -> None:
+        """Go on from where another method ended, which may be of another class if it has no state.
+
+        Parameters
+        ----------
+        earlier : BalancingMethod
+
+        Raises
+        ------
+        ValueError
+            If it is of another class and has state.
+        """
+        state = earlier.state_dict()
+        if len(state) > 1 or state["method"] == _class_name(self):
+            self.load_state_dict(state)
+
+    def __getstate__(self):
+        # What lasts for a fit only, such as reference weights, is never part of a saved model.
+        return {"settings": self.get_params(deep=False), "state": self.state_dict()}
+
+    def __setstate__(self, state):
+        vars(self).update(state["settings"])
+        self.load_state_dict(state["state"])
 
 
 class Joint(BalancingMethod):
@@ -259,32 +251,16 @@ class Joint(BalancingMethod):
     >>> clf = MultimodalClassifier(method="joint")
     """
 
-
-def weighted_criterion(criterion, prediction, target, weight=None):
-    """Criterion of a batch: its own mean, or a mean with sample weights."""
-    if weight is None:
-        return criterion(prediction, target)
-    return weighted_mean(loss_of_each(criterion, prediction, target), weight)
+    batchable = True
 
 
-def loss_of_each(criterion, prediction, target):
-    """The same criterion (label smoothing and all) of each sample (Tensor of shape (n_samples,)).
+def loss_weights_of(method: BalancingMethod, batch: BatchContext) -> dict[str, float] | None:
+    """Loss weights of a method for a batch, or None if its loss is not declared as such a sum."""
+    return method.loss_weights(batch) if type(method).loss is BalancingMethod.loss else None
 
-    Raises
-    ------
-    TypeError
-        If the criterion does not heed ``reduction="none"``.
-    """
-    each = copy.copy(criterion)  # which shares what the criterion holds
-    each.reduction = "none"
-    losses = each(prediction, target)
-    if losses.shape[:1] != target.shape[:1]:
-        raise TypeError(
-            f"criterion={type(criterion).__name__} gives {tuple(losses.shape)} for "
-            f"{len(target)} samples with reduction='none', but one value a sample is needed for "
-            "sample weights, missing modalities, and the scores of a regressor."
-        )
-    return losses if losses.ndim == 1 else losses.flatten(1).mean(dim=1)
+
+def _class_name(method):
+    return f"{type(method).__module__}.{type(method).__qualname__}"
 
 
 def check_choice(name, value, options):

@@ -1,15 +1,17 @@
 """InfoReg: inside the prime learning window, pull the leading encoder back (CVPR 2025)."""
 
 from collections.abc import Mapping
-from math import isfinite, isnan
+from math import isfinite, isnan, nan
 from numbers import Integral, Real
+from typing import ClassVar
 
 import torch
 
 from .._validation import nearest
+from ..functional import PADDINGS, regulation_coefficient, window_open, window_ratio
+from ..network.parameters import add_pull_gradient, pull_decoupled
 from .base import BalancingMethod, check_choice
-from .regulation import add_pull, drift_back, performance_gap, regulation_coefficient
-from .window import PADDINGS, window_ratio
+from .curves import Curve
 
 __all__ = ["InfoReg"]
 
@@ -83,6 +85,13 @@ class InfoReg(BalancingMethod):
     >>> clf = MultimodalClassifier(method=InfoReg(alpha={"audio": 1.0}, strength="drift"))
     """
 
+    curves: ClassVar[dict[str, Curve]] = {
+        "window_ratio": Curve("Relative growth of the smoothed Fisher trace"),
+        "window": Curve("Whether the prime learning window is open", flag=True),
+        "coefficient": Curve("Regulation coefficient"),
+    }
+    batchable = True
+
     def __init__(
         self,
         alpha=3.0,
@@ -110,8 +119,13 @@ class InfoReg(BalancingMethod):
         self.leader = leader
         self.first_epoch = first_epoch
 
-    def check(self, modalities, fisher):
-        super().check(modalities, fisher)
+    @property
+    def requires(self):
+        strengths = self.alpha.values() if isinstance(self.alpha, Mapping) else [self.alpha]
+        return ("fisher_trace",) if any(strengths) else ()
+
+    def check(self, modalities):
+        super().check(modalities)
         alpha = self.alpha if isinstance(self.alpha, Mapping) else {"": self.alpha}
         for name, value in alpha.items():
             _check_real(f"alpha[{name!r}]" if name else "alpha", value, minimum=0)
@@ -136,11 +150,6 @@ class InfoReg(BalancingMethod):
                 f"leader={self.leader!r} is no modality; accepted are None, "
                 f"{', '.join(map(repr, modalities))}{nearest(self.leader, modalities)}"
             )
-        if fisher is None and any(self._alphas(modalities).values()):
-            raise ValueError(
-                "fisher=None switches the Fisher traces off, but alpha > 0 needs them to find the "
-                "window; use fisher='batch', or alpha=0."
-            )
 
     def _alphas(self, modalities):
         if isinstance(self.alpha, Mapping):
@@ -148,66 +157,72 @@ class InfoReg(BalancingMethod):
         return dict.fromkeys(modalities, float(self.alpha))
 
     def on_epoch_start(self, epoch):
-        self._alpha, self._reference, self._owned = None, {}, {}
+        self._release()
         self._n_batches = epoch.n_batches
-        idle = {"coefficient": dict.fromkeys(epoch.parameters, 0.0)}
-        if epoch.traces is None:
-            return idle
-        ratio = {name: self._ratio(len(traces), traces) for name, traces in epoch.traces.items()}
-        grows = {name: r > self.window_threshold for name, r in ratio.items()}  # NaN: closed
-        if len(next(iter(epoch.traces.values()))) == 0:
-            grows = dict.fromkeys(grows, self.first_epoch == "open")
-        if self.leader is not None:
-            grows = dict.fromkeys(grows, grows[self.leader])
+        epoch.record("coefficient", dict.fromkeys(epoch.modalities, 0.0))
+        if "fisher_trace" not in epoch.training.monitored:
+            return
+        ratio, grows = self._window(epoch)
+        epoch.record("window_ratio", ratio)
+        epoch.record("window", grows)
+        parameters = epoch.parameters
         alphas = {
-            name: alpha if grows[name] and epoch.parameters[name].owned else 0.0
-            for name, alpha in self._alphas(epoch.parameters).items()
+            name: alpha if grown and parameters[name].regulated else 0.0
+            for (name, alpha), grown in zip(
+                self._alphas(epoch.modalities).items(), grows.tolist(), strict=True
+            )
         }
         if any(alphas.values()) and len(alphas) > 1:
-            some = next(p for e in epoch.parameters.values() for p in e.owned)
+            some = next(p for e in parameters.values() for p in e.regulated)
             self._alpha = torch.tensor(list(alphas.values()), dtype=torch.float64).to(some)
-            self._owned = {n: epoch.parameters[n].owned for n, a in alphas.items() if a}
+            self._regulated = {n: parameters[n].regulated for n, a in alphas.items() if a}
             self._reference = {
-                n: [p.detach().clone() for p in owned] for n, owned in self._owned.items()
+                n: [p.detach().clone() for p in regulated]
+                for n, regulated in self._regulated.items()
             }
-        return {"window_ratio": ratio, "window": grows, **idle}
 
-    def _ratio(self, t, traces):
-        if t == 0:  # nothing is known yet: the ratio only says what was decided
-            return 1.0 if self.first_epoch == "open" else float("nan")
-        return window_ratio(traces, self.window_smoothing, self.padding)
+    def _window(self, epoch):
+        """Window ratio of each modality, and whether its window is open."""
+        if epoch.index == 0:  # nothing is known yet: the ratio only says what was decided
+            first = self.first_epoch == "open"
+            ratio = torch.full((len(epoch.modalities),), 1.0 if first else nan).double()
+            return ratio, torch.full_like(ratio, first, dtype=torch.bool)
+        traces = epoch.past("fisher_trace", self.window_smoothing + 1)
+        ratio = window_ratio(traces, self.window_smoothing, self.padding)
+        leader = None if self.leader is None else epoch.modalities.index(self.leader)
+        return ratio, window_open(ratio, self.window_threshold, leader)
 
-    def loss(self, step):
-        if not self.unimodal_weight:
-            return step.joint_loss
-        return step.joint_loss + self.unimodal_weight * sum(step.unimodal_losses.values())
+    def loss_weights(self, batch):
+        unimodal = self.unimodal_weight
+        return {"joint": 1.0, **(dict.fromkeys(batch.features, unimodal) if unimodal else {})}
 
-    def on_gradients(self, step):
+    def on_gradients(self, batch):
         if self._alpha is None:
             return
-        gap = performance_gap(step.paired_scores)
-        coefficient = regulation_coefficient(gap, self._alpha, self.beta)
-        step.record("coefficient", coefficient)
+        coefficient = regulation_coefficient(batch.performance_gap, self._alpha, self.beta)
+        batch.record("coefficient", coefficient)
+        pairs = zip(batch.features, coefficient.unbind(), strict=True)
+        self._coefficient = {name: c for name, c in pairs if name in self._regulated}
         if self.strength == "coefficient":
-            for name, c in self._regulated(step):
-                add_pull(self._owned[name], self._reference[name], c * step.gradient_scale)
+            for name, c in self._coefficient.items():
+                add_pull_gradient(
+                    self._regulated[name], self._reference[name], c * batch.gradient_scale
+                )
 
-    def on_step(self, step):
+    def on_step(self, batch):
         if self._alpha is not None and self.strength == "drift":
-            for name, c in self._regulated(step):
-                drift_back(self._owned[name], self._reference[name], c, self._n_batches)
+            for name, c in self._coefficient.items():
+                pull_decoupled(self._regulated[name], self._reference[name], c, self._n_batches)
 
-    def _regulated(self, step):
-        values = zip(step.features, step.records["coefficient"], strict=True)
-        return [(name, c) for name, c in values if name in self._owned]
+    def on_epoch_end(self, epoch):
+        self._release()
 
-    def on_epoch_end(self):
-        self._alpha, self._reference, self._owned = None, {}, {}
+    def on_train_end(self):
+        self._release()
 
-    def __getstate__(self):
-        # Reference weights live for an epoch and are never part of a saved model.
-        hidden = ("_alpha", "_reference", "_owned", "_n_batches")
-        return {k: v for k, v in super().__getstate__().items() if k not in hidden}
+    def _release(self):
+        """Release the reference weights; they live for an epoch."""
+        self._alpha, self._reference, self._regulated, self._coefficient = None, {}, {}, {}
 
 
 def _check_real(name, value, minimum=None):

@@ -37,6 +37,9 @@ class Concat(nn.Module):
     torch.Size([4, 11])
     """
 
+    #: With a linear head the unimodal logits add up to the joint logits.
+    additive = True
+
     def __init__(self, widths):
         super().__init__()
         self.widths = dict(widths)

@@ -61,6 +61,14 @@ class MultimodalNetwork(nn.Module):
         """The encoder of each modality (dict)."""
         return {name: getattr(self, attribute_name(name)) for name in self.modalities}
 
+    @property
+    def is_additive(self):
+        """Whether the unimodal logits add up to the joint logits (bool).
+
+        So it is with a linear head and a fusion that has ``additive = True``, as "concat" has.
+        """
+        return bool(getattr(self.fusion, "additive", False)) and isinstance(self.head, nn.Linear)
+
     def encode(self, X):
         """Features of each modality.
 
@@ -132,6 +140,23 @@ class MultimodalNetwork(nn.Module):
             return zeroed_unimodal_logits(self.fusion, self.head, features)
         logits = self.fusion.unimodal_logits(features, self.head)
         return {name: logits[name] for name in self.modalities}
+
+    def coalition_logits(self, features, coalition):
+        """Joint logits with the features of all modalities outside a coalition set to zero.
+
+        Parameters
+        ----------
+        features : dict of str to Tensor of shape (n_samples, n_features)
+        coalition : set of str
+
+        Returns
+        -------
+        Tensor of shape (n_samples, n_outputs)
+            Fusion and head run in evaluation mode.
+        """
+        features = {m: z if m in coalition else torch.zeros_like(z) for m, z in features.items()}
+        with evaluating(self.fusion, self.head):
+            return self.head(self.fusion(features))
 
 
 def attribute_name(modality):

@@ -1,30 +1,21 @@
-"""Fisher traces of encoders, from the gradients of a batch (paper, eq. 7 and 13)."""
+"""The trainable parameters of encoders, and what multi-tensor operations do with lists of them."""
 
 from collections import Counter
 from typing import NamedTuple
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-__all__ = ["TRACES", "EncoderParameters", "TraceRule", "encoder_parameters", "squared_gradient"]
+from ..functional import pull_share, trace_from_norms
 
-
-class TraceRule(NamedTuple):
-    """How the trace of an encoder is measured over an epoch."""
-
-    layers_only: bool  # only the weights of linear and convolution layers, each averaged
-    after_regulation: bool  # of the gradient as the method left it
-    mean: bool  # over the batches of the epoch; else the sum
-
-
-TRACES = {
-    # Mean over batches of the squared norm of the batch gradient over all encoder parameters.
-    "encoder": TraceRule(layers_only=False, after_regulation=False, mean=True),
-    # The authors' code: sum over layers of the mean over a weight's elements of the sum over
-    # batches of its squared gradient, after the regulation term was added.
-    "layers": TraceRule(layers_only=True, after_regulation=True, mean=False),
-}
-
+__all__ = [
+    "EncoderParameters",
+    "add_pull_gradient",
+    "encoder_parameters",
+    "layer_weights",
+    "pull_decoupled",
+    "squared_gradient",
+]
 
 # What the authors' code measures (transposed convolutions and normalisation are left out).
 _LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -33,50 +24,44 @@ _LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 class EncoderParameters(NamedTuple):
     """The trainable parameters of one encoder, as an epoch starts."""
 
-    measured: list  # enter the trace
-    factors: torch.Tensor | None  # weight of each in the trace; None: all 1
-    owned: list  # may be pulled: not shared with another modality
+    trainable: list  # without those that are frozen (``requires_grad`` false)
+    regulated: list  # without those that another modality's encoder shares
 
 
-def encoder_parameters(encoders, rule):
-    """Sort out which parameters of each encoder are measured and which may be regulated.
+def encoder_parameters(encoders: dict[str, nn.Module]) -> dict[str, EncoderParameters]:
+    """Sort out the parameters of each encoder.
 
     Parameters
     ----------
     encoders : dict of str to torch.nn.Module
-    rule : TraceRule
 
     Returns
     -------
     dict of str to EncoderParameters
-        Frozen parameters (``requires_grad`` false) are in neither list. A parameter shared by
-        several encoders enters the trace of each, and is nobody's to pull.
+        A parameter shared by several encoders is trainable in each, and regulated in none.
     """
     users = Counter(p for encoder in encoders.values() for p in set(encoder.parameters()))
     result = {}
     for name, encoder in encoders.items():
         trainable = [p for p in encoder.parameters() if p.requires_grad]
-        owned = [p for p in trainable if users[p] == 1]
-        measured, factors = trainable, None
-        if rule.layers_only:
-            weights = {layer.weight for layer in encoder.modules() if isinstance(layer, _LAYERS)}
-            measured = [p for p in trainable if p in weights]
-            # Made once an epoch, so that no batch waits for a copy to the device.
-            factors = torch.tensor([1.0 / p.numel() for p in measured], dtype=torch.float64)
-            if measured:
-                factors = factors.to(measured[0])
-        result[name] = EncoderParameters(measured, factors, owned)
+        result[name] = EncoderParameters(trainable, [p for p in trainable if users[p] == 1])
     return result
 
 
-def squared_gradient(parameters, factors=None):
-    """Weighted sum of squared gradient norms.
+def layer_weights(encoder: nn.Module, parameters: list[Tensor]) -> list[Tensor]:
+    """Those of `parameters` that are the weight of a linear or convolution layer of `encoder`."""
+    weights = {layer.weight for layer in encoder.modules() if isinstance(layer, _LAYERS)}
+    return [p for p in parameters if p in weights]
+
+
+def squared_gradient(parameters: list[Tensor], weights: Tensor | None = None) -> Tensor | None:
+    """Weighted sum of squared gradient norms; `trace_from_norms` of a list of parameters.
 
     Parameters
     ----------
     parameters : list of Tensor
         Those without a gradient (unused in this batch) count as zero.
-    factors : Tensor of shape (n_parameters,), default=None
+    weights : Tensor of shape (n_parameters,), default=None
         Weight of each parameter's squared norm; None: 1.
 
     Returns
@@ -95,7 +80,48 @@ def squared_gradient(parameters, factors=None):
     used = [i for i, p in enumerate(parameters) if p.grad is not None]
     if not used:
         return None
-    squares = torch.stack(torch._foreach_norm([parameters[i].grad for i in used])).square()
-    if factors is None:
-        return squares.sum()
-    return squares @ (factors if len(used) == len(parameters) else factors[used])
+    norms = torch.stack(torch._foreach_norm([parameters[i].grad for i in used]))
+    if weights is not None and len(used) < len(parameters):
+        weights = weights[used]
+    return trace_from_norms(norms, weights)
+
+
+@torch.no_grad()
+def add_pull_gradient(
+    parameters: list[Tensor], reference: list[Tensor], coefficient: Tensor
+) -> None:
+    """Add the `gradient_pull` to the gradients of a list of parameters (paper, eq. 12).
+
+    Parameters
+    ----------
+    parameters : list of Tensor
+        Those without a gradient do not move in this step and are left alone.
+    reference : list of Tensor
+        Their values at the start of the epoch.
+    coefficient : Tensor of shape ()
+        On the same device.
+    """
+    used = [(p, r) for p, r in zip(parameters, reference, strict=True) if p.grad is not None]
+    if used:
+        pull = torch._foreach_sub([p.detach() for p, _ in used], [r for _, r in used])
+        torch._foreach_mul_(pull, coefficient)
+        torch._foreach_add_([p.grad for p, _ in used], pull)
+
+
+@torch.no_grad()
+def pull_decoupled(
+    parameters: list[Tensor], reference: list[Tensor], coefficient: Tensor, n_batches: int
+) -> None:
+    """Move a list of parameters by `decoupled_pull`, in place.
+
+    Parameters
+    ----------
+    parameters, reference, coefficient :
+        As in `add_pull_gradient`.
+    n_batches : int
+        Batches of the epoch.
+    """
+    weights = [p.detach() for p in parameters]
+    step = torch._foreach_sub(reference, weights)
+    torch._foreach_mul_(step, pull_share(coefficient, n_batches))
+    torch._foreach_add_(weights, step)

@@ -53,6 +53,13 @@ class Batch(dict):
             None if self.weight is None else self.weight.to(device),
         )
 
+    def zeroed(self, names):
+        """The batch with the values of some modalities set to zero."""
+        tensors = {
+            name: each_part(torch.zeros_like, x) if name in names else x for name, x in self.items()
+        }
+        return Batch(tensors, self.n_samples, self.presence, self.weight)
+
     def keep(self, kept):
         """The batch without some samples of some modalities.
 

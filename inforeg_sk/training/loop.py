@@ -1,8 +1,5 @@
 """The training loop: skorch's hooks, wired to the network, the method and the history."""
 
-from math import isnan, nan
-from typing import NamedTuple
-
 import torch
 from skorch import NeuralNet
 from skorch.callbacks import EpochTimer, PassthroughScoring, PrintLog
@@ -11,33 +8,25 @@ from skorch.history import History
 from skorch.utils import is_dataset
 from torch.utils.data import DataLoader
 
-from ..methods.base import Step, weighted_criterion
-from ..methods.fisher import TRACES, encoder_parameters, squared_gradient
+from ..methods.base import loss_weights_of
+from ..methods.context import TrainingContext
+from ..methods.losses import weighted_criterion
 from ..network.modes import has_batch_norm
 from .batches import JoinedBatchSampler, draw_kept, identity
+from .random import device_generator
+from .run import TrainingRun
+from .trial import TrainingData
 
-__all__ = ["EpochContext", "TrainingLoop"]
-
-# Recorded for each modality as ``<quantity>_<modality>``; too many columns for the printed log.
-QUANTITIES = ("fisher_trace", "window_ratio", "window", "coefficient", "performance_score")
-
-
-class EpochContext(NamedTuple):
-    """What a method learns at the start of an epoch."""
-
-    parameters: dict  # modality -> EncoderParameters
-    n_batches: int
-    traces: dict | None  # modality -> traces of all earlier epochs; None: not tracked
+__all__ = ["TrainingLoop"]
 
 
 class EpochLog(PrintLog):
     """skorch's printed log, without the columns of each modality."""
 
-    def on_train_begin(self, net, **kwargs):
-        super().on_train_begin(net, **kwargs)
+    def on_epoch_end(self, net, **kwargs):
         # Not a parameter: those are the same before and after a fit.
-        self.keys_ignored_ |= {f"{q}_{m}" for q in QUANTITIES for m in net.modalities_}
-        self.keys_ignored_.add("train_objective")
+        self.keys_ignored_ |= {*net._curve_keys.labelled, "train_objective"}
+        super().on_epoch_end(net, **kwargs)
 
 
 class TrainingLoop(NeuralNet):
@@ -70,12 +59,17 @@ class TrainingLoop(NeuralNet):
 
     def get_iterator(self, dataset, training=False):
         """Make the DataLoader: whole batches, own generator; `iterator_train__...` reach it."""
+        return self._make_iterator(
+            dataset, training, self.shuffling_ if training else torch.Generator()
+        )
+
+    def _make_iterator(self, dataset, training, generator):
         prefix = "iterator_train" if training else "iterator_valid"
         kwargs = {"batch_size": self.batch_size, "shuffle": training, "drop_last": False}
         kwargs.update(self.get_params_for(prefix))
         kwargs.setdefault("collate_fn", identity)
         # A DataLoader draws a seed for its workers from this instead of the global generator.
-        kwargs.setdefault("generator", self.shuffling_ if training else torch.Generator())
+        kwargs.setdefault("generator", generator)
         factory = getattr(self, prefix)
         if factory is DataLoader and not {"batch_sampler", "sampler"} & set(kwargs):
             size, drop_last = kwargs.pop("batch_size"), kwargs.pop("drop_last")
@@ -117,88 +111,93 @@ class TrainingLoop(NeuralNet):
             self.get_iterator(train, training=True),
             None if valid is None else self.get_iterator(valid, training=False),
         )
-        self._n_batches = len(iterators[0])
-        if self._n_batches == 0:
+        if len(iterators[0]) == 0:
             raise ValueError(
                 f"{len(train)} training samples make no batch: batch_size={self.batch_size!r} "
                 "with drop_last leaves none."
             )
-        for _ in range(self.max_epochs if epochs is None else epochs):
-            data = {"dataset_train": train, "dataset_valid": valid}
-            self.notify("on_epoch_begin", **data)
-            self.run_single_epoch(iterators[0], True, "train", self.train_step)
-            self.run_single_epoch(iterators[1], False, "valid", self.validation_step)
-            self.notify("on_epoch_end", **data)
+        epochs = self.max_epochs if epochs is None else epochs
+        self._run = self._make_run(train, valid, epochs)
+        try:
+            self.method_.on_train_start(self._run.training)
+            for _ in range(epochs):
+                data = {"dataset_train": train, "dataset_valid": valid}
+                self._n_batches = len(iterators[0])
+                self.notify("on_epoch_begin", **data)
+                self.run_single_epoch(iterators[0], True, "train", self.train_step)
+                self.run_single_epoch(iterators[1], False, "valid", self.validation_step)
+                self.notify("on_epoch_end", **data)
+        finally:
+            self._run.end()
+            self._run = None
         return self
+
+    def _make_run(self, train, valid, n_epochs):
+        """Make the TrainingRun of a call of ``fit``."""
+        monitors = self.method_.monitors() if self.fisher is not None else []
+        done, on_device = len(self.history), device_generator(self._method_generator, self.device)
+        data = TrainingData(
+            {"training": train, "held_out": valid},
+            make_iterator=self._make_iterator,
+            make_optimizer=self._make_optimizer,
+            drop=self._drop_modalities,
+            criterion=self.criterion_,
+            score=self._score,
+            device=self.device,
+            generator=self._method_generator,
+        )
+        training = TrainingContext(
+            network=self.module_,
+            task=self._task,
+            n_outputs=self._fitted_target().n_outputs,
+            device=self.device,
+            generator=self._method_generator,
+            device_generator=on_device,
+            first_epoch=done,
+            last_epoch=done + n_epochs - 1,
+            history=self.history,
+            monitored=frozenset(quantity for m in monitors for quantity in m.curves),
+            data=data,
+        )
+        return TrainingRun(
+            self.method_, monitors, training, self._score, self.history, self._curve_keys
+        )
+
+    def _make_optimizer(self, network):
+        """A fresh optimizer of the estimator's kind and settings for a copy of the network."""
+        args, kwargs = self.get_params_for_optimizer("optimizer", network.named_parameters())
+        return self.optimizer(*args, **kwargs)
 
     def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
         """Run one epoch of training or validation, and move its values off the device once."""
         if iterator is None:
             return
-        rows, sizes = [], []
+        rows = []
         for batch in iterator:
             self.notify("on_batch_begin", batch=batch, training=training)
             step = step_fn(batch)
-            rows.append(self._batch_values(step["loss"]) if training else step["loss"].detach())
-            sizes.append(len(unpack_data(batch)[1]))
-            self.history.record_batch(f"{prefix}_batch_size", sizes[-1])
+            size = len(unpack_data(batch)[1])
+            if training:
+                self._run.finish_step(step["loss"], size)
+            else:
+                rows.append(step["loss"].detach())
+            self.history.record_batch(f"{prefix}_batch_size", size)
             self.notify("on_batch_end", batch=batch, training=training, **step)
-        values = torch.stack(rows).tolist()
-        losses = [row[0] for row in values] if training else values
+        losses = self._run.resolve_epoch() if training else torch.stack(rows).tolist()
         # Training batches come first in an epoch's list, validation batches after them.
         for entry, loss in zip(self.history[-1]["batches"][-len(losses) :], losses, strict=True):
             entry[f"{prefix}_loss"] = loss
         self.history.record(f"{prefix}_batch_count", len(losses))
-        if training:
-            self._record_epoch(values, sizes)
-
-    def _batch_values(self, loss):
-        """One tensor: joint loss, whole loss, and the quantities of each modality in turn."""
-        step = self._step
-        parts = [step.joint_loss.detach(), loss.detach()]
-        self._recorded = tuple(step.records)
-        return torch.cat([torch.stack(parts), *(v.detach() for v in step.records.values())])
-
-    def _record_epoch(self, values, sizes):
-        n, total = len(values), sum(sizes)
-        self.history.record(
-            "train_objective", sum(row[1] * size for row, size in zip(values, sizes)) / total
-        )
-        columns = [(q, m) for q in self._recorded for m in self.module_.modalities]
-        for i, (quantity, modality) in enumerate(columns, start=2):
-            # NaN where a batch has no sample that could tell.
-            batches = [row[i] for row in values if not isnan(row[i])] or [nan]
-            mean = sum(batches) / len(batches)
-            if quantity == "fisher_trace" and not TRACES[self.method_.trace].mean:
-                mean *= n
-            self.history.record(f"{quantity}_{modality}", mean)
 
     # Steps
 
     def on_epoch_begin(self, net, dataset_train=None, dataset_valid=None, **kwargs):
         super().on_epoch_begin(net, dataset_train, dataset_valid, **kwargs)
-        rule = TRACES[self.method_.trace]
-        self._parameters = encoder_parameters(self.module_.encoders, rule)
-        past = self.history.to_list()[:-1]
-        traces = None
-        if self.fisher is not None:
-            traces = {m: [e[f"fisher_trace_{m}"] for e in past] for m in self.module_.modalities}
-        context = EpochContext(self._parameters, self._n_batches, traces)
-        for quantity, values in self.method_.on_epoch_start(context).items():
-            for modality, value in values.items():
-                self.history.record(f"{quantity}_{modality}", value)
+        self._run.start_epoch(self._n_batches)
 
     def on_epoch_end(self, net, **kwargs):
         super().on_epoch_end(net, **kwargs)
-        self._release()
-
-    def on_train_end(self, net, X=None, y=None, **kwargs):
-        super().on_train_end(net, X, y, **kwargs)
-        self._release()  # also after a keyboard interrupt in mid-epoch
-
-    def _release(self):
-        self.method_.on_epoch_end()
-        self._step = self._parameters = None
+        self._run.end_epoch()
 
     def infer(self, x, **fit_params):
         """Forward pass of a batch; a NetworkOutput."""
@@ -219,48 +218,28 @@ class TrainingLoop(NeuralNet):
         weight = None if X is None or X.weight is None else X.weight.to(self.device)
         if not training:
             return weighted_criterion(self.criterion_, y_pred.logits, target, weight)
-        self._step = Step(
-            self.module_,
-            y_pred,
-            target,
-            weight,
-            self.criterion_,
-            self._score,
-            self.gradient_scale(),
+        batch = self._run.start_batch(
+            X, y_pred, target, weight, self.criterion_, self.gradient_scale()
         )
-        return self.method_.loss(self._step)
+        weights = loss_weights_of(self.method_, batch)
+        return self.method_.loss(batch) if weights is None else batch.weighted_loss(weights)
 
     def on_grad_computed(self, net, named_parameters, batch=None, training=False, **kwargs):
         # The net's own hook runs before the callbacks': clipping sees the regulated gradient.
-        step, rule = self._step, TRACES[self.method_.trace]
-        if self.fisher is not None and not rule.after_regulation:
-            self._measure(step)
-        self.method_.on_gradients(step)
-        if self.fisher is not None and rule.after_regulation:
-            self._measure(step)
-
-    def _measure(self, step):
-        step.record("performance_score", step.reported_scores)
-        zero = step.joint_loss.detach().new_zeros(())
-        traces = [squared_gradient(p.measured, p.factors) for p in self._parameters.values()]
-        scale = step.gradient_scale**2
-        step.record(
-            "fisher_trace",
-            torch.stack([zero if t is None else t / scale for t in traces]),
-        )
+        self._run.change_gradients()
 
     def train_step(self, batch, **fit_params):
-        """One optimizer step, and what the method does after it."""
-        result = super().train_step(self._drop_modalities(batch))
-        self.method_.on_step(self._step)
+        """One optimizer step on what modality dropout and the method leave of a batch."""
+        X, y = batch
+        X = self.method_.on_batch_start(self._drop_modalities(X, self.dropping_))
+        result = super().train_step((X, y))
         return {**result, "y_pred": result["y_pred"].logits.detach()}
 
-    def _drop_modalities(self, batch):
+    def _drop_modalities(self, X, generator):
         """Leave modalities out of samples at random (`modality_dropout`), never all of one's."""
         if not self._drop_rates:
-            return batch
-        X, y = batch
-        return X.keep(draw_kept(X, self._drop_rates, self.dropping_)), y
+            return X
+        return X.keep(draw_kept(X, self._drop_rates, generator))
 
     def gradient_scale(self):
         """Factor by which a loss scaler has multiplied the gradients (mixed precision).

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from sklearn.utils import check_random_state
 
-__all__ = ["Seeds", "draw_seeds", "initialisation", "isolated"]
+__all__ = ["Seeds", "device_generator", "draw_seeds", "initialisation", "isolated"]
 
 # Initialisation seeds torch's global generator, which all threads share: one at a time.
 _LOCK = threading.RLock()
@@ -21,6 +21,7 @@ class Seeds(NamedTuple):
     shuffling: int
     dropout: int
     modality_dropout: int
+    method: int
 
 
 def draw_seeds(random_state):
@@ -37,7 +38,35 @@ def draw_seeds(random_state):
     """
     rng = check_random_state(random_state)
     weights, shuffling, dropout = (int(seed) for seed in rng.randint(2**31 - 1, size=3))
-    return Seeds(weights, shuffling, dropout, modality_dropout=dropout ^ 0x2545F491)
+    return Seeds(
+        weights,
+        shuffling,
+        dropout,
+        modality_dropout=dropout ^ 0x2545F491,
+        method=dropout ^ 0x5D588B65,
+    )
+
+
+def device_generator(generator, device):
+    """Return a generator on a device for one call of ``fit``.
+
+    On the CPU it is `generator` itself. Elsewhere it is a new one, seeded by a draw on it: a
+    generator of a device cannot be saved where the model may be loaded without that device.
+
+    Parameters
+    ----------
+    generator : torch.Generator
+        On the CPU.
+    device : torch.device
+
+    Returns
+    -------
+    torch.Generator
+    """
+    if device.type == "cpu":
+        return generator
+    seed = int(torch.randint(2**62, (), generator=generator))
+    return torch.Generator(device).manual_seed(seed)
 
 
 @contextmanager

@@ -352,7 +352,7 @@ def test_folder_to_predictions(tmp_path):
         now, before = clf.encoders_[name].conv1.weight, start.weights[name]
         assert now.isfinite().all() and not torch.equal(now, before)
         assert torch.allclose(now, before, atol=0.1)  # trained, not drawn anew
-        assert (clf.fisher_trace_[name] > 0).all()
+        assert (clf.curves_["fisher_trace"][name] > 0).all()
 
 
 @pytest.mark.slow

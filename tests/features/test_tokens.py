@@ -337,7 +337,7 @@ def test_an_empty_text_spoils_no_weight(tokenizer):
     X = ModalityDict({**X, "text": ["", *X["text"][1:]]})
     model = make_model(tokenizer, max_epochs=1).fit(X, y)
     assert np.isfinite(model.predict_proba(X)).all()
-    assert np.isfinite(model[-1].fisher_trace_["text"]).all()
+    assert np.isfinite(model[-1].curves_["fisher_trace"]["text"]).all()
 
 
 def test_search_over_the_length(tokenizer):

@@ -62,13 +62,13 @@ def test_tracks_overlap_neither_each_other_nor_the_lines(n_modalities, log):
 
 def test_from_estimator_draws_what_the_fit_recorded(fitted):
     display = FisherTraceDisplay.from_estimator(fitted)
-    for modality, trace in fitted.fisher_trace_.items():
+    for modality, trace in fitted.curves_["fisher_trace"].items():
         assert np.array_equal(display.lines_[modality].get_ydata(), trace)
         drawn = np.zeros(6, bool)
         for start, stop in shaded(display)[modality]:
             drawn[round(start + 0.5) : round(stop + 0.5)] = True
-        assert np.array_equal(drawn, fitted.window_[modality])
-    assert any(window.any() for window in fitted.window_.values())
+        assert np.array_equal(drawn, fitted.curves_["window"][modality])
+    assert any(window.any() for window in fitted.curves_["window"].values())
     assert display.ax_.get_title() == "InfoReg(alpha=2.0)"
     assert FisherTraceDisplay.from_estimator(fitted, name="mine").ax_.get_title() == "mine"
 

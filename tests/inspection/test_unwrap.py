@@ -31,7 +31,7 @@ def check_like(estimator, pipe, data):
     X, y = data
     traces, accuracy = both(estimator, data)
     clf, Xt = pipe[-1], pipe[:-1].transform(X)
-    assert np.array_equal(traces.lines_["weak"].get_ydata(), clf.fisher_trace_["weak"])
+    assert np.array_equal(traces.lines_["weak"].get_ydata(), clf.curves_["fisher_trace"]["weak"])
     assert accuracy.scores == {"all": pipe.score(X, y), **clf.score_by_modality(Xt, y)}
     assert accuracy.scores != {"all": clf.score(X, y), **clf.score_by_modality(X, y)}
 
@@ -128,7 +128,7 @@ def test_regressor(data):
     regressor = MultimodalInfoRegRegressor(max_epochs=2, random_state=0).fit(X, y)
     display = FisherTraceDisplay.from_estimator(make_pipeline(regressor))
     line = display.lines_["weak"].get_ydata()
-    assert np.array_equal(line, regressor.fisher_trace_["weak"])
+    assert np.array_equal(line, regressor.curves_["fisher_trace"]["weak"])
     # It has no accuracy to show.
     with pytest.raises(TypeError, match=r"A fitted MultimodalClassifier.*InfoRegRegressor"):
         ModalityAccuracyDisplay.from_estimator(regressor, X, y)

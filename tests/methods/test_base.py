@@ -15,8 +15,8 @@ class Halving(BalancingMethod):
     def __init__(self, weight=0.5):
         self.weight = weight
 
-    def check(self, modalities, fisher):
-        super().check(modalities, fisher)
+    def check(self, modalities):
+        super().check(modalities)
         self.calls = [f"check {modalities}"]
 
     def prepare(self, network):
@@ -25,24 +25,35 @@ class Halving(BalancingMethod):
         return network
 
     def on_epoch_start(self, epoch):
-        self.calls.append(f"epoch {len(epoch.traces['text'])} of {epoch.n_batches} batches")
-        return {"strength": dict.fromkeys(epoch.parameters, self.weight)}
+        past = epoch.past("fisher_trace")
+        self.calls.append(f"epoch {len(past)} of {epoch.n_batches} batches")
+        epoch.record("strength", dict.fromkeys(epoch.parameters, self.weight))
 
-    def loss(self, step):
+    def on_train_start(self, training):
+        self.calls.append(f"start {training.first_epoch} to {training.last_epoch}")
+
+    def on_batch_start(self, inputs):
+        self.calls.append("batch")
+        return inputs
+
+    def loss(self, batch):
         self.calls.append("loss")
-        return step.joint_loss + step.loss_of(step.network.extra(step.features["text"]))
+        return batch.joint_loss + batch.loss_of(batch.network.extra(batch.features["text"]))
 
-    def on_gradients(self, step):
+    def on_gradients(self, batch):
         self.calls.append("gradients")
-        for p in step.network.encoders["text"].parameters():
+        for p in batch.network.encoders["text"].parameters():
             p.grad.mul_(self.weight)
-        step.record("gap", step.scores - step.scores.mean())
+        batch.record("gap", batch.scores - batch.scores.mean())
 
-    def on_step(self, step):
+    def on_step(self, batch):
         self.calls.append("step")
 
-    def on_epoch_end(self):
+    def on_epoch_end(self, epoch):
         self.calls.append("end")
+
+    def on_train_end(self):
+        self.calls.append("released")
 
 
 def test_hooks_run_in_order_and_reach_the_history(trimodal):
@@ -50,17 +61,18 @@ def test_hooks_run_in_order_and_reach_the_history(trimodal):
     method = Halving()
     kwargs = {"max_epochs": 2, "batch_size": 64, "random_state": 0, "optimizer": torch.optim.SGD}
     clf = MultimodalClassifier(method, **kwargs).fit(X, y)
-    batch = ["loss", "gradients", "step"]
+    batch = ["batch", "loss", "gradients", "step"]
     assert clf.method_.calls == [
         "check ('audio', 'text', 'video')",
         "prepare",
+        "start 0 to 1",
         "epoch 0 of 2 batches",
         *batch * 2,
         "end",
         "epoch 1 of 2 batches",
         *batch * 2,
         "end",
-        "end",
+        "released",
     ]
     assert not hasattr(method, "calls")
     assert clf.history[0, "strength_text"] == 0.5
@@ -77,9 +89,9 @@ def test_hooks_run_in_order_and_reach_the_history(trimodal):
 class Modulation(BalancingMethod):
     """Damps the gradients of the encoders that lead, by the scores as they are."""
 
-    def on_gradients(self, step):
-        factors = 1 - torch.tanh(torch.relu(step.scores - step.scores.mean()))
-        for factor, encoder in zip(factors, step.network.encoders.values(), strict=True):
+    def on_gradients(self, batch):
+        factors = 1 - torch.tanh(torch.relu(batch.scores - batch.scores.mean()))
+        for factor, encoder in zip(factors, batch.network.encoders.values(), strict=True):
             for p in encoder.parameters():
                 if p.grad is not None:
                     p.grad.mul_(factor)
@@ -90,10 +102,9 @@ class Scored(BalancingMethod):
 
     def on_epoch_start(self, epoch):
         self.scored = []
-        return {}
 
-    def on_gradients(self, step):
-        self.scored.append(step.scored.tolist())
+    def on_gradients(self, batch):
+        self.scored.append(batch.scored.tolist())
 
 
 BATCH = 15
@@ -140,7 +151,7 @@ def test_a_method_that_compares_scores_trains_though_batches_lack_a_modality(tri
     losses = clf.history[:, "train_objective"]
     assert np.isfinite(losses).all() and losses[-1] < losses[0]
     for name in X:
-        assert np.isfinite(clf.performance_score_[name]).all()
+        assert np.isfinite(clf.curves_["performance_score"][name]).all()
 
 
 @pytest.mark.parametrize("weighted", [False, True])
@@ -154,7 +165,7 @@ def test_batches_without_a_score_are_named_and_left_out(trimodal, weighted):
     by_hand = scores_by_batch(clf, X, y, weight)
     for name, scores in by_hand.items():
         mean = np.mean([score for score in scores if score is not None])
-        assert clf.performance_score_[name][0] == pytest.approx(mean, rel=1e-10)
+        assert clf.curves_["performance_score"][name][0] == pytest.approx(mean, rel=1e-10)
     expected = [[by_hand[name][i] is not None for name in sorted(X)] for i in range(6)]
     assert clf.method_.scored == expected
     assert sum(row[0] for row in expected) == 2
@@ -188,7 +199,7 @@ def test_parts_of_the_network_that_prepare_replaces(trimodal, method, fusion, wi
     ).fit(X, y)
     assert type(clf.head_) is (nn.Sequential if method is Deeper else nn.Linear)
     assert clf.transform_by_modality(X)["audio"].shape == (90, width)
-    assert (clf.fisher_trace_["audio"] > 0).all()
+    assert (clf.curves_["fisher_trace"]["audio"] > 0).all()
     losses = clf.history[:, "train_loss"]
     assert np.isfinite(losses).all() and losses[-1] < losses[0]
     proba, scores = clf.predict_proba(X), clf.score_by_modality(X, y)

@@ -12,16 +12,15 @@ from parity import BATCH, OPTIMIZER, SETTINGS, assert_close, compare, inputs_tha
 from torch import nn
 
 from inforeg_sk import InfoReg, MultimodalClassifier, presets
-from inforeg_sk.methods.regulation import (
-    add_pull,
-    drift_back,
+from inforeg_sk.functional import (
+    batch_score,
     log_probability,
     performance_gap,
     probability,
     regulation_coefficient,
-    summarise,
+    window_ratio,
 )
-from inforeg_sk.methods.window import window_ratio
+from inforeg_sk.network.parameters import add_pull_gradient, pull_decoupled
 from inforeg_sk.training.batches import ModalityDataset
 
 EPOCHS = 14
@@ -76,7 +75,7 @@ def test_equals_the_slow_statement(setting, names):
         start["encoders"], start["head"], X, y, sequential(len(y)), **settings, **OPTIMIZER
     )
     # The comparison means something only if the method did something.
-    assert any((c > 0).any() for c in clf.coefficient_.values())
+    assert any((c > 0).any() for c in clf.curves_["coefficient"].values())
     compare(clf, slow)
 
 
@@ -101,7 +100,7 @@ def test_equals_the_slow_statement_with_every_fusion(setting, fusion, conditioni
         **settings,
         **OPTIMIZER,
     )
-    assert any((c > 0).any() for c in clf.coefficient_.values())
+    assert any((c > 0).any() for c in clf.curves_["coefficient"].values())
     trained = {k: v for k, v in slow.parameters.items() if k.startswith("fusion.")}
     assert len(trained) == len(weights) > 0
     for key, value in weights.items():
@@ -184,7 +183,9 @@ def test_joint_method_equals_alpha_0_bit_for_bit():
     for ours, theirs in zip(bits(joint), bits(regulated), strict=True):
         assert np.array_equal(ours, theirs)
     for name in X:
-        assert np.array_equal(joint.fisher_trace_[name], regulated.fisher_trace_[name])
+        assert np.array_equal(
+            joint.curves_["fisher_trace"][name], regulated.curves_["fisher_trace"][name]
+        )
 
 
 def test_order_of_modalities_changes_nothing():
@@ -240,7 +241,7 @@ def test_a_squared_batch_gradient_is_not_the_mean_over_samples():
         loss = nn.functional.cross_entropy(head(torch.cat(z, 1)), torch.as_tensor(y[i : i + 1]))
         norms.append(sum(float((g**2).sum()) for g in torch.autograd.grad(loss, parameters)))
     # Jensen: the norm of a mean gradient is below the mean of the norms, here far below.
-    assert clf.fisher_trace_["text"][0] < 0.8 * np.mean(norms)
+    assert clf.curves_["fisher_trace"]["text"][0] < 0.8 * np.mean(norms)
 
 
 @pytest.mark.parametrize("reach, kept", [(1.0, 0.632), (5.0, 0.199)])
@@ -256,7 +257,7 @@ def test_strength_under_a_constant_gradient(reach, kept):
         for _ in range(n_batches):
             w.grad = torch.tensor([1.0, -2.0, 0.5], dtype=torch.float64)
             if w is pulled:
-                add_pull([w], reference, torch.tensor(c, dtype=torch.float64))
+                add_pull_gradient([w], reference, torch.tensor(c, dtype=torch.float64))
             optimizer.step()
     share = (pulled / free).detach().numpy()
     np.testing.assert_allclose(share, kept, atol=0.004)
@@ -272,19 +273,20 @@ def test_drift_means_the_same_for_any_optimizer_and_batch_count(optimizer, n_bat
     for _ in range(n_batches):
         w.grad = torch.ones(2, dtype=torch.float64)
         step.step()
-        drift_back([w], reference, torch.tensor(reach, dtype=torch.float64), n_batches)
+        pull_decoupled([w], reference, torch.tensor(reach, dtype=torch.float64), n_batches)
     kept = sum(np.exp(-reach * k / n_batches) for k in range(1, n_batches + 1)) / n_batches
     np.testing.assert_allclose(w.detach().numpy(), -lr * n_batches * kept, rtol=1e-6)
 
 
 def test_drift_cannot_overshoot():
     w = torch.nn.Parameter(torch.tensor([3.0], dtype=torch.float64))
-    drift_back([w], [torch.tensor([1.0], dtype=torch.float64)], torch.tensor(1e9), 3)
+    pull_decoupled([w], [torch.tensor([1.0], dtype=torch.float64)], torch.tensor(1e9), 3)
     assert w.item() == 1.0
 
 
 def ratios(traces, **kwargs):
-    return [window_ratio(traces[:t], **kwargs) for t in range(len(traces))]
+    traces = torch.tensor(traces, dtype=torch.float64)[:, None]
+    return [window_ratio(traces[:t], **kwargs).item() for t in range(len(traces))]
 
 
 CODE = {"smoothing": 10, "padding": "zeros"}
@@ -347,12 +349,12 @@ def test_scores_gaps_and_coefficients_by_hand():
     values = [log_probability(logits, target), probability(logits, target)]
     assert values[0].tolist() == pytest.approx([log(0.75), log(0.2)])
     assert values[1].tolist() == pytest.approx([0.75, 0.2])
-    assert summarise(values[0], None, True).item() == pytest.approx((log(0.75) + log(0.2)) / 2)
-    assert summarise(values[1], None, False).item() == pytest.approx(0.95)
+    assert batch_score(values[0]).item() == pytest.approx((log(0.75) + log(0.2)) / 2)
+    assert batch_score(values[1], mean=False).item() == pytest.approx(0.95)
     weight = torch.tensor([3.0, 1.0], dtype=torch.float64)
     weighted = (3 * log(0.75) + log(0.2)) / 4
-    assert summarise(values[0], weight, True).item() == pytest.approx(weighted)
-    assert summarise(values[1], weight, False).item() == pytest.approx(3 * 0.75 + 0.2)
+    assert batch_score(values[0], weight).item() == pytest.approx(weighted)
+    assert batch_score(values[1], weight, mean=False).item() == pytest.approx(3 * 0.75 + 0.2)
 
     # Best of three: mean lead over both others; middle: over the last; last, and ties: none.
     gap = performance_gap(torch.tensor([-0.5, -1.5, -1.0, -1.5], dtype=torch.float64))

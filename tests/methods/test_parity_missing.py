@@ -81,7 +81,7 @@ def check(setting, names, fusion="concat", conditioning=None, weighted=False, **
         **settings,
     )
     # The comparison means something only if the method did something.
-    assert any((c > 0).any() for c in clf.coefficient_.values())
+    assert any((c > 0).any() for c in clf.curves_["coefficient"].values())
     compare(clf, slow)
     return clf, slow
 
@@ -151,7 +151,7 @@ def test_an_encoder_stands_still_in_a_batch_that_lacks_it():
     # Three of four batches count 0 in its trace: the same epoch on its batch alone has 4 times.
     alone = {k: v[:BATCH] for k, v in X.items()}
     first, _ = fit_fast(Watch, InfoReg(**settings), alone, y[:BATCH], max_epochs=1)
-    ratio = first.fisher_trace_["text"][0] / clf.fisher_trace_["text"][0]
+    ratio = first.curves_["fisher_trace"]["text"][0] / clf.curves_["fisher_trace"]["text"][0]
     assert ratio == pytest.approx(4, rel=1e-10)
 
 
@@ -163,13 +163,13 @@ def test_an_epoch_in_which_nobody_has_a_modality():
     clf, _ = fit_fast(MultimodalClassifier, InfoReg(**settings), full, y, missing="allow")
     before = [p.detach().clone() for p in clf.encoders_["text"].parameters()]
     clf.partial_fit({"audio": full["audio"]}, y)
-    assert np.isnan(clf.performance_score_["text"][-1])
-    assert clf.fisher_trace_["text"][-1] == 0.0
-    assert clf.coefficient_["text"][-1] == clf.coefficient_["audio"][-1] == 0.0
+    assert np.isnan(clf.curves_["performance_score"]["text"][-1])
+    assert clf.curves_["fisher_trace"]["text"][-1] == 0.0
+    assert clf.curves_["coefficient"]["text"][-1] == clf.curves_["coefficient"]["audio"][-1] == 0.0
     for a, b in zip(before, clf.encoders_["text"].parameters()):
         assert torch.equal(a, b)
     clf.partial_fit(full, y)
-    assert np.isfinite(clf.performance_score_["text"][-1])
+    assert np.isfinite(clf.curves_["performance_score"]["text"][-1])
     assert all(np.isfinite(p.detach().numpy()).all() for p in clf.module_.parameters())
 
 
@@ -198,6 +198,6 @@ def test_weights_are_repetitions_with_missing_modalities():
     for a, b in zip(weighted.module_.parameters(), repeated.module_.parameters(), strict=True):
         np.testing.assert_allclose(a.detach().numpy(), b.detach().numpy(), rtol=1e-9, atol=1e-11)
     for name in THREE:
-        for curve in ("coefficient_", "performance_score_", "fisher_trace_"):
-            a, b = getattr(weighted, curve)[name], getattr(repeated, curve)[name]
+        for curve in ("coefficient", "performance_score", "fisher_trace"):
+            a, b = weighted.curves_[curve][name], repeated.curves_[curve][name]
             np.testing.assert_allclose(a, b, rtol=1e-9)

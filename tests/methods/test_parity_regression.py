@@ -104,7 +104,7 @@ def check(
         **settings,
     )
     assert np.isfinite(reg.history[:, "train_objective"]).all()
-    assert any((c > 0).any() for c in reg.coefficient_.values())
+    assert any((c > 0).any() for c in reg.curves_["coefficient"].values())
     compare(reg, slow)
 
 

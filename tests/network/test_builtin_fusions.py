@@ -202,7 +202,7 @@ def test_in_a_classifier(trimodal, params, unimodal_weight):
     assert type(clf.module_.fusion) is FUSIONS[params["fusion"]]
     losses = clf.history[:, "train_objective"]
     assert np.isfinite(losses).all() and losses[-1] < 0.8 * losses[0]
-    assert any(clf.coefficient_[name].any() for name in X)
+    assert any(clf.curves_["coefficient"][name].any() for name in X)
     scores = clf.score_by_modality(X, y)
     assert list(scores) == ["audio", "text", "video"]
     proba = clf.predict_proba_by_modality(X)

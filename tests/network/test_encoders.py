@@ -308,7 +308,7 @@ def test_built_in_encoders_train(name, kind, shape, method):
     assert type(clf.encoders_["m"]) is kind
     losses = clf.history[:, "train_loss"]
     assert np.isfinite(losses).all() and losses[-1] < losses[0]
-    assert (clf.fisher_trace_["m"] > 0).all()
+    assert (clf.curves_["fisher_trace"]["m"] > 0).all()
     again = pickle.loads(pickle.dumps(clf))
     np.testing.assert_array_equal(again.predict_proba(X), proba)
     np.testing.assert_array_equal(clf.fit(X, y).predict_proba(X), proba)  # seeded

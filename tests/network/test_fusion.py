@@ -241,7 +241,7 @@ def test_a_users_fusion_trains(trimodal, kind, unimodal_weight):
     assert clf.head_.in_features == 5
     losses = clf.history[:, "train_objective"]
     assert np.isfinite(losses).all() and losses[-1] < losses[0]
-    assert any(clf.coefficient_[name].any() for name in X)  # it was regulated
+    assert any(clf.curves_["coefficient"][name].any() for name in X)  # it was regulated
     # By modality: what the network says with the other features set to zero.
     module = clf.module_.eval()
     features = module.encode({name: torch.tensor(X[name], dtype=torch.float32) for name in X})
@@ -321,11 +321,11 @@ def test_the_order_of_a_fusions_unimodal_logits_does_not_matter(trimodal, missin
         MultimodalInfoRegClassifier(fusion=Votes, fusion__backwards=flag, **settings).fit(X, y)
         for flag in (False, True)
     )
-    for curve in ("performance_score_", "coefficient_", "fisher_trace_"):
+    for curve in ("performance_score", "coefficient", "fisher_trace"):
         for name in X:
-            expected = getattr(forwards, curve)[name]
-            np.testing.assert_array_equal(getattr(backwards, curve)[name], expected)
-    assert any(c.any() for c in forwards.coefficient_.values())
+            expected = forwards.curves_[curve][name]
+            np.testing.assert_array_equal(backwards.curves_[curve][name], expected)
+    assert any(c.any() for c in forwards.curves_["coefficient"].values())
     expected, got = (clf.predict_proba_by_modality(X) for clf in (forwards, backwards))
     for name, mask in there.items():
         np.testing.assert_array_equal(got[name], expected[name])

@@ -271,7 +271,7 @@ def test_in_a_classifier(encoder, shape):
     clf.set_params(batch_size=-1 if encoder == "resnet18" else 10).fit(X, y)
     losses = clf.history[:, "train_loss"]
     assert np.isfinite(losses).all() and losses[-1] < 0.5 * losses[0]
-    assert np.isfinite(clf.fisher_trace_["image"]).all()
+    assert np.isfinite(clf.curves_["fisher_trace"]["image"]).all()
     assert clf.predict(X).shape == (n,)
     if encoder != "resnet18":
         assert clf.score_by_modality(X, y)["image"] > 0.9

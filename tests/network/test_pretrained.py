@@ -257,7 +257,7 @@ def test_freezing_leaves_the_given_module_to_be_tuned_elsewhere(mode):
     assert all(p.requires_grad for p in words.parameters())
     assert all(part.training is mode for part in words.modules())
     clf, _ = fitted(PretrainedEncoder(words), lr=0.01)
-    assert (clf.fisher_trace_["text"] > 0).all()
+    assert (clf.curves_["fisher_trace"]["text"] > 0).all()
     trained = dict(clf.encoders_["text"].named_parameters())
     for name, start in frozen.named_parameters():
         assert not torch.equal(trained[name], start), name
@@ -349,8 +349,8 @@ def test_a_frozen_encoder_has_no_trace_and_keeps_its_weights():
     torch.manual_seed(0)
     words = Words()
     clf, X = fitted(PretrainedEncoder(words, frozen=True))
-    assert (clf.fisher_trace_["text"] == 0).all()
-    assert (clf.fisher_trace_["audio"] > 0).all()
+    assert (clf.curves_["fisher_trace"]["text"] == 0).all()
+    assert (clf.curves_["fisher_trace"]["audio"] > 0).all()
     trained = clf.encoders_["text"].module.state_dict()
     # Not even the optimizer's weight decay moves them.
     assert all(torch.equal(trained[k], v) for k, v in words.state_dict().items())
@@ -365,7 +365,7 @@ def test_an_encoder_that_is_trained_has_a_trace_and_a_learning_rate_of_its_own()
         clf, _ = fitted(
             PretrainedEncoder(words), optimizer__param_groups=[("encoder_text.*", group)]
         )
-        assert (clf.fisher_trace_["text"] > 0).all()
+        assert (clf.curves_["fisher_trace"]["text"] > 0).all()
         after = clf.encoders_["text"].module.table.weight
         moved[lr] = (after - words.table.weight).abs().max().item()
     n_steps = 3 * 2  # 40 samples in batches of 32
@@ -437,7 +437,7 @@ def test_bert_frozen(bert):
 
 def test_bert_trained_in_the_estimator(bert):
     clf, X = fitted(PretrainedEncoder(bert), dtype="float64")
-    assert (clf.fisher_trace_["text"] > 0).all()
+    assert (clf.curves_["fisher_trace"]["text"] > 0).all()
     proba = pickle.loads(pickle.dumps(clf)).predict_proba(X)
     np.testing.assert_array_equal(proba, clf.predict_proba(X))
     before = bert.embeddings.word_embeddings.weight

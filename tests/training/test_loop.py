@@ -84,7 +84,8 @@ def test_values_move_once_an_epoch(trimodal, settings, monkeypatch):
     monkeypatch.setattr(torch.Tensor, "tolist", spy)
     with TransferCounter() as counter:
         clf.fit(X, y)
-    assert len([shape for shape in lists if len(shape) == 2]) == clf.max_epochs
+    # All values of the epoch's three batches in one list; InfoReg also lists its open windows.
+    assert len([shape for shape in lists if shape.numel() >= 3 * 2]) == clf.max_epochs
     # What is left belongs to the fit (seeds), not to its 3 batches x 4 epochs; the optimizer's
     # clock ticks apart from it.
     assert counter.count["scalar"] <= 6
@@ -99,24 +100,31 @@ def test_history_holds_plain_floats_and_saves(trimodal):
         assert [type(b["train_loss"]) for b in epoch["batches"]] == [float] * 3
     clf.history.to_file(io.StringIO())
     for name in clf.modalities_:
-        assert np.array_equal(clf.fisher_trace_[name], clf.history[:, f"fisher_trace_{name}"])
-        assert clf.window_[name].dtype == bool
-        assert clf.window_[name].shape == clf.coefficient_[name].shape == (4,)
+        assert np.array_equal(
+            clf.curves_["fisher_trace"][name], clf.history[:, f"fisher_trace_{name}"]
+        )
+        assert clf.curves_["window"][name].dtype == bool
+        assert clf.curves_["window"][name].shape == clf.curves_["coefficient"][name].shape == (4,)
 
 
 def test_a_user_reads_the_curves_without_skorch(trimodal):
     X, y = trimodal
     clf = make().fit(X, y)
-    for attribute in ("fisher_trace_", "window_", "window_ratio_", "coefficient_"):
-        assert set(getattr(clf, attribute)) == set(X)
+    for curve in ("fisher_trace", "window", "window_ratio", "coefficient"):
+        assert set(clf.curves_[curve]) == set(X)
+        # The estimators of InfoReg have an attribute for each.
+        attribute = getattr(clf, f"{curve}_")
+        assert all(np.array_equal(attribute[m], clf.curves_[curve][m]) for m in X)
     assert set(clf.encoders_) == set(X) and clf.head_.out_features == 3
     joint = MultimodalClassifier(max_epochs=2, random_state=0).fit(X, y)
-    assert (joint.fisher_trace_["text"] > 0).all()
-    with pytest.raises(AttributeError, match="window_ was not recorded: method Joint"):
-        joint.window_
+    assert (joint.curves_["fisher_trace"]["text"] > 0).all()
+    assert set(joint.curves_) == {"fisher_trace", "performance_score"}
+    with pytest.raises(AttributeError, match="not fitted"):
+        make().curves_
     with pytest.raises(AttributeError, match="not fitted"):
         make().fisher_trace_
-    untracked = MultimodalClassifier(max_epochs=2, fisher=None).fit(X, y)
+    untracked = make(max_epochs=2, fisher=None, alpha=0.0).fit(X, y)
+    assert set(untracked.curves_) == {"coefficient"}
     with pytest.raises(AttributeError, match="fisher=None"):
         untracked.fisher_trace_
 
@@ -126,20 +134,19 @@ class SometimesNothing(BalancingMethod):
 
     def on_epoch_start(self, epoch):
         self.batch = 0
-        return {}
 
-    def on_gradients(self, step):
+    def on_gradients(self, batch):
         i, nan = float(self.batch), float("nan")
-        step.record("coefficient", torch.tensor([i + 1, nan if i == 1 else 10 * i, nan]))
+        batch.record("coefficient", torch.tensor([i + 1, nan if i == 1 else 10 * i, nan]))
         self.batch += 1
 
 
 def test_an_epochs_mean_leaves_out_batches_that_recorded_nan(trimodal):
     X, y = trimodal
     clf = MultimodalClassifier(SometimesNothing(), max_epochs=2, batch_size=30).fit(X, y)
-    assert clf.coefficient_["audio"].tolist() == [2, 2]  # of 1, 2, 3
-    assert clf.coefficient_["text"].tolist() == [10, 10]  # of 0 and 20
-    assert np.isnan(clf.coefficient_["video"]).all()
+    assert clf.curves_["coefficient"]["audio"].tolist() == [2, 2]  # of 1, 2, 3
+    assert clf.curves_["coefficient"]["text"].tolist() == [10, 10]  # of 0 and 20
+    assert np.isnan(clf.curves_["coefficient"]["video"]).all()
 
 
 @pytest.mark.parametrize("how", ["fit", "partial_fit", "warm_start"])
@@ -202,8 +209,8 @@ def test_frozen_and_unused_parameters_stay(trimodal, strength):
         for part in ("frozen", "unused")
         for kind in ("weight", "bias")
     }
-    assert any((c > 0).any() for c in clf.coefficient_.values())
-    assert all((trace > 0).all() for trace in clf.fisher_trace_.values())
+    assert any((c > 0).any() for c in clf.curves_["coefficient"].values())
+    assert all((trace > 0).all() for trace in clf.curves_["fisher_trace"].values())
 
 
 def test_a_shared_encoder_is_measured_for_each_and_pulled_for_none(trimodal):
@@ -217,7 +224,7 @@ def test_a_shared_encoder_is_measured_for_each_and_pulled_for_none(trimodal):
     ]
     assert fits[1].encoders_["a"] is fits[1].encoders_["b"]
     assert equal(weights(fits[0]), weights(fits[1]))
-    trace = fits[0].fisher_trace_
+    trace = fits[0].curves_["fisher_trace"]
     np.testing.assert_array_equal(trace["a"], trace["b"])
     # The user's instance is only the start.
     assert all(torch.equal(before[k], v) for k, v in shared.state_dict().items())
@@ -263,8 +270,8 @@ def test_partial_fit_is_one_epoch_and_continues_everything(trimodal):
         clf.partial_fit(X, y)
         assert len(clf.history) == epoch
     # Traces of earlier calls decide the window: ratios are as if in one go.
-    trace = clf.fisher_trace_["text"]
-    assert clf.window_ratio_["text"][2] == pytest.approx((trace[1] - trace[0]) / trace[1])
+    trace = clf.curves_["fisher_trace"]["text"]
+    assert clf.curves_["window_ratio"]["text"][2] == pytest.approx((trace[1] - trace[0]) / trace[1])
 
 
 def test_warm_start_continues_the_same_run(trimodal):
@@ -277,7 +284,7 @@ def test_warm_start_continues_the_same_run(trimodal):
     assert next(iter(optimizer.state.values()))["step"].item() == 2 * step
     assert len(clf.history) == 4
     # Method settings are read anew.
-    assert (clf.coefficient_["text"][2:] == 0).all()
+    assert (clf.curves_["coefficient"]["text"][2:] == 0).all()
     cold = make(max_epochs=2)
     assert len(cold.fit(X, y).fit(X, y).history) == 2
 
@@ -312,7 +319,7 @@ def test_reference_weights_are_not_saved(trimodal):
     clf = make(callbacks=[Save()]).fit(X, y)
     assert any(held for held, _ in sizes)
     assert len(pickle.dumps(clf.method_)) == sizes[-1][1]
-    assert not clf.method_._reference and clf._step is None
+    assert not clf.method_._reference and clf._run is None
 
 
 # skorch's own ways
@@ -340,7 +347,7 @@ def test_callbacks_disabled_still_regulate(trimodal):
     X, y = trimodal
     loud, quiet = make().fit(X, y), make(callbacks="disable").fit(X, y)
     assert equal(weights(loud), weights(quiet))
-    assert any((c > 0).any() for c in quiet.coefficient_.values())
+    assert any((c > 0).any() for c in quiet.curves_["coefficient"].values())
 
 
 def test_learning_rates_by_modality_and_schedules(trimodal):
@@ -435,7 +442,9 @@ def test_groups_reach_the_validation_split(trimodal):
 def test_freezing_by_callback(trimodal):
     X, y = trimodal
     clf = make(callbacks=[Freezer("encoder_text.*")]).fit(X, y)
-    assert (clf.fisher_trace_["text"] == 0).all() and (clf.fisher_trace_["audio"] > 0).all()
+    assert (clf.curves_["fisher_trace"]["text"] == 0).all() and (
+        clf.curves_["fisher_trace"]["audio"] > 0
+    ).all()
 
 
 def test_workers_and_lbfgs(trimodal):
@@ -481,8 +490,12 @@ def test_scaled_gradients_mean_the_same(trimodal):
     plain = MultimodalClassifier(InfoReg(**ACTIVE), **kwargs).fit(X, y)
     scaled = Scaled(InfoReg(**ACTIVE), **kwargs).fit(X, y)
     for name in X:
-        np.testing.assert_allclose(scaled.fisher_trace_[name], plain.fisher_trace_[name], 1e-12)
-        np.testing.assert_allclose(scaled.coefficient_[name], plain.coefficient_[name], 1e-12)
+        np.testing.assert_allclose(
+            scaled.curves_["fisher_trace"][name], plain.curves_["fisher_trace"][name], 1e-12
+        )
+        np.testing.assert_allclose(
+            scaled.curves_["coefficient"][name], plain.curves_["coefficient"][name], 1e-12
+        )
     for name, value in weights(plain).items():
         np.testing.assert_allclose(weights(scaled)[name], value, rtol=1e-9, atol=1e-12)
 
@@ -498,7 +511,9 @@ def test_bfloat16_autocast_runs(trimodal):
     clf = Autocast(max_epochs=3, batch_size=64, random_state=0, device="cpu", **ACTIVE).fit(X, y)
     full = make(max_epochs=3, batch_size=64).fit(X, y)
     for name in X:
-        np.testing.assert_allclose(clf.fisher_trace_[name], full.fisher_trace_[name], rtol=0.1)
+        np.testing.assert_allclose(
+            clf.curves_["fisher_trace"][name], full.curves_["fisher_trace"][name], rtol=0.1
+        )
 
 
 # Weights
@@ -514,7 +529,9 @@ def test_weights_equal_repetition_in_full_batches(trimodal):
     for name, value in weights(weighted).items():
         np.testing.assert_allclose(value, weights(copied)[name], rtol=1e-10, atol=1e-13)
     for name in X:
-        np.testing.assert_allclose(weighted.coefficient_[name], copied.coefficient_[name])
+        np.testing.assert_allclose(
+            weighted.curves_["coefficient"][name], copied.curves_["coefficient"][name]
+        )
 
 
 def test_class_weight_is_a_sample_weight(trimodal):

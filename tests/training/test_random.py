@@ -21,8 +21,8 @@ def result(clf):
     parameters = [p.detach().cpu().numpy().tobytes() for p in clf.module_.parameters()]
     curves = [
         values.tobytes()
-        for name in ("fisher_trace_", "window_ratio_", "coefficient_", "performance_score_")
-        for values in getattr(clf, name).values()
+        for name in ("fisher_trace", "window_ratio", "coefficient", "performance_score")
+        for values in clf.curves_[name].values()
     ]
     return parameters + curves
 
@@ -130,6 +130,6 @@ def test_an_interrupted_fit_keeps_what_was_learned(trimodal):
     assert states() == before
     assert clf.predict(X).shape == y.shape
     # Curves show the two whole epochs; going on works.
-    assert len(clf.fisher_trace_["text"]) == 2
+    assert len(clf.curves_["fisher_trace"]["text"]) == 2
     clf.set_params(callbacks=None).partial_fit(X, y)
-    assert np.isfinite(clf.fisher_trace_["text"]).all()
+    assert np.isfinite(clf.curves_["fisher_trace"]["text"]).all()

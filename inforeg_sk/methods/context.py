@@ -1,0 +1,504 @@
+"""What a method sees of a training run, of an epoch and of a batch."""
+
+from functools import cached_property
+from math import isnan
+from typing import NamedTuple
+
+import torch
+
+from ..functional import (
+    batch_score,
+    log_probability,
+    pairwise_batch_scores,
+    pairwise_performance_gap,
+    performance_gap,
+    probability,
+)
+from ..network.modes import evaluating
+from .losses import per_sample_loss, weighted_criterion
+
+__all__ = ["SCORES", "BatchContext", "EpochContext", "TrainingContext"]
+
+
+class _ScoreRule(NamedTuple):
+    """How well a modality does, from its unimodal logits; large is good."""
+
+    per_sample: object  # (logits, target) -> Tensor of shape (..., n_samples); None: minus the loss
+    mean: bool  # over the samples; else the sum
+
+
+# "negative_loss" is minus the unimodal loss, so it depends on the criterion. It is how a regressor
+# has a score (our extension, not the paper's); for a classifier without label smoothing it is the
+# log-probability.
+SCORES = {
+    "log_probability": _ScoreRule(log_probability, mean=True),
+    "probability_sum": _ScoreRule(probability, mean=False),
+    "negative_loss": _ScoreRule(None, mean=True),
+}
+
+
+class TrainingContext:
+    """A training run, as a method sees it: one call of ``fit`` or ``partial_fit``.
+
+    Attributes
+    ----------
+    network : MultimodalNetwork
+        On the device.
+    modalities : tuple of str
+        In sorted order.
+    task : {"classification", "regression"}
+    n_outputs : int
+        Classes, or values that a regressor predicts.
+    device : torch.device
+    generator : torch.Generator
+        The method's own, on the CPU; it goes on from one call to the next and is part of a pickle.
+        Draws on it change neither the order of the data nor dropout.
+    device_generator : torch.Generator
+        The same on the device, for draws inside a batch; on the CPU it is `generator`.
+    first_epoch, last_epoch : int
+        Index of the first epoch of this call, counted from 0 over all calls, and of the last.
+    history : skorch.history.History
+        To read.
+    monitored : frozenset of str
+        Quantities that are measured besides the training, such as "fisher_trace"; empty with
+        ``fisher=None``.
+    has_held_out : bool
+        Whether there is a validation part (`train_split`).
+    """
+
+    def __init__(
+        self,
+        *,
+        network,
+        task,
+        n_outputs,
+        device,
+        generator,
+        device_generator,
+        first_epoch,
+        last_epoch,
+        history,
+        monitored,
+        data,
+    ):
+        self.network = network
+        self.modalities = network.modalities
+        self.task = task
+        self.n_outputs = n_outputs
+        self.device = device
+        self.generator = generator
+        self.device_generator = device_generator
+        self.first_epoch = first_epoch
+        self.last_epoch = last_epoch
+        self.history = history
+        self.monitored = monitored
+        self._data = data
+
+    @property
+    def has_held_out(self):
+        return self._data.has_held_out
+
+    def batches(self, part="training", *, network=None, shuffle=False, n_batches=None):
+        """Run the network over data in evaluation mode, without gradients.
+
+        Parameters
+        ----------
+        part : {"training", "held_out"}, default="training"
+            "held_out" is the validation part that `train_split` cuts off.
+        network : MultimodalNetwork, default=None
+            Such as one from `train_copy`; None takes the one in training.
+        shuffle : bool, default=False
+            Whether to draw the order, on `generator`.
+        n_batches : int, default=None
+            Stop after so many; None takes all.
+
+        Yields
+        ------
+        BatchContext
+            What is recorded on it is not kept.
+
+        Raises
+        ------
+        ValueError
+            If there is no such part.
+        """
+        return self._data.batches(part, network or self.network, shuffle, n_batches)
+
+    def mean_loss(self, loss, part="training", *, network=None):
+        """Mean of a loss over the samples of a part, with their weights.
+
+        Parameters
+        ----------
+        loss : callable
+            Takes a BatchContext, returns a Tensor of shape (), the (weighted) mean over the batch.
+        part, network :
+            See `batches`.
+
+        Returns
+        -------
+        float
+            Moved off the device once.
+
+        Raises
+        ------
+        ValueError
+            If all samples have weight 0.
+        """
+        network = network or self.network
+        total = count = 0.0
+        for batch in self.batches(part, network=network):
+            weight = batch.n_samples if batch.weight is None else batch.weight.sum()
+            with torch.no_grad(), evaluating(network):
+                total = total + loss(batch) * weight
+            count = count + weight
+        mean = float(total / count)
+        if isnan(mean) and float(count) == 0:
+            raise ValueError(f"All samples of the part {part!r} have weight 0: there is no mean.")
+        return mean
+
+    def train_copy(self, loss, n_epochs):
+        """Train a copy of the network on another loss, from where it stands now.
+
+        The network in training, its running statistics, its optimizer, and all random generators
+        but `generator` (which seeds the trial) stay as they are. The copy gets a fresh optimizer
+        of the same kind and settings.
+
+        Parameters
+        ----------
+        loss : callable
+            Takes a BatchContext of the copy, returns a Tensor of shape ().
+        n_epochs : int
+
+        Returns
+        -------
+        MultimodalNetwork
+            The trained copy.
+        """
+        return self._data.train_copy(self.network, loss, n_epochs)
+
+
+class EpochContext:
+    """An epoch, as a method sees it.
+
+    Attributes
+    ----------
+    training : TrainingContext
+    network : MultimodalNetwork
+    modalities : tuple of str
+        In sorted order.
+    index : int
+        Counted from 0 over all calls of ``fit`` (warm start) and ``partial_fit``.
+    n_batches : int
+    parameters : dict of str to EncoderParameters
+        Of each encoder the ``trainable`` parameters, and the ``regulated`` ones: those that no
+        other modality shares.
+    """
+
+    def __init__(self, training, index, n_batches, parameters, history):
+        self.training = training
+        self.network = training.network
+        self.modalities = training.modalities
+        self.index = index
+        self.n_batches = n_batches
+        self.parameters = parameters
+        self._history = history
+
+    def past(self, quantity, n_epochs=None):
+        """Values of a quantity in earlier epochs.
+
+        Parameters
+        ----------
+        quantity : str
+            Recorded for each modality, such as ``"fisher_trace"``.
+        n_epochs : int, default=None
+            The last so many at most; None takes all.
+
+        Returns
+        -------
+        Tensor of float64 of shape (n_earlier_epochs, n_modalities)
+            On the CPU, oldest first; NaN where an epoch did not record it.
+        """
+        return self._history.past(quantity, n_epochs)
+
+    def record(self, quantity, values, labels=None):
+        """Keep a quantity of this epoch; see `BatchContext.record`.
+
+        If batches of the epoch record the same quantity, their mean replaces this value.
+        """
+        self._history.record(quantity, values, labels)
+
+
+class BatchContext:
+    """One batch, as a method sees it.
+
+    Attributes
+    ----------
+    epoch : EpochContext or None
+        None outside training (`TrainingContext.batches`, `TrainingContext.train_copy`).
+    network : MultimodalNetwork
+    n_samples : int
+    logits : Tensor of shape (n_samples, n_outputs)
+        Joint logits. In regression the logits are the predictions, here and below.
+    features : dict of str to Tensor of shape (n_samples, n_features)
+        Of each modality, in sorted order; zeros where a sample lacks it.
+    present : Tensor of bool of shape (n_samples, n_modalities), or None
+        Which samples have which modality; None: all have all.
+    target : Tensor of shape (n_samples,), or (n_samples, n_outputs) in regression
+        Encoded target.
+    weight : Tensor of shape (n_samples,) or None
+        Sample weights times class weights.
+    generator : torch.Generator
+        The method's own, on the device.
+    criterion : torch loss module
+    gradient_scale : float
+        Factor on all gradients (mixed precision).
+
+    Notes
+    -----
+    What belongs to one modality (loss, score) is taken over the samples that have it, and what
+    compares two, over those that have both.
+    """
+
+    def __init__(
+        self,
+        *,
+        network,
+        inputs,
+        output,
+        target,
+        weight,
+        criterion,
+        score,
+        records,
+        generator=None,
+        epoch=None,
+        gradient_scale=1.0,
+    ):
+        self.network = network
+        self.logits, self.features, self.present = output
+        self.n_samples = len(target)
+        self.target = target
+        self.weight = weight
+        self.criterion = criterion
+        self.generator = generator
+        self.epoch = epoch
+        self.gradient_scale = gradient_scale
+        self._inputs = inputs
+        self._records = records
+        self._rule = SCORES[score]
+
+    # Losses
+
+    def loss_of(self, prediction, modality=None):
+        """Loss of predictions for this batch, with the sample weights.
+
+        Parameters
+        ----------
+        prediction : Tensor of shape (n_samples, n_outputs)
+            Logits, or the values that a regressor predicts.
+        modality : str, default=None
+            Only samples that have it count; 0 if none has. None: all count.
+
+        Returns
+        -------
+        Tensor of shape ()
+        """
+        weight = self.weight if modality is None else self._weight_of[modality]
+        return weighted_criterion(self.criterion, prediction, self.target, weight)
+
+    @cached_property
+    def joint_loss(self):
+        """Loss of the joint logits (Tensor of shape ())."""
+        return self.loss_of(self.logits)
+
+    @cached_property
+    def unimodal_losses(self):
+        """Loss of each modality's unimodal logits (dict)."""
+        return {name: self.loss_of(u, name) for name, u in self.unimodal_logits.items()}
+
+    def weighted_loss(self, weights):
+        """Weighted sum of the joint and the unimodal losses.
+
+        Parameters
+        ----------
+        weights : dict of str to float
+            Of ``"joint"`` and of modalities; what is left out, or 0, does not count.
+
+        Returns
+        -------
+        Tensor of shape ()
+
+        Raises
+        ------
+        ValueError
+            If a name is neither "joint" nor a modality, or nothing counts.
+        """
+        for name in weights:
+            if name != "joint" and name not in self.features:
+                raise ValueError(
+                    f"loss_weights: {name!r} must be 'joint' or one of the modalities "
+                    f"{', '.join(map(repr, self.features))}."
+                )
+        unimodal = {m: weights[m] for m in self.features if weights.get(m)}
+        joint = weights.get("joint", 0)
+        terms = [self.joint_loss if joint == 1 else joint * self.joint_loss] if joint else []
+        if len(set(unimodal.values())) == 1:  # one product, as the paper writes it
+            weight = next(iter(unimodal.values()))
+            terms.append(weight * sum(self.unimodal_losses[m] for m in unimodal))
+        else:
+            terms += [weight * self.unimodal_losses[m] for m, weight in unimodal.items()]
+        if not terms:
+            raise ValueError(f"loss_weights: at least one weight must not be 0; got {weights}.")
+        return sum(terms[1:], start=terms[0])
+
+    def gradients(self, loss, parameters):
+        """Gradients of a loss, with the graph kept for further passes.
+
+        Parameters
+        ----------
+        loss : Tensor of shape ()
+        parameters : list of Tensor
+
+        Returns
+        -------
+        list of Tensor or None
+            Multiplied by `gradient_scale`, as all gradients of the batch are; None for a parameter
+            that the loss does not depend on.
+        """
+        scaled = loss * self.gradient_scale if self.gradient_scale != 1 else loss
+        return list(torch.autograd.grad(scaled, parameters, retain_graph=True, allow_unused=True))
+
+    # Logits
+
+    @cached_property
+    def unimodal_logits(self):
+        """Unimodal logits with gradients (dict of Tensors of shape (n_samples, n_outputs))."""
+        return self.network.unimodal_logits(self.features)
+
+    def coalition_logits(self, coalition, *, zero="features"):
+        """Joint logits of some of the modalities, with gradients, in evaluation mode.
+
+        Parameters
+        ----------
+        coalition : iterable of str
+            The modalities to keep.
+        zero : {"features", "inputs"}, default="features"
+            What is set to zero of the others. With "inputs" all encoders run again.
+
+        Returns
+        -------
+        Tensor of shape (n_samples, n_outputs)
+        """
+        coalition = set(coalition)
+        if unknown := coalition - set(self.features):
+            raise ValueError(
+                f"coalition_logits: unknown {', '.join(map(repr, sorted(unknown)))}; the "
+                f"modalities are {', '.join(map(repr, self.features))}."
+            )
+        if zero == "inputs":
+            inputs = self.inputs.zeroed(set(self.features) - coalition)
+            with evaluating(self.network):
+                return self.network(inputs).logits
+        if zero != "features":
+            raise ValueError(f"zero={zero!r}: must be 'features' or 'inputs'.")
+        return self.network.coalition_logits(self.features, coalition)
+
+    @cached_property
+    def inputs(self):
+        """What the network got (Batch), on the device."""
+        return self._inputs.to(self.logits.device)
+
+    # Scores
+
+    @cached_property
+    def _weight_of(self):
+        """Weights that count the samples of each modality (dict); None: all alike."""
+        if self.present is None:
+            return dict.fromkeys(self.features, self.weight)
+        return dict(zip(self.features, self._modality_weights, strict=True))
+
+    @cached_property
+    def _modality_weights(self):
+        """The same as one Tensor of shape (n_modalities, n_samples); None: all alike."""
+        if self.present is None:
+            return None if self.weight is None else self.weight.expand(len(self.features), -1)
+        present = self._presence
+        return (present if self.weight is None else present * self.weight[:, None]).mT
+
+    @cached_property
+    def _presence(self):
+        return self.present.to(self.logits.dtype)
+
+    @cached_property
+    def _sample_scores(self):
+        """Score of each sample by each modality (Tensor of shape (n_modalities, n_samples))."""
+        # Not computed a second time where the loss has made them already.
+        logits = self.__dict__.get("unimodal_logits") or self.network.unimodal_logits(
+            {name: z.detach() for name, z in self.features.items()}
+        )
+        logits = [u.detach() for u in logits.values()]
+        if self._rule.per_sample is not None:
+            return self._rule.per_sample(torch.stack(logits), self.target)
+        return -torch.stack([per_sample_loss(self.criterion, u, self.target) for u in logits])
+
+    @cached_property
+    def scores(self):
+        """Performance score of each modality, without gradients (Tensor of shape (n_modalities,)).
+
+        Over the samples that have the modality; 0, and `scored` False, if none has. To compare
+        modalities take `performance_gap`, which allows for missing ones.
+        """
+        with torch.no_grad():
+            return batch_score(self._sample_scores, self._modality_weights, mean=self._rule.mean)
+
+    @cached_property
+    def scored(self):
+        """Whether a modality has samples, of some weight, to score (Tensor of bool, (M,))."""
+        if self._modality_weights is None:
+            return torch.ones_like(self.scores, dtype=torch.bool)
+        return self._modality_weights.sum(dim=-1) > 0
+
+    @property
+    def reported_scores(self):
+        """What the history keeps: `scores`, NaN where they mean nothing."""
+        if self._modality_weights is None:  # the usual case, at no cost
+            return self.scores
+        return self.scores.masked_fill(~self.scored, torch.nan)
+
+    @cached_property
+    def performance_gap(self):
+        """How far each modality is ahead of those behind it (Tensor of shape (n_modalities,)).
+
+        From `scores`; where samples lack modalities, each pair is compared on the samples that
+        have both.
+        """
+        with torch.no_grad():
+            if self.present is None:
+                return performance_gap(self.scores)
+            pairs = pairwise_batch_scores(
+                self._sample_scores, self._presence.mT, self.weight, mean=self._rule.mean
+            )
+            return pairwise_performance_gap(pairs)
+
+    # Records
+
+    def record(self, quantity, values, labels=None):
+        """Keep a quantity of this batch for the history and `curves_`.
+
+        Parameters
+        ----------
+        quantity : str
+            The history has it as ``<quantity>_<label>``, or ``<quantity>`` if it is a scalar.
+        values : number, Tensor, array-like, or dict from label to number or Tensor of shape ()
+            A Tensor stays on its device until the end of the epoch, when all values move at once.
+        labels : sequence of str, default=None
+            What the values belong to, in their order: modalities, or names of the method's own,
+            such as "joint". None: all modalities in sorted order (or a dict's keys, or a scalar).
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the shape does not match the labels, the name is taken, or it was recorded for this
+            batch before.
+        """
+        self._records.record(quantity, values, labels)
