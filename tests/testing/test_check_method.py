@@ -1,0 +1,158 @@
+"""`check_method` finds what it is there to find."""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from inforeg_sk import BalancingMethod, Joint
+from inforeg_sk.methods import Curve
+from inforeg_sk.testing import check_method, method_checks
+
+TEMPLATE = Path(__file__).parents[2] / "examples" / "extension_templates" / "balancing_method.py"
+
+
+def test_the_template_passes(monkeypatch):
+    spec = importlib.util.spec_from_file_location("balancing_method_template", TEMPLATE)
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, spec.name, module)  # or its class could not be pickled
+    spec.loader.exec_module(module)
+    assert all(result["status"] == "passed" for result in check_method(module.MyMethod()))
+
+
+class UntouchedNot(BalancingMethod):
+    def __init__(self, alpha=1):
+        self.alpha = float(alpha)
+
+
+class Undeclared(BalancingMethod):
+    def on_gradients(self, batch):
+        batch.record("secret", batch.scores)
+
+
+class NeverRecorded(BalancingMethod):
+    curves = {"promised": Curve("Nothing")}
+
+
+class FlagsThatAreNone(BalancingMethod):
+    curves = {"flag": Curve("A number", flag=True)}
+
+    def on_gradients(self, batch):
+        batch.record("flag", 0.5)
+
+
+class Global(BalancingMethod):
+    def on_epoch_start(self, epoch):
+        np.random.rand()
+
+
+class ReadsValues(BalancingMethod):
+    def on_gradients(self, batch):
+        if batch.scores.max() > batch.scores.min():
+            pass
+
+
+class Forgetful(BalancingMethod):
+    """Keeps its count in an attribute that is no state."""
+
+    curves = {"count": Curve("A count")}
+
+    def on_epoch_start(self, epoch):
+        self._count = getattr(self, "_count", 0) + 1
+        epoch.record("count", self._count)
+
+
+class Holding(BalancingMethod):
+    def on_gradients(self, batch):
+        self.last = batch.logits
+
+
+class Unscaled(BalancingMethod):
+    def on_gradients(self, batch):
+        for p in batch.network.encoders[next(iter(batch.features))].parameters():
+            if p.grad is not None:
+                p.grad.add_(0.1 * p.detach())
+
+
+class NoGradient(BalancingMethod):
+    def on_gradients(self, batch):
+        for parameters in batch.epoch.parameters.values():
+            for p in parameters.trainable:
+                p.grad.mul_(0.5)
+
+
+class ByPresence(BalancingMethod):
+    def on_gradients(self, batch):
+        assert batch.present is None
+
+
+class Lying(BalancingMethod):
+    batchable = True
+
+    def loss(self, batch):
+        return batch.joint_loss
+
+
+class Greedy(BalancingMethod):
+    """Its __setstate__ loses what base classes keep."""
+
+    def __getstate__(self):
+        return {"settings": {}, "state": {**self.state_dict()}, "more": vars(self).copy()}
+
+    def __setstate__(self, state):
+        vars(self).update(state["more"])
+
+    def on_gradients(self, batch):
+        self.junk = [1.0]
+
+
+@pytest.mark.parametrize(
+    "method, check",
+    [
+        (UntouchedNot(), "check_settings"),
+        (Undeclared(), "check_curves"),
+        (NeverRecorded(), "check_curves"),
+        (FlagsThatAreNone(), "check_curves"),
+        (Global(), "check_random_state"),
+        (ReadsValues(), "check_no_transfer_in_a_batch"),
+        (Forgetful(), "check_partial_fit"),
+        (Holding(), "check_release"),
+        (Unscaled(), "check_gradient_scale"),
+        (NoGradient(), "check_missing_modalities"),
+        (NoGradient(), "check_frozen_parameters"),
+        (ByPresence(), "check_missing_modalities"),
+        (Lying(), "check_declarations"),
+        (Greedy(), "check_pickle"),
+    ],
+)
+def test_a_faulty_method_fails_the_check_that_is_about_it(method, check):
+    with pytest.raises(Exception):  # noqa: B017 (whatever the check or the method raises)
+        dict(method_checks(method))[check]()
+    results = {r["check_name"]: r for r in check_method(method, on_fail=None)}
+    assert results[check]["status"] == "failed" and results[check]["exception"] is not None
+
+
+def test_failures_name_method_and_check_unless_they_are_expected():
+    with pytest.raises(AssertionError, match="ReadsValues, check_no_transfer_in_a_batch: "):
+        check_method(ReadsValues())
+    expected = {"check_no_transfer_in_a_batch": "a sketch"}
+    results = check_method(ReadsValues(), expected_failed_checks=expected)
+    statuses = {r["check_name"]: r["status"] for r in results}
+    assert statuses.pop("check_no_transfer_in_a_batch") == "xfail"
+    assert set(statuses.values()) == {"passed"}
+
+
+@pytest.mark.parametrize(
+    "args, kwargs, match",
+    [
+        ((Joint,), {}, "must be an instance"),
+        ((torch.nn.Linear(1, 1),), {}, "must be an instance"),
+        ((Joint(),), {"expected_failed_checks": {"check_x": ""}}, "no check 'check_x'"),
+    ],
+)
+def test_wrong_arguments_are_refused(args, kwargs, match):
+    with pytest.raises((TypeError, ValueError), match=match):
+        check_method(*args, **kwargs)
