@@ -99,18 +99,14 @@ class MultimodalClassifier(Classification, MultimodalEstimator):
         Trained encoders.
     head_ : torch.nn.Module
         Trained head.
-    fisher_trace_ : dict of str to ndarray of shape (n_epochs,)
-        Fisher trace of each encoder: how much information it gains in an epoch.
-    performance_score_ : dict of str to ndarray of shape (n_epochs,)
-        Mean over the batches of the score of each modality alone, on the samples that have it.
-    window_ : dict of str to ndarray of bool of shape (n_epochs,)
-        Whether the prime learning window was open (methods that have one).
-    window_ratio_ : dict of str to ndarray of shape (n_epochs,)
-        Relative growth of the trace that decided it; NaN where undefined.
-    coefficient_ : dict of str to ndarray of shape (n_epochs,)
-        Mean over the batches of the regulation coefficient.
+    curves_ : dict of str to dict of str to ndarray of shape (n_epochs,)
+        What the fit recorded, by quantity and modality (or other label; a scalar has no labels):
+        ``"fisher_trace"`` (how much information the encoder gains in an epoch) and
+        ``"performance_score"`` (mean over the batches of the score of the modality alone, on the
+        samples that have it), unless ``fisher=None``, and what the method reports: see its
+        attribute ``curves``. NaN in an epoch that did not record a quantity.
     history : skorch.history.History
-        All of these as ``<quantity>_<modality>``, and ``train_loss`` and ``valid_loss`` (both the
+        The curves as ``<quantity>_<label>``, and ``train_loss`` and ``valid_loss`` (both the
         joint cross-entropy), ``train_objective`` (what was minimised), ``valid_acc``.
     method_ : BalancingMethod
         The method that ran.
@@ -231,8 +227,17 @@ class MultimodalInfoRegClassifier(InfoRegParameters, MultimodalClassifier):
 
     Attributes
     ----------
-    classes_, modalities_, encoders_, head_, fisher_trace_, performance_score_, window_,
-    window_ratio_, coefficient_, history, method_ :
+    fisher_trace_ : dict of str to ndarray of shape (n_epochs,)
+        Fisher trace of each encoder: how much information it gains in an epoch.
+    window_ : dict of str to ndarray of bool of shape (n_epochs,)
+        Whether the prime learning window was open.
+    window_ratio_ : dict of str to ndarray of shape (n_epochs,)
+        Relative growth of the trace that decided it; NaN where undefined.
+    coefficient_ : dict of str to ndarray of shape (n_epochs,)
+        Mean over the batches of the regulation coefficient.
+    performance_score_ : dict of str to ndarray of shape (n_epochs,)
+        Mean over the batches of the score of each modality alone, on the samples that have it.
+    classes_, modalities_, encoders_, head_, curves_, history, method_ :
         See `MultimodalClassifier`.
 
     See Also

@@ -26,8 +26,7 @@ class MultimodalRegressor(Regression, MultimodalEstimator):
     ----------
     target_mean_, target_scale_ : ndarray of float64 of shape (n_outputs,)
         Mean and standard deviation of the target in the first fit, with its sample weights.
-    modalities_, encoders_, head_, fisher_trace_, performance_score_, window_, window_ratio_, \
-coefficient_, history, method_ :
+    modalities_, encoders_, head_, curves_, history, method_ :
         See `MultimodalClassifier`. Losses in the history are those of the standardised target.
 
     Raises
@@ -93,8 +92,9 @@ class MultimodalInfoRegRegressor(InfoRegParameters, MultimodalRegressor):
 
     Attributes
     ----------
-    target_mean_, target_scale_, modalities_, encoders_, head_, fisher_trace_, \
-performance_score_, window_, window_ratio_, coefficient_, history, method_ :
+    fisher_trace_, performance_score_, window_, window_ratio_, coefficient_ :
+        See `MultimodalInfoRegClassifier`.
+    target_mean_, target_scale_, modalities_, encoders_, head_, curves_, history, method_ :
         See `MultimodalRegressor`.
 
     See Also

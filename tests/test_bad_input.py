@@ -304,7 +304,7 @@ BAD_METHOD = [
         )
         for value in ("inforeg", InfoReg(), Joint, None, 3, nn.Linear)
     ),
-    Case("no traces", ValueError, ("fisher=None", "alpha > 0", "'batch'"), {"fisher": None}),
+    Case("no traces", ValueError, ("fisher=None", "InfoReg needs", "'batch'"), {"fisher": None}),
     Case("fisher", ValueError, ("fisher='x'", "'batch' and None"), {"fisher": "x"}),
 ]
 
@@ -808,7 +808,7 @@ def test_no_results_before_fitting(attribute):
 
 
 def test_results_that_were_not_recorded():
-    clf = MultimodalClassifier(fisher=None, **SETTINGS).fit(make_data(), Y)
+    clf = MultimodalInfoRegClassifier(fisher=None, alpha=0.0, **SETTINGS).fit(make_data(), Y)
     for attribute in ("fisher_trace_", "window_"):
         with pytest.raises(AttributeError, match=f"{attribute} was not recorded.*fisher=None"):
             getattr(clf, attribute)

@@ -13,17 +13,17 @@ class FisherTraceDisplay:
 
     Each modality is a line. Above the lines each modality with a prime learning window has a
     track of its colour, filled in the epochs in which the window was open. Epochs are counted
-    from 0, as the entries of `fisher_trace_` and `window_` are.
+    from 0, as the entries of `curves_` are.
 
     It is recommended to use `from_estimator`. All parameters are stored as attributes.
 
     Parameters
     ----------
     fisher_trace : dict of str to array-like of shape (n_epochs,)
-        Fisher trace of each modality, such as a classifier's `fisher_trace_`.
+        Fisher trace of each modality, such as a classifier's ``curves_["fisher_trace"]``.
     window : dict of str to array-like of bool of shape (n_epochs,), default=None
-        Whether the modality's window was open, such as `window_`. Modalities left out, or all
-        if None, have no track.
+        Whether the modality's window was open, such as ``curves_["window"]``. Modalities left
+        out, or all if None, have no track.
     name : str, default=None
         Title of the axes.
 
