@@ -5,7 +5,7 @@ from torch import Tensor
 
 __all__ = ["TIE_TOLERANCE", "pairwise_performance_gap", "performance_gap"]
 
-#: Scores closer than this many units of rounding, relative to the largest score, are a tie.
+#: Scores closer than this many units of rounding, relative to the larger, are a tie.
 #: Ours, not the paper's: scores that are equal but for the order of a sum would otherwise switch
 #: the coefficient from 0 to alpha.
 TIE_TOLERANCE = 8
@@ -26,8 +26,8 @@ def performance_gap(scores: Tensor) -> Tensor:
 
     Notes
     -----
-    A modality counts as behind only if it is behind by more than ``8 eps max|s|``, where ``eps``
-    is that of the scores' type and the maximum is over the modalities (ours; see
+    A modality ``n`` counts as behind ``m`` only if it is behind by more than
+    ``8 eps max(|s_m|, |s_n|)``, where ``eps`` is that of the scores' type (ours; see
     `TIE_TOLERANCE`).
 
     Examples
@@ -38,7 +38,7 @@ def performance_gap(scores: Tensor) -> Tensor:
     >>> performance_gap(torch.tensor([1.0, 1.0 + 1e-7]))
     tensor([0., 0.])
     """
-    return _mean_lead(scores[..., :, None] - scores[..., None, :], scores.abs().amax(dim=-1))
+    return _mean_lead(scores[..., :, None], scores[..., None, :])
 
 
 def pairwise_performance_gap(scores: Tensor) -> Tensor:
@@ -61,14 +61,15 @@ def pairwise_performance_gap(scores: Tensor) -> Tensor:
     >>> pairwise_performance_gap(torch.tensor([[4.0, 2.0], [6.0, 6.0]]))
     tensor([0., 4.])
     """
-    return _mean_lead(scores - scores.mT, scores.abs().amax(dim=(-2, -1)))
+    return _mean_lead(scores, scores.mT)
 
 
-def _mean_lead(difference: Tensor, largest: Tensor) -> Tensor:
-    """Mean over the last axis of the differences above rounding; 0 where there is none."""
-    info = torch.finfo(difference.dtype)
-    # An infinite score must not make every difference a tie.
-    tolerance = (TIE_TOLERANCE * info.eps) * largest.clamp(max=info.max)
-    ahead = difference > tolerance[..., None, None]
-    lead = torch.where(ahead, difference, torch.zeros_like(difference))
+def _mean_lead(score: Tensor, other: Tensor) -> Tensor:
+    """Mean over the last axis of the leads above rounding; 0 where there is none."""
+    lead = score - other
+    info = torch.finfo(lead.dtype)
+    # An infinite score is no tie with a finite one.
+    largest = torch.maximum(score.abs(), other.abs()).clamp(max=info.max)
+    ahead = lead > TIE_TOLERANCE * info.eps * largest
+    lead = torch.where(ahead, lead, torch.zeros_like(lead))
     return lead.sum(dim=-1) / ahead.sum(dim=-1).clamp(min=1)

@@ -27,7 +27,7 @@ def gradient_pull(weights: Tensor, reference: Tensor, coefficient: Tensor) -> Te
     >>> gradient_pull(torch.tensor([3.0, 1.0]), torch.tensor([1.0, 1.0]), torch.tensor(0.5))
     tensor([1., 0.])
     """
-    return (weights - reference) * coefficient[..., None]
+    return (weights - reference) * coefficient.to(weights.dtype)[..., None]
 
 
 def pull_share(coefficient: Tensor, n_batches: int | Tensor) -> Tensor:
@@ -42,7 +42,7 @@ def pull_share(coefficient: Tensor, n_batches: int | Tensor) -> Tensor:
     Returns
     -------
     Tensor of shape (...)
-        ``1 - exp(-coefficient / n_batches)``, in [0, 1]: a step never overshoots.
+        ``1 - exp(-coefficient / n_batches)``, in [0, 1]: but for rounding, a step never overshoots.
 
     Examples
     --------
@@ -76,4 +76,5 @@ def decoupled_pull(
     >>> decoupled_pull(torch.tensor([3.0]), torch.tensor([1.0]), torch.tensor(1e9), 10)
     tensor([1.])
     """
-    return weights + (reference - weights) * pull_share(coefficient, n_batches)[..., None]
+    share = pull_share(coefficient, n_batches).to(weights.dtype)
+    return weights + (reference - weights) * share[..., None]

@@ -122,8 +122,8 @@ def pairwise_batch_scores(
     ----------
     values : Tensor of shape (..., n_modalities, n_samples)
         As in `batch_score`.
-    present : Tensor of shape (..., n_modalities, n_samples)
-        1 where a sample has the modality, else 0.
+    present : Tensor of shape (..., n_modalities, n_samples), bool or of floating type
+        True, or 1, where a sample has the modality.
     weight : Tensor of shape (..., n_samples), default=None
         Sample weights.
     mean : bool, default=True
@@ -143,7 +143,7 @@ def pairwise_batch_scores(
     tensor([[4., 2.],
             [6., 6.]])
     """
-    present = present.mT
+    present = present.to(values.dtype).mT
     counts = present if weight is None else present * weight[..., None]
     total = (counts * values.mT).mT @ present
     if not mean:

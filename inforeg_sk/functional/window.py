@@ -28,12 +28,22 @@ def moving_average(traces: Tensor, length: int, padding: str = "none") -> Tensor
     Tensor of shape (..., n_modalities)
         Without any epoch: 0 with zeros, NaN without.
 
+    Raises
+    ------
+    ValueError
+        If `length` is below 1 or `padding` is another word.
+
     Examples
     --------
     >>> import torch
     >>> moving_average(torch.tensor([[1.0], [2.0], [6.0]]), 2)
     tensor([4.])
     """
+    if length < 1 or padding not in PADDINGS:
+        raise ValueError(
+            f"length={length!r} must be at least 1 and padding={padding!r} one of "
+            f"{', '.join(map(repr, PADDINGS))}."
+        )
     last = traces[..., -length:, :]
     total = last.new_zeros(last.shape[:-2] + last.shape[-1:])
     # One after the other, so that the last bit does not depend on how a sum is vectorized: ratios

@@ -68,7 +68,7 @@ class InfoReg(BalancingMethod):
     -----
     A performance gap is the mean lead over the modalities behind (eq. 9 and 10), taken from the
     unimodal logits of each batch, and regulates only where it is positive. A modality that is
-    behind by rounding only, 8 units of it relative to the largest score, is not behind (ours):
+    behind by rounding only, 8 units of it relative to the larger score, is not behind (ours):
     else the order of a sum could switch the coefficient from 0 to alpha. The published eq. 8
     prints the score with a minus sign; the text around it treats large as good, and so do we.
 

@@ -121,6 +121,8 @@ def pull_decoupled(
     n_batches : int
         Batches of the epoch.
     """
+    if not parameters:
+        return
     weights = [p.detach() for p in parameters]
     step = torch._foreach_sub(reference, weights)
     torch._foreach_mul_(step, pull_share(coefficient, n_batches))

@@ -1,8 +1,7 @@
 """Records of a training run: quantities by name and label, moved off the device once an epoch."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from math import isnan, nan
-from numbers import Number
 
 import numpy as np
 import torch
@@ -60,20 +59,26 @@ class CurveKeys:
         ------
         ValueError
             If a key belongs to another quantity or to the loop, or the quantity had labels so far
-            and has none now (or the other way round).
+            and has none now (or the other way round). Then nothing is claimed.
         """
-        if (quantity, labels) not in self._claimed:
-            for label in labels or (None,):
-                self.key(quantity, label)
-            self._claimed.add((quantity, labels))
+        if (quantity, labels) in self._claimed:
+            return
+        wanted = {self.key(quantity, label): (quantity, label) for label in labels or (None,)}
+        for key, (_, label) in wanted.items():
+            self._check_free(key, quantity, label)
+        self._owners.update(wanted)
+        self._claimed.add((quantity, labels))
 
-    def key(self, quantity, label=None):
-        """Return the history's key of a quantity, and claim it."""
-        key = quantity if label is None else f"{quantity}_{label}"
+    @staticmethod
+    def key(quantity, label=None):
+        """The history's key of a quantity."""
+        return quantity if label is None else f"{quantity}_{label}"
+
+    def _check_free(self, key, quantity, label):
         owner = self._owners.get(key)
         if owner == (quantity, label):
-            return key
-        if owner is not None or key in _RESERVED:
+            return
+        if owner is not None or key.removesuffix("_best") in _RESERVED or key.startswith("event_"):
             whose = f"{owner[0]!r} of {owner[1]!r}" if owner else "the training loop"
             raise ValueError(
                 f"The quantity {quantity!r}{'' if label is None else f' of {label!r}'} would be "
@@ -85,8 +90,6 @@ class CurveKeys:
                     f"The quantity {quantity!r} is recorded with labels and without: give one of "
                     "them another name."
                 )
-        self._owners[key] = (quantity, label)
-        return key
 
     def curves(self, history):
         """Return all curves of a history: quantity -> label -> values, or values of a scalar.
@@ -129,7 +132,8 @@ def by_label(quantity, values, labels, modalities):
     Returns
     -------
     labels : tuple of str, or None for a scalar
-    values : number, Tensor or list of these
+    values : Tensor or ndarray of one axis, or list of numbers and Tensors of shape (), by label; or
+        a single number, Tensor or ndarray of shape ()
 
     Raises
     ------
@@ -142,40 +146,57 @@ def by_label(quantity, values, labels, modalities):
         if labels is not None:
             raise ValueError(f"record({quantity!r}): a mapping has its labels; leave labels=None.")
         labels, values = tuple(values), list(values.values())
-        for label, value in zip(labels, values):
-            if shape := _shape(value):
+    if isinstance(values, list | tuple):
+        values = [_numbers(quantity, value) for value in values]
+        for i, value in enumerate(values):
+            if shape := tuple(value.shape):
+                label = repr(labels[i]) if labels is not None and i < len(labels) else f"no. {i}"
                 raise ValueError(
-                    f"record({quantity!r}): the value of {label!r} must be a single number; got "
+                    f"record({quantity!r}): the value of {label} must be a single number; got "
                     f"shape {shape}."
                 )
-        shape = (len(labels),)
+        shape = (len(values),)
     else:
-        shape = _shape(values)
+        values = _numbers(quantity, values)
+        shape = tuple(values.shape)
         if shape == () and labels is None:
             return None, values
-        if labels is None:
-            if shape != (len(modalities),):
-                raise ValueError(
-                    f"record({quantity!r}): values of shape {shape} do not match the "
-                    f"{len(modalities)} modalities {', '.join(map(repr, modalities))}. Give "
-                    "labels=[...] or a mapping from label to value; a scalar has shape ()."
-                )
-            labels = modalities
-        labels = (labels,) if isinstance(labels, str) else tuple(labels)
-        if shape != (len(labels),):
+    if labels is None:
+        if shape != (len(modalities),):
             raise ValueError(
-                f"record({quantity!r}): values of shape {shape} do not match the {len(labels)} "
-                f"labels {', '.join(map(repr, labels))}."
+                f"record({quantity!r}): values of shape {shape} do not match the "
+                f"{len(modalities)} modalities {', '.join(map(repr, modalities))}. Give "
+                "labels=[...] or a mapping from label to value; a scalar has shape ()."
             )
+        return tuple(modalities), values
+    if isinstance(labels, str):
+        labels = (labels,)
+    if not isinstance(labels, Iterable):
+        raise TypeError(f"record({quantity!r}): labels must be a list of strings; got {labels!r}.")
+    labels = tuple(labels)
     if not labels or not all(isinstance(label, str) for label in labels):
         raise TypeError(f"record({quantity!r}): labels must be strings; got {labels!r}.")
     if len(set(labels)) < len(labels):
         raise ValueError(f"record({quantity!r}): a label occurs twice in {labels!r}.")
+    if shape != (len(labels),):
+        raise ValueError(
+            f"record({quantity!r}): values of shape {shape} do not match the {len(labels)} "
+            f"labels {', '.join(map(repr, labels))}."
+        )
     return labels, values
 
 
-def _shape(value):
-    return tuple(value.shape) if isinstance(value, Tensor) else np.shape(value)
+def _numbers(quantity, value):
+    """Return a Tensor as it is, anything else as an array of numbers, or raise."""
+    if isinstance(value, Tensor):
+        return value.detach()
+    try:
+        array = np.asarray(value)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"record({quantity!r}): values must be numbers ({error}).") from error
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"record({quantity!r}): values must be numbers; got {value!r}.")
+    return array
 
 
 class BatchRecords:
@@ -207,15 +228,19 @@ class BatchRecords:
                     f"{', '.join(map(repr, sorted(twice, key=str)))}. The base class or a monitor "
                     "may record it already: choose another name."
                 )
-        if isinstance(values, list):  # of a mapping
+        if isinstance(values, list):
             values = torch.stack([self._tensor(value) for value in values])
-        self.values[quantity, labels] = self._tensor(values).reshape(-1)
+        else:
+            # A copy: what the method does to its tensor afterwards is not recorded.
+            values = self._tensor(values).clone()
+        self.values[quantity, labels] = values.reshape(-1)
 
     def _tensor(self, value):
-        if isinstance(value, Number):
-            # Filled on the device: no copy from the host.
-            return torch.full((), float(value), dtype=self._dtype, device=self._device)
-        value = torch.as_tensor(value).detach().to(self._device, non_blocking=True)
+        if isinstance(value, np.ndarray):
+            if value.ndim == 0:  # filled on the device: no copy from the host
+                return torch.full((), float(value), dtype=self._dtype, device=self._device)
+            value = torch.from_numpy(value).to(self._dtype)
+        value = value.to(self._device, non_blocking=True)
         return value if value.is_floating_point() else value.to(self._dtype)
 
 

@@ -28,9 +28,9 @@ class EpochHistory:
         """Write a quantity of the epoch that is running; see `BatchContext.record`."""
         labels, values = by_label(quantity, values, labels, self._keys.modalities)
         self._keys.claim(quantity, labels)
-        if isinstance(values, list):  # of a mapping
-            values = [v.item() if hasattr(v, "item") else v for v in values]
-        elif hasattr(values, "tolist"):
+        if isinstance(values, list):
+            values = [value.item() for value in values]
+        else:
             values = values.tolist()
         for label, value in zip(labels or (None,), [values] if labels is None else values):
             self._history.record(self._keys.key(quantity, label), value)
