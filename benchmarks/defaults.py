@@ -71,10 +71,10 @@ PAPER_WINDOW = {"window_smoothing": 1, "padding": "none", "first_epoch": "closed
 CODE_WINDOW = {"window_smoothing": 10, "padding": "zeros", "first_epoch": "open"}
 REGULATION = {
     "none": {"alpha": 0.0},
-    "coefficient 1": {"alpha": 1.0, "strength": "coefficient", **PAPER_WINDOW},
-    "drift 1": {"alpha": 1.0, "strength": "drift", **CODE_WINDOW},
-    "drift 3": {"alpha": 3.0, "strength": "drift", **CODE_WINDOW},
-    "drift 10": {"alpha": 10.0, "strength": "drift", **CODE_WINDOW},
+    "coefficient 1": {"alpha": 1.0, "pull": "gradient", **PAPER_WINDOW},
+    "drift 1": {"alpha": 1.0, "pull": "decoupled", **CODE_WINDOW},
+    "drift 3": {"alpha": 3.0, "pull": "decoupled", **CODE_WINDOW},
+    "drift 10": {"alpha": 10.0, "pull": "decoupled", **CODE_WINDOW},
 }
 METHOD = {"unimodal_weight": [0.0, 0.3, 1.0], "regulation": list(REGULATION)}
 N_NETWORKS = 40

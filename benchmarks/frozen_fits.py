@@ -166,8 +166,8 @@ SGD = {"optimizer": torch.optim.SGD, "optimizer__momentum": 0.9, "optimizer__wei
 AUTHORS = {"leader": "audio", "alpha": {"audio": 0.95, "text": 0.1}}
 # A window that is open wherever it can be.
 OPEN = {"window_threshold": -float("inf")}
-PULL = {"strength": "coefficient", "unimodal_weight": 0.5, **OPEN}
-DRIFT = {"strength": "drift", "alpha": 5.0, **OPEN}
+PULL = {"pull": "gradient", "unimodal_weight": 0.5, **OPEN}
+DRIFT = {"pull": "decoupled", "alpha": 5.0, **OPEN}
 ALLOW = {"missing": "allow"}
 FUSIONS = {
     "concat": {},
@@ -211,7 +211,7 @@ SETTINGS = [
     Case("pull-sgd", params={**PULL, **SGD}),
     Case("drift", params=DRIFT),
     Case("drift-sgd", params={**DRIFT, **SGD}),
-    Case("drift-paper-window", preset="PAPER", params={"strength": "drift", "alpha": 5.0}),
+    Case("drift-paper-window", preset="PAPER", params={"pull": "decoupled", "alpha": 5.0}),
     Case("window-never", params={"window_threshold": float("inf")}),
     Case("window-threshold", params={"window_threshold": 0.1, "window_smoothing": 3}),
     Case("window-zeros-closed", params={**PULL, "padding": "zeros", "first_epoch": "closed"}),
@@ -375,7 +375,7 @@ TRAINING = [
         "warm-start-changed",
         params={**DRIFT, "warm_start": True, "encoders__dropout": 0.2},
         how="fit twice",
-        then={"alpha": 1.0, "lr": 0.003, "strength": "coefficient"},
+        then={"alpha": 1.0, "lr": 0.003, "pull": "gradient"},
     ),
     Case("fit-anew", params=DRIFT, how="fit twice", then={"alpha": 1.0, "unimodal_weight": 0.2}),
 ]

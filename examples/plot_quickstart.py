@@ -10,7 +10,7 @@ joint             one network, one loss
 joint*            one network, and a loss on each modality too (unimodal losses)
 InfoReg (paper)   joint, and in the first epochs the leading encoder is held back, by a pull on
                   its gradient, as published
-InfoReg           the same by a pull on its weights (strength "drift", alpha 3, a smoothed
+InfoReg           the same by a pull on its weights (pull="decoupled", alpha 3, a smoothed
                   window: the library's defaults, ours)
 InfoReg*          InfoReg and unimodal losses
 ================  ===========================================================================

@@ -3,9 +3,8 @@
 from . import presets
 from ._version import __version__
 from .classifier import MultimodalClassifier, MultimodalInfoRegClassifier
-from .columns import ColumnsToModalities
 from .compose import ModalityTransformer
-from .container import ModalityDict
+from .data import ColumnsToModalities, ModalityDict
 from .methods import BalancingMethod, InfoReg, Joint
 from .regressor import MultimodalInfoRegRegressor, MultimodalRegressor
 

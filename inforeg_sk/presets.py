@@ -17,7 +17,7 @@ PAPER = {
     "window_threshold": 0.04,
     "window_smoothing": 1,
     "unimodal_weight": 0.0,
-    "strength": "coefficient",
+    "pull": "gradient",
     "padding": "none",
     "first_epoch": "closed",
 }
@@ -53,7 +53,7 @@ def authors_code(leader, alpha):
         "window_threshold": 0.05,
         "window_smoothing": 10,
         "unimodal_weight": 1.0,
-        "strength": "coefficient",
+        "pull": "gradient",
         "score": "probability_sum",
         "trace": "layers",
         "padding": "zeros",

@@ -1,26 +1,94 @@
 """The regressors: a dict of modalities in, numbers out."""
 
+from sklearn.base import RegressorMixin
+from skorch.utils import is_dataset
 from torch import nn
+from torch.utils.data import DataLoader
 
-from ._estimator import MultimodalEstimator
-from ._inforeg import InfoRegParameters
-from ._parameters import merged_init
-from ._regression import Regression
+from .estimator import MultimodalEstimator
+from .estimator.inforeg import INFOREG_CONSTRAINTS, InfoRegEstimator
+from .estimator.targets import TargetScaler
+from .methods import InfoReg
+from .training import DecayAdamW
 
 __all__ = ["MultimodalInfoRegRegressor", "MultimodalRegressor"]
 
 
-class MultimodalRegressor(Regression, MultimodalEstimator):
+class MultimodalRegressor(RegressorMixin, MultimodalEstimator):
     """Neural regressor of several modalities, with a method that balances their training.
 
     Parameters
     ----------
     method : str, class or BalancingMethod, default="joint"
-        As in `MultimodalClassifier`.
+        "joint" (plain joint training), "inforeg", a `BalancingMethod` class, or an instance. Its
+        settings are nested parameters: ``method__alpha=0.3``.
+    modalities : dict of str to columns, default=None
+        How to cut a 2-D array or DataFrame: ``{"text": slice(0, 100), "audio": ["pitch",
+        "energy"]}``; see `ColumnsToModalities`. Without it a 2-D array is one modality, "X".
+    encoders : "auto", str, class, callable, or dict of str to these or a module, default="auto"
+        Encoder of each modality, or of all. "auto" goes by the axes of one sample: "mlp" for
+        vectors ``(n_features,)`` and, flattened, for sequences ``(n_steps, n_features)`` of up to
+        10,000 values, "gru" for longer ones, "cnn" for images ``(channels, height, width)`` and,
+        frame by frame, videos ``(channels, frames, height, width)``. Further names are
+        "transformer" (sequences) and "resnet18" (images, videos); "cnn" and "resnet18" take
+        spectrograms ``(height, width)`` too. To "gru" and "transformer" steps of zeros at the end
+        are padding (``encoders__padding_value``). A class or callable is called with
+        ``input_shape`` (the shape of one sample; or ``in_features``, the last axis, if that is what
+        it takes) and the settings ``encoders__hidden=32`` (all encoders that take it) or
+        ``encoders__text__hidden=32`` (one). A module instance in a dict is copied, its weights are
+        the start. Encoders give one vector a sample.
+    fusion : str, class, callable or module, default="concat"
+        "concat", "sum", "attention", "gated" or "film", or a module that maps a dict of feature
+        tensors to one vector a sample; a class or callable is called with ``widths``, a dict of
+        numbers of features, and the settings. "gated" and "film" need the modality that
+        conditions the others, ``fusion__conditioning="audio"``; all but "concat" and "film" take
+        ``fusion__width``.
+    missing : {"error", "allow"}, default="error"
+        Whether samples may lack modalities; see Notes.
+    modality_dropout : float or dict of str to float, default=0.0
+        Probability with which a training step leaves a modality of a sample out, in [0, 1); by
+        modality if a dict. Never all of a sample's.
+    optimizer : torch optimizer class, default=inforeg_sk.training.DecayAdamW
+        The default is torch's AdamW with a weight decay of 1.0 (torch's own default is 0.01).
+        Settings are ``optimizer__weight_decay`` and so on; per-modality learning rates by
+        ``optimizer__param_groups=[("encoder_text.*", {"lr": 1e-4})]``.
+    lr : float, default=0.001
+        Learning rate.
+    max_epochs : int, default=100
+        Epochs of a fit.
+    batch_size : int, default=32
+        Samples in a batch; -1 takes all.
+    train_split : callable or None, default=None
+        Validation split, such as ``skorch.dataset.ValidSplit(5, stratified=True)``. None trains
+        on everything. It gets ``groups`` if ``fit`` does.
+    random_state : int, RandomState instance or None, default=None
+        Initial weights, shuffling and dropout. With an int the same thread count gives the same
+        result bit for bit; the global generators of torch and numpy stay as they were.
+    dtype : {"float32", "float64"}, default="float32"
+        Floating type of data and network.
+    device : str or torch.device, default="auto"
+        "auto" takes cuda, else mps, else the CPU.
+    warm_start : bool, default=False
+        A further ``fit`` goes on for `max_epochs` from where the last ended; see Notes.
+    fisher : {"batch", None}, default="batch"
+        Whether each encoder's Fisher trace and performance score are tracked. None saves their
+        time in plain joint training.
+    verbose : int, default=0
+        1 prints a line an epoch.
+    callbacks : list, "disable" or None, default=None
+        skorch callbacks.
     criterion : class, default=torch.nn.MSELoss
         ``MSELoss``, ``L1Loss``, ``SmoothL1Loss``, ``HuberLoss``, or a subclass of one.
+    iterator_train, iterator_valid : class, default=torch.utils.data.DataLoader
+        ``iterator_train__num_workers``, ``iterator_train__drop_last``, ... reach them.
+    compile : bool, default=False
+        Compile the network with torch.
+    use_caching : "auto" or bool, default="auto"
+        Whether skorch's scoring callbacks reuse the predictions of a pass.
+    torch_load_kwargs : dict, default=None
+        See skorch.
     **kwargs
-        All other parameters of `MultimodalClassifier` but `class_weight`.
+        Nested settings of method, encoders, fusion, optimizer, criterion, iterators and callbacks.
 
     Attributes
     ----------
@@ -67,10 +135,116 @@ class MultimodalRegressor(Regression, MultimodalEstimator):
     True
     """
 
-    def __init__(self, method="joint", *, criterion=nn.MSELoss, **kwargs):
-        super().__init__(method, criterion=criterion, **kwargs)
+    target_class = TargetScaler
 
-    __init__ = merged_init(__init__, MultimodalEstimator)
+    def __init__(
+        self,
+        method="joint",
+        *,
+        modalities=None,
+        encoders="auto",
+        fusion="concat",
+        missing="error",
+        modality_dropout=0.0,
+        optimizer=DecayAdamW,
+        lr=1e-3,
+        max_epochs=100,
+        batch_size=32,
+        train_split=None,
+        random_state=None,
+        dtype="float32",
+        device="auto",
+        warm_start=False,
+        fisher="batch",
+        verbose=0,
+        callbacks=None,
+        criterion=nn.MSELoss,
+        iterator_train=DataLoader,
+        iterator_valid=DataLoader,
+        compile=False,
+        use_caching="auto",
+        torch_load_kwargs=None,
+        **kwargs,
+    ):
+        super().__init__(
+            method,
+            modalities=modalities,
+            encoders=encoders,
+            fusion=fusion,
+            missing=missing,
+            modality_dropout=modality_dropout,
+            optimizer=optimizer,
+            lr=lr,
+            max_epochs=max_epochs,
+            batch_size=batch_size,
+            train_split=train_split,
+            random_state=random_state,
+            dtype=dtype,
+            device=device,
+            warm_start=warm_start,
+            fisher=fisher,
+            verbose=verbose,
+            callbacks=callbacks,
+            criterion=criterion,
+            iterator_train=iterator_train,
+            iterator_valid=iterator_valid,
+            compile=compile,
+            use_caching=use_caching,
+            torch_load_kwargs=torch_load_kwargs,
+            **kwargs,
+        )
+
+    def partial_fit(self, X, y, classes=None, sample_weight=None, groups=None):
+        # skorch has the parameter for any estimator, and scikit-learn 1.6 wants it then.
+        if classes is not None:
+            raise ValueError(f"{type(self).__name__} takes no classes; got {classes!r}.")
+        return super().partial_fit(X, y, None, sample_weight, groups)
+
+    @property
+    def target_mean_(self):
+        return self._fitted("target_").mean
+
+    @property
+    def target_scale_(self):
+        return self._fitted("target_").scale
+
+    def predict(self, X):
+        """Predicted values.
+
+        Parameters
+        ----------
+        X : as in ``fit``
+            The same modalities, with samples of the same shape.
+
+        Returns
+        -------
+        ndarray of float64 of shape (n_samples,), or (n_samples, n_outputs) if ``y`` was 2-D
+        """
+        outputs = self.forward(X).cpu()
+        return self._decode(X)(outputs)
+
+    def predict_by_modality(self, X):
+        """Values that each modality predicts by itself, from its unimodal outputs.
+
+        Parameters
+        ----------
+        X : as in ``fit``
+
+        Returns
+        -------
+        dict of str to ndarray of float64, shaped as in `predict`
+            NaN where a sample lacks the modality.
+        """
+        outputs, _ = self._unimodal_outputs(X)
+        return {name: self._decode(X)(u) for name, u in outputs.items()}
+
+    def _decode(self, X):
+        # In a callback X is a dataset, whose target is standardised: so are predictions.
+        return self.target_.decode_encoded if is_dataset(X) else self.target_.decode
+
+    @property
+    def predict_proba(self):
+        raise AttributeError(f"{type(self).__name__} predicts values; it has no probabilities.")
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -78,17 +252,100 @@ class MultimodalRegressor(Regression, MultimodalEstimator):
         return tags
 
 
-class MultimodalInfoRegRegressor(InfoRegParameters, MultimodalRegressor):
+class MultimodalInfoRegRegressor(InfoRegEstimator, MultimodalRegressor):
     """Multimodal regressor trained with InfoReg (our extension, see Notes).
 
     Parameters
     ----------
-    alpha, beta, window_threshold, window_smoothing, strength, padding, first_epoch, method :
-        See `MultimodalInfoRegClassifier`.
+    alpha : float or dict of str to float, default=3.0
+        Strength of the regulation, at least 0; by modality if a dict (one left out is not
+        regulated). ``alpha=0, unimodal_weight=0`` is plain joint training, ``alpha=0,
+        unimodal_weight=1`` joint training with unimodal losses.
+    beta : float, default=0.9
+        How fast the strength grows with the performance gap (eq. 16 of the paper).
+    window_threshold : float, default=0.04
+        Growth of the trace, relative, above which the prime learning window is open.
+    window_smoothing : int, default=10
+        Epochs over which the trace is averaged before its growth is taken; 1 is the paper.
     unimodal_weight : float, default=0.0
-        Weight of the unimodal losses; see Notes.
+        Weight of the sum of unimodal losses beside the joint loss; see Notes.
+    pull : {"gradient", "decoupled"}, default="decoupled"
+        The published pull, a term of the gradient; or a pull on the weights after the step, whose
+        strength does not depend on optimizer, learning rate and batch size. See `InfoReg`.
+    padding : {"none", "zeros"}, default="zeros"
+        What stands before the first epoch in the average of traces.
+    first_epoch : {"closed", "open"}, default="open"
+        The window in epoch 0, where no trace is known yet.
+    method : class, default=InfoReg
+        `InfoReg` or a subclass. Its rarer settings are ``method__score``, ``method__trace`` and
+        ``method__leader``.
+    modalities : dict of str to columns, default=None
+        How to cut a 2-D array or DataFrame: ``{"text": slice(0, 100), "audio": ["pitch",
+        "energy"]}``; see `ColumnsToModalities`. Without it a 2-D array is one modality, "X".
+    encoders : "auto", str, class, callable, or dict of str to these or a module, default="auto"
+        Encoder of each modality, or of all. "auto" goes by the axes of one sample: "mlp" for
+        vectors ``(n_features,)`` and, flattened, for sequences ``(n_steps, n_features)`` of up to
+        10,000 values, "gru" for longer ones, "cnn" for images ``(channels, height, width)`` and,
+        frame by frame, videos ``(channels, frames, height, width)``. Further names are
+        "transformer" (sequences) and "resnet18" (images, videos); "cnn" and "resnet18" take
+        spectrograms ``(height, width)`` too. To "gru" and "transformer" steps of zeros at the end
+        are padding (``encoders__padding_value``). A class or callable is called with
+        ``input_shape`` (the shape of one sample; or ``in_features``, the last axis, if that is what
+        it takes) and the settings ``encoders__hidden=32`` (all encoders that take it) or
+        ``encoders__text__hidden=32`` (one). A module instance in a dict is copied, its weights are
+        the start. Encoders give one vector a sample.
+    fusion : str, class, callable or module, default="concat"
+        "concat", "sum", "attention", "gated" or "film", or a module that maps a dict of feature
+        tensors to one vector a sample; a class or callable is called with ``widths``, a dict of
+        numbers of features, and the settings. "gated" and "film" need the modality that
+        conditions the others, ``fusion__conditioning="audio"``; all but "concat" and "film" take
+        ``fusion__width``.
+    missing : {"error", "allow"}, default="error"
+        Whether samples may lack modalities; see Notes.
+    modality_dropout : float or dict of str to float, default=0.0
+        Probability with which a training step leaves a modality of a sample out, in [0, 1); by
+        modality if a dict. Never all of a sample's.
+    optimizer : torch optimizer class, default=inforeg_sk.training.DecayAdamW
+        The default is torch's AdamW with a weight decay of 1.0 (torch's own default is 0.01).
+        Settings are ``optimizer__weight_decay`` and so on; per-modality learning rates by
+        ``optimizer__param_groups=[("encoder_text.*", {"lr": 1e-4})]``.
+    lr : float, default=0.001
+        Learning rate.
+    max_epochs : int, default=100
+        Epochs of a fit.
+    batch_size : int, default=32
+        Samples in a batch; -1 takes all.
+    train_split : callable or None, default=None
+        Validation split, such as ``skorch.dataset.ValidSplit(5, stratified=True)``. None trains
+        on everything. It gets ``groups`` if ``fit`` does.
+    random_state : int, RandomState instance or None, default=None
+        Initial weights, shuffling and dropout. With an int the same thread count gives the same
+        result bit for bit; the global generators of torch and numpy stay as they were.
+    dtype : {"float32", "float64"}, default="float32"
+        Floating type of data and network.
+    device : str or torch.device, default="auto"
+        "auto" takes cuda, else mps, else the CPU.
+    warm_start : bool, default=False
+        A further ``fit`` goes on for `max_epochs` from where the last ended; see Notes.
+    fisher : {"batch", None}, default="batch"
+        Whether each encoder's Fisher trace and performance score are tracked. None saves their
+        time in plain joint training.
+    verbose : int, default=0
+        1 prints a line an epoch.
+    callbacks : list, "disable" or None, default=None
+        skorch callbacks.
+    criterion : class, default=torch.nn.MSELoss
+        ``MSELoss``, ``L1Loss``, ``SmoothL1Loss``, ``HuberLoss``, or a subclass of one.
+    iterator_train, iterator_valid : class, default=torch.utils.data.DataLoader
+        ``iterator_train__num_workers``, ``iterator_train__drop_last``, ... reach them.
+    compile : bool, default=False
+        Compile the network with torch.
+    use_caching : "auto" or bool, default="auto"
+        Whether skorch's scoring callbacks reuse the predictions of a pass.
+    torch_load_kwargs : dict, default=None
+        See skorch.
     **kwargs
-        All parameters of `MultimodalRegressor`.
+        Nested settings of method, encoders, fusion, optimizer, criterion, iterators and callbacks.
 
     Attributes
     ----------
@@ -131,6 +388,81 @@ class MultimodalInfoRegRegressor(InfoRegParameters, MultimodalRegressor):
     True
     """
 
+    _parameter_constraints = {
+        **MultimodalRegressor._parameter_constraints,
+        **INFOREG_CONSTRAINTS,
+    }
     _general = "MultimodalRegressor"
 
-    __init__ = merged_init(InfoRegParameters.__init__, MultimodalRegressor, unimodal_weight=0.0)
+    def __init__(
+        self,
+        alpha=3.0,
+        beta=0.9,
+        window_threshold=0.04,
+        window_smoothing=10,
+        unimodal_weight=0.0,
+        pull="decoupled",
+        *,
+        padding="zeros",
+        first_epoch="open",
+        method=InfoReg,
+        modalities=None,
+        encoders="auto",
+        fusion="concat",
+        missing="error",
+        modality_dropout=0.0,
+        optimizer=DecayAdamW,
+        lr=1e-3,
+        max_epochs=100,
+        batch_size=32,
+        train_split=None,
+        random_state=None,
+        dtype="float32",
+        device="auto",
+        warm_start=False,
+        fisher="batch",
+        verbose=0,
+        callbacks=None,
+        criterion=nn.MSELoss,
+        iterator_train=DataLoader,
+        iterator_valid=DataLoader,
+        compile=False,
+        use_caching="auto",
+        torch_load_kwargs=None,
+        **kwargs,
+    ):
+        super().__init__(
+            method,
+            modalities=modalities,
+            encoders=encoders,
+            fusion=fusion,
+            missing=missing,
+            modality_dropout=modality_dropout,
+            optimizer=optimizer,
+            lr=lr,
+            max_epochs=max_epochs,
+            batch_size=batch_size,
+            train_split=train_split,
+            random_state=random_state,
+            dtype=dtype,
+            device=device,
+            warm_start=warm_start,
+            fisher=fisher,
+            verbose=verbose,
+            callbacks=callbacks,
+            criterion=criterion,
+            iterator_train=iterator_train,
+            iterator_valid=iterator_valid,
+            compile=compile,
+            use_caching=use_caching,
+            torch_load_kwargs=torch_load_kwargs,
+            **kwargs,
+        )
+        self.alpha = alpha
+        self.beta = beta
+        self.window_threshold = window_threshold
+        self.window_smoothing = window_smoothing
+        self.unimodal_weight = unimodal_weight
+        self.pull = pull
+        self.padding = padding
+        self.first_epoch = first_epoch

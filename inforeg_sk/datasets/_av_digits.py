@@ -5,15 +5,18 @@ from pathlib import Path
 import numpy as np
 from sklearn.utils import Bunch
 
-from ..container import ModalityDict
+from ..data.container import ModalityDict
+from ..utils.parameters import IsNone, Options
+from ._arguments import BOOL, check_arguments
 
 __all__ = ["load_av_digits"]
 
 _DATA = Path(__file__).resolve().parent / "data"
 _SPLITS = ("train", "validation", "test")
+_CONSTRAINTS = {"split": [IsNone(), Options(*_SPLITS)], "return_X_y": [BOOL]}
 _TARGET_NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
-# Values are stored as whole numbers of steps above a base: base and steps in 1, which are those
-# of datasets/av_digits/generate.py.
+# Values are stored as whole numbers of steps above a base. Given are the base and the steps per 1,
+# as in datasets/av_digits/generate.py.
 _CODES = {"audio": (0, 4000), "image": (-6, 5000)}
 
 _DESCR = """\
@@ -32,8 +35,8 @@ both are noisy, so that neither modality is enough alone.
     as the library
 
 No voice is in two parts. The writers of the images are not known, so images of one writer are
-in several parts. Image and voice are paired at random: given the class, the modalities are
-independent, which those of real recordings are not. Synthetic voices vary less than people do.
+in several parts. Image and voice are paired at random, so given the class the modalities are
+independent, unlike those of real recordings. Synthetic voices vary less than people do.
 
 audio is in dB below the loudest cell of the utterance: 1 is the loudest, 0 is 50 dB below it or
 less. image is 0 for paper and 1 for full ink, to which uneven light (image_light) and normal
@@ -93,14 +96,14 @@ def load_av_digits(*, split=None, return_X_y=False):
         rates, pitches : ndarray of shape (n_samples,), int64
             Words per minute and espeak-ng's pitch (50 is the voice's own) of the utterance.
         starts : ndarray of shape (n_samples,), float64
-            Seconds before the word begins.
+            Time at which the word begins, in seconds.
         snr_db : ndarray of shape (n_samples,), float64
             Signal-to-noise ratio of the utterance.
         image_sd : ndarray of shape (n_samples,), float64
             Standard deviation of the pixel noise.
         image_light : ndarray of shape (n_samples, 3), float64
-            The uneven light on the image: its brightness in the middle, and what it gains from
-            the middle to the right and to the bottom.
+            The uneven light on the image: its brightness in the middle, and how much that rises
+            from the middle to the right and to the bottom.
         digits_index : ndarray of shape (n_samples,), int64
             Position of the clean image in :func:`sklearn.datasets.load_digits`.
         sample_paths : list of pathlib.Path
@@ -108,7 +111,7 @@ def load_av_digits(*, split=None, return_X_y=False):
         sample_indices : ndarray of int
             The position in `data` of each of them.
         versions : dict of str to str
-            What the data were made with.
+            Versions of the programs that made the data.
         DESCR : str
             Description of the data set.
 
@@ -117,11 +120,11 @@ def load_av_digits(*, split=None, return_X_y=False):
     Raises
     ------
     ValueError
-        If `split` is unknown.
+        If `split` or `return_X_y` has a value that it does not accept.
 
     Notes
     -----
-    ``row`` in the name of a sound file counts all samples, also where one part is loaded.
+    ``row`` in the name of a sound file counts all samples, even if only one part is loaded.
 
     References
     ----------
@@ -139,8 +142,7 @@ def load_av_digits(*, split=None, return_X_y=False):
     >>> len(X_test), len(set(digits.groups[digits.test_indices]))
     (898, 30)
     """
-    if split is not None and not (isinstance(split, str) and split in _SPLITS):
-        raise ValueError(f"split must be None, 'train', 'validation' or 'test'; got {split!r}.")
+    check_arguments("load_av_digits", _CONSTRAINTS, split=split, return_X_y=return_X_y)
     with np.load(_DATA / "av_digits.npz") as file:
         arrays = dict(file)
     parts, sample_rows = arrays.pop("split"), arrays.pop("sample_rows")
@@ -151,7 +153,7 @@ def load_av_digits(*, split=None, return_X_y=False):
     data = ModalityDict({name: _decode(arrays[name], *code) for name, code in _CODES.items()})
     if return_X_y:
         return data, arrays["target"]
-    position = {row: at for at, row in enumerate(rows.tolist())}
+    position = {row: index for index, row in enumerate(rows.tolist())}
     samples = [
         (_DATA / "av_digits_samples" / name, position[row])
         for name, row in zip(names.tolist(), sample_rows.tolist(), strict=True)
@@ -171,7 +173,7 @@ def load_av_digits(*, split=None, return_X_y=False):
         image_light=arrays["light"],
         digits_index=arrays["digits_index"],
         sample_paths=[path for path, _ in samples],
-        sample_indices=np.array([at for _, at in samples], dtype=np.int64),
+        sample_indices=np.array([index for _, index in samples], dtype=np.int64),
         versions=dict(versions.tolist()),
         DESCR=_DESCR,
     )

@@ -1,11 +1,36 @@
 """Loader of CMU-MOSI: the csv features of bc-LSTM, the processed pickles, the SDK's sequences."""
 
-from ._mosi_bunch import TARGETS
+from numbers import Integral
+
+from ..utils.parameters import (
+    ByName,
+    Interval,
+    InvalidParameterError,
+    IsNone,
+    Options,
+    check_parameter,
+)
+from ._arguments import BOOL, HOME, PATHS_BY_NAME, check_arguments
+from ._mosi_bunch import PARTS, TARGETS
 from ._mosi_csd import load_sequences
-from ._mosi_csv import load_csv
+from ._mosi_csv import CSV_PARTS, load_csv
 from ._mosi_pickle import PICKLES, load_pickle
 
 __all__ = ["load_cmu_mosi"]
+
+_OWNER = "load_cmu_mosi"
+_STEPS = [IsNone(), Interval(Integral, 1)]
+# `split` is checked with `features`, on which it depends.
+_CONSTRAINTS = {
+    "data_home": HOME,
+    "features": [Options("csv", *PICKLES, "sdk")],
+    "target": [Options(*TARGETS)],
+    "drop_zeros": [BOOL],
+    "padding": [Options("end", "keep")],
+    "files": [IsNone(), PATHS_BY_NAME],
+    "n_steps": [*_STEPS, ByName(*_STEPS)],
+    "return_X_y": [BOOL],
+}
 
 
 def load_cmu_mosi(
@@ -23,9 +48,9 @@ def load_cmu_mosi(
     """Load the CMU-MOSI sentiment features (classification).
 
     Reads the utterance features of CMU-MOSI [1]_ in the layout published with bc-LSTM [2]_:
-    ``{text,audio,video}_{train,test}0.csv``, without header, one utterance a row, the label in
-    the last column; the sequences of features in one of the processed pickles in common use
-    (Notes); or the computational sequences (HDF5) of the CMU Multimodal SDK [7]_, cut into the
+    ``{text,audio,video}_{train,test}0.csv``, without a header, with one utterance per row and the
+    label in the last column; the sequences of features in one of the processed pickles in common
+    use (Notes); or the computational sequences (HDF5) of the CMU Multimodal SDK [7]_, cut into the
     labelled utterances. The files are not part of the package and are not downloaded.
 
     =================   ===================================
@@ -34,18 +59,19 @@ def load_cmu_mosi(
     Modalities          text 100, audio 73, video 100
     =================   ===================================
 
-    The table is that of the csv files.
+    The table describes the csv files.
 
     Parameters
     ----------
     data_home : str or path-like, default=None
-        The folder with the csv files, all in it or each modality in a folder of its own name as
+        The folder with the csv files, either directly or each modality in a folder of its name as
         in the source repository, or a folder with such a folder ``cmu_mosi`` in it. If None,
-        the folder that the environment variable ``INFOREG_SK_DATA`` names. A pickle may also be
-        given itself, or lie in a folder ``Processed`` or ``MOSI/Processed``; the SDK's files
-        also in folders ``cmumosi`` or ``CMU-MOSI``, and there in those of the SDK's server.
+        the folder that the environment variable ``INFOREG_SK_DATA`` names. For a pickle, it may
+        also be the path of the pickle, or have it in a folder ``Processed`` or ``MOSI/Processed``;
+        it may have the SDK's files in folders ``cmumosi`` or ``CMU-MOSI`` too, and there in those
+        of the SDK's server.
     features : {"csv", "aligned_50", "unaligned_50", "mosi_data", "sdk"}, default="csv"
-        The csv files; the pickle of this name (``aligned_50.pkl`` and so on); or the SDK's
+        The csv files; the pickle with this name (``aligned_50.pkl`` and so on); or the SDK's
         computational sequences, which need h5py (``pip install 'inforeg-sk[hdf5]'``).
     split : {"train", "validation", "test"}, default=None
         The published part to load. If None, all, in this order. The csv files have no
@@ -53,26 +79,26 @@ def load_cmu_mosi(
     target : {"binary", "three", "seven", "real"}, default="binary"
         What the sentiment s, from -3 to 3, becomes: ``"binary"``, 0 where s < 0 and 1 where
         s >= 0; ``"three"``, negative, neutral (s = 0) and positive as 0, 1 and 2; ``"seven"``,
-        s rounded, halves to even, -3 to 3 as 0 to 6; ``"real"``, s. Notes say who uses which.
+        s rounded, halves to even, -3 to 3 as 0 to 6; ``"real"``, s. The Notes say who uses which.
         The csv files have binary labels only.
     drop_zeros : bool, default=False
-        Leave out the utterances with s = 0, so that ``"binary"`` is negative against positive.
-        Only with ``target="binary"`` and not with the csv files.
+        Whether to leave out the utterances with s = 0, so that ``"binary"`` is negative against
+        positive. Only for ``target="binary"``, and not for the csv files.
     padding : {"end", "keep"}, default="end"
-        Where the all-zero steps that pad a sequence go: to its end, where the sequence encoders
-        expect them, or where the file has them (some pad in front). Of the pickles; ignored
+        Where the all-zero steps that pad a sequence are: at its end, where the sequence encoders
+        expect them, or where the file has them (some pad in front). For the pickles; ignored
         otherwise, since the csv files and the SDK's have no padding.
     files : dict of str to str or path-like, default=None
-        Of ``"sdk"`` only: the file of each modality, of any name and number, by its name below
-        `data_home` or its full path; ``"labels"`` is the file with the sentiment, by default
+        For ``"sdk"`` only: the file of each modality, as a name below `data_home` or a full path.
+        The modalities may be any. ``"labels"`` is the file with the sentiment, by default
         ``CMU_MOSI_Opinion_Labels.csd``. If None, ``"text"`` is
         ``CMU_MOSI_TimestampedWordVectors.csd``, ``"audio"`` ``CMU_MOSI_COVAREP.csd`` and
         ``"video"`` ``CMU_MOSI_Visual_Facet_42.csd``, else ``..._41.csd``; older names of these
-        files will do.
+        files work too.
     n_steps : int or dict of str to int, default=None
-        Of ``"sdk"`` only: the number of steps, of each modality or by modality, that utterances
-        are cut or padded to. If None, those of the longest utterance: nothing is lost, but the
-        published audio and video have many steps a second, so that this may take gigabytes.
+        For ``"sdk"`` only: the number of steps, for all modalities or by modality, that utterances
+        are cut or padded to. If None, that of the longest utterance: nothing is cut, but the
+        published audio and video have many steps per second, so that this may take gigabytes.
     return_X_y : bool, default=False
         If True, return ``(data, target)`` instead of the `Bunch`.
 
@@ -82,17 +108,17 @@ def load_cmu_mosi(
         Dictionary-like object, with the following attributes.
 
         data : ModalityDict
-            Arrays of float64 ``"text"``, ``"audio"`` and ``"video"``, one utterance a row; of
-            a pickle or the SDK, of shape (n_samples, n_steps, n_features), and float32 where
-            the file has that.
+            Arrays of float64 ``"text"``, ``"audio"`` and ``"video"``, one utterance per row; for
+            a pickle or the SDK, of shape (n_samples, n_steps, n_features), and float32 if the
+            file has that.
         target : ndarray of shape (n_samples,), int64 (float64 with ``target="real"``)
             0 for negative, 1 for positive; or see `target`.
         target_names : ndarray of str, or None with ``target="real"``
             ``["negative", "positive"]``, or the classes of `target`; the upper class of
-            ``"binary"`` is ``"non-negative"`` where zeros are in it.
+            ``"binary"`` is ``"non-negative"`` if it includes zeros.
         groups : ndarray of shape (n_samples,), str, or None
-            The video of each utterance, for grouped cross-validation. None where
-            ``transcripts.csv`` does not lie beside the features; `DESCR` then says so.
+            The video of each utterance, for grouped cross-validation. None if
+            ``transcripts.csv`` is not in the folder of the features; `DESCR` then says so.
         utterance_ids : ndarray of shape (n_samples,), str, or None
             The video and the number of the utterance in it, such as ``"03bSnISJMiM_11"``; the
             SDK counts from 0 and writes ``"03bSnISJMiM[10]"``.
@@ -101,22 +127,22 @@ def load_cmu_mosi(
         train_indices, test_indices : ndarray of int
             Positions of the published parts in `data`; empty for a part that is not loaded.
         validation_indices : ndarray of int
-            Likewise; not of the csv files, nor are any that follow but the last two.
+            Likewise. The csv files have neither this nor any that follow but the last two.
         sentiment : ndarray of shape (n_samples,), float64
             The rating, from -3 to 3.
         lengths : dict of str to ndarray of int, or None
-            Steps that are no padding, by modality: as the file says, else up to the last step
-            that is not all zero. None for a modality that is no sequence.
+            Numbers of steps that are not padding, by modality: as the file says, else up to the
+            last step that is not all zero. None for a modality that is not a sequence.
         non_finite : dict of str to int
-            How many values of each modality were infinite or no number, and are now 0.
+            How many values of each modality were infinite or NaN, and are now 0.
         annotations : ndarray of str, or None
-            The file's own names of the polarity. None for the SDK.
+            The names of the polarity in the file. None for the SDK.
         empty : dict of str to ndarray of str
-            Of ``"sdk"`` only: the utterances in which a modality has no step, all zero there.
+            For ``"sdk"`` only: the utterances in which a modality has no step, and is all zero.
         files : dict of str to str
-            Of ``"sdk"`` only: the paths that were read.
+            For ``"sdk"`` only: the paths that were read.
         altered : list of str
-            Of the csv files only: those that are not the published ones, by their SHA-256.
+            For the csv files only: those that differ from the published ones, by their SHA-256.
         DESCR : str
             Description of the data set, with its known leak.
 
@@ -125,48 +151,49 @@ def load_cmu_mosi(
     Raises
     ------
     FileNotFoundError
-        If a file is not there; the message says where it was looked for and how to get it.
+        If a file does not exist; the message says where the loader looked and how to get it.
     ImportError
         If ``features="sdk"`` and h5py is not installed.
     TypeError
-        If `data_home` is no path, or `files` no dict of names.
+        If `data_home` is not a path, or `files` is not a dict from names to paths.
     ValueError
-        If a parameter has an unknown value, or the files are malformed or disagree on the
-        number of utterances or on the labels.
+        If an argument has a value that it does not accept, or the files are malformed or disagree
+        on the number of utterances or on the labels.
     pickle.UnpicklingError
-        If a pickle names anything but what arrays of numbers and texts need; nothing of it has
-        been run.
+        If a pickle names anything that arrays of numbers and texts do not need; nothing in it is
+        run.
 
     Warns
     -----
     UserWarning
-        If the SDK's labels have videos that are in none of its standard folds; they are left out.
+        If the SDK's labels have videos outside its standard folds; they are left out.
 
     Notes
     -----
     The text and video features were extracted by networks trained on the training labels.
     Cross-validation inside train therefore looks far too good (text .98, against .75 in test).
 
-    The features come without ids. The ids are those of ``transcripts.csv`` (utterance, words,
-    number of the video, label): the videos numbered up to 62 are train, and within a part the
-    positive utterances come first, in the order of ``transcripts.csv``. Numbers of rows and
-    labels are checked against this.
+    The features have no ids, so the ids come from ``transcripts.csv`` (utterance, words, number of
+    the video, label): the videos numbered up to 62 are train, and within a part the positive
+    utterances come first, in the order of ``transcripts.csv``. The loader checks the numbers of
+    rows and the labels against this.
 
     The pickles are those of MMSA [3]_ (``aligned_50``, ``unaligned_50``) and MultiBench [4]_
     (``mosi_data``). Their ``"vision"`` is ``"video"`` here; their sentiment is
     ``regression_labels``, else ``labels``. Values that are infinite (the audio of ``mosi_data``
-    holds -inf) or no number become 0, as -inf does in the code of MMSA and of [6]_.
-    Samples of unequal length are padded with zeros at the end. A modality with more all-zero
-    steps in front than at the end, over the whole file, counts as padded in front: its samples
-    are turned. Such modalities with equally many steps are aligned and turn together, by what
-    they all have in front.
+    holds -inf) or NaN become 0, as -inf does in the code of MMSA and of [6]_. Samples of unequal
+    length are padded with zeros at the end. A modality with more all-zero steps in front than at
+    the end, over the whole file, counts as padded in front, and its padding is moved to the end.
+    Such modalities with equally many steps are aligned and move together, by the padding that they
+    have in common.
 
     The SDK's sequences are split by its standard folds (52, 10 and 31 videos), which are not the
-    parts of the csv files. The steps of an utterance are found as the SDK's ``align`` to the
-    labels finds them: a step counts where its interval and that of the utterance have more than
-    1e-5 s in common, in the order of the starts; nothing is averaged. A file that is aligned to
-    the labels (its keys are those of utterances, ``video[k]``) is taken as it is. Unlike the
-    SDK, utterances that miss a modality stay (`empty`). Segments without duration are left out.
+    parts of the csv files. The loader finds the steps of an utterance as the SDK's ``align`` to
+    the labels does: a step belongs to an utterance if their intervals have more than 1e-5 s in
+    common. Steps are in the order of their starts, and nothing is averaged. A file that is aligned
+    to the labels (its keys are those of utterances, ``video[k]``) is used as it is. Unlike the
+    SDK, the loader keeps utterances that lack a modality (`empty`). It leaves out segments without
+    duration.
 
     ``"binary"`` is the rule of Zadeh et al. (2017) [5]_, with ``drop_zeros=True`` that of
     Tsai et al. (2019) [6]_; later papers, such as Self-MM, report both. ``"seven"`` is the
@@ -205,34 +232,46 @@ def load_cmu_mosi(
     >>> mosi = load_cmu_mosi("MOSI/Processed", features="aligned_50")  # doctest: +SKIP
     >>> mosi = load_cmu_mosi("cmumosi", features="sdk", n_steps=50)  # doctest: +SKIP
     """
-    for name, value, accepted in (
-        ("features", features, ("csv", *PICKLES, "sdk")),
-        ("target", target, TARGETS),
-        ("padding", padding, ("end", "keep")),
-    ):
-        if not (isinstance(value, str) and value in accepted):
-            raise ValueError(f"{name} must be one of {', '.join(accepted)}; got {value!r}.")
-    if drop_zeros and (target != "binary" or features == "csv"):
-        raise ValueError(
-            "drop_zeros=True goes with target='binary' and a pickle or the SDK's files: the csv "
-            "files do not tell zeros, and no other target needs it; got "
-            f"target={target!r}, features={features!r}."
-        )
-    if features != "sdk" and not (files is None and n_steps is None):
-        raise ValueError(
-            f"files and n_steps go with features='sdk'; got features={features!r}, "
-            f"files={files!r}, n_steps={n_steps!r}."
-        )
+    check_arguments(
+        _OWNER,
+        _CONSTRAINTS,
+        data_home=data_home,
+        features=features,
+        target=target,
+        drop_zeros=drop_zeros,
+        padding=padding,
+        files=files,
+        n_steps=n_steps,
+        return_X_y=return_X_y,
+    )
+    parts = CSV_PARTS if features == "csv" else PARTS
+    check_parameter("split", split, [IsNone(), Options(*parts)], _OWNER)
+    _check_combination(features, target, drop_zeros, files, n_steps)
     if features == "csv":
-        if target != "binary":
-            raise ValueError(
-                f"target={target!r} needs the sentiment, which the csv files do not have: "
-                f"features is one of {', '.join((*PICKLES, 'sdk'))}. The csv files have binary "
-                "labels."
-            )
         return load_csv(data_home, split, return_X_y)
     if features == "sdk":
         bunch = load_sequences(data_home, files, n_steps, split, target, drop_zeros)
     else:
         bunch = load_pickle(data_home, features, split, target, drop_zeros, padding)
     return (bunch.data, bunch.target) if return_X_y else bunch
+
+
+def _check_combination(features, target, drop_zeros, files, n_steps):
+    """Raise if arguments do not fit each other."""
+    if features == "csv" and target != "binary":
+        raise InvalidParameterError(
+            f"The 'target' parameter of {_OWNER} must be 'binary' with features='csv', whose files "
+            f"have binary labels only. Got {target!r}."
+        )
+    if drop_zeros and (target != "binary" or features == "csv"):
+        raise InvalidParameterError(
+            f"The 'drop_zeros' parameter of {_OWNER} must be False unless target='binary' and "
+            "features is a pickle or 'sdk': the csv files do not mark zeros, and the other targets "
+            f"keep them. Got {drop_zeros!r} with target={target!r}, features={features!r}."
+        )
+    for name, value in (("files", files), ("n_steps", n_steps)):
+        if features != "sdk" and value is not None:
+            raise InvalidParameterError(
+                f"The {name!r} parameter of {_OWNER} must be None unless features='sdk'. Got "
+                f"{value!r} with features={features!r}."
+            )

@@ -1,4 +1,4 @@
-"""Loader of the CREMA-D emotions: paths of sounds and videos, and two ways to divide them."""
+"""Loader of the CREMA-D emotions: paths of sounds and videos, and two ways to split them."""
 
 import re
 from numbers import Integral
@@ -6,13 +6,14 @@ from numbers import Integral
 import numpy as np
 from sklearn.utils import Bunch
 
+from ..utils.parameters import Interval, InvalidParameterError, Options
+from ._arguments import BOOL, COUNT, FOLDER, HOME, MISSING, check_arguments
 from ._recordings import (
     Clip,
-    check_choices,
     find_folder,
     find_lists,
-    gather,
-    positions,
+    match_recordings,
+    part_indices,
     read_lists,
 )
 
@@ -33,12 +34,25 @@ _NAME = re.compile(
     rf"(?P<actor>1(?:00[1-9]|0[1-8]\d|09[01]))_(?P<sentence>{'|'.join(_SENTENCES)})_"
     rf"(?P<emotion>{'|'.join(_EMOTIONS)})_(?P<level>LO|MD|HI|XX)"
 )
-# As the data set's own README says: sound or video too short or empty, or a minute of all emotions.
+# By the README of the data set: sound or video too short or empty, or a minute of all emotions.
 _DEFECTS = ("1064_IEO_DIS_MD", "1064_TIE_SAD_XX", "1076_MTI_NEU_XX", "1076_MTI_SAD_XX")
 _LISTS = {
     "train": ("train.csv",),
     "validation": ("validation.csv", "val.csv"),
     "test": ("test.csv",),
+}
+_CONSTRAINTS = {
+    "root": HOME,
+    "split": [Options("lists", "actors")],
+    "lists": HOME,
+    "audio": FOLDER,
+    "video": FOLDER,
+    "test_actors": [COUNT],
+    "validation_actors": [Interval(Integral, 0)],
+    "random_state": [Interval(Integral, 0)],
+    "defects": [Options("drop", "keep")],
+    "missing": [MISSING],
+    "return_X_y": [BOOL],
 }
 
 _HOW_TO_GET = (
@@ -46,15 +60,15 @@ _HOW_TO_GET = (
     "and pass the folder as root, or name it in the environment variable INFOREG_SK_DATA."
 )
 _HOW_TO_LIST = (
-    "train.csv and test.csv, lines such as 1001_DFA_ANG_XX,ANG, lie in data/CREMAD of "
-    "github.com/GeWu-Lab/OGM-GE_CVPR2022; split='actors' needs none."
+    "train.csv and test.csv, with lines such as 1001_DFA_ANG_XX,ANG, are in data/CREMAD of "
+    "github.com/GeWu-Lab/OGM-GE_CVPR2022; split='actors' needs no lists."
 )
 
 _DESCR = """\
 CREMA-D emotions
 ----------------
 
-Actors say one of 12 sentences with one of six emotions, before a camera.
+Actors say one of 12 sentences with one of six emotions in front of a camera.
 
 :Samples: {n}; {n_train} train, {n_validation} validation, {n_test} test
 :Split: {split}; {shared} of {actors} actors are both in test and in another part
@@ -64,7 +78,7 @@ Actors say one of 12 sentences with one of six emotions, before a camera.
 :Source: https://github.com/CheyneyComputerScience/CREMA-D
 :Licence: Open Database License 1.0; contents Database Contents License 1.0
 
-The class is the emotion that was asked for, not the one that raters perceived.
+The class is the emotion that the actor was asked for, not the one that raters perceived.
 
 Reference: Cao, Cooper, Keutmann, Gur, Nenkova and Verma (2014), "CREMA-D: Crowd-sourced Emotional
 Multimodal Actors Dataset", IEEE Transactions on Affective Computing 5(4).
@@ -103,33 +117,30 @@ def load_crema_d(
         The cloned repository, or a folder with such a folder ``crema_d`` in it. If None, the
         folder that the environment variable ``INFOREG_SK_DATA`` names.
     split : {"lists", "actors"}, default="lists"
-        How the clips are divided. ``"lists"``: by ``train.csv``, ``test.csv`` and, where there is
-        one, ``validation.csv`` or ``val.csv``, as in the InfoReg authors' code [2]_, whose lists
-        share actors between the parts. ``"actors"``: all clips that are there, no actor in two
-        parts.
+        How the clips are split. ``"lists"``: by ``train.csv``, ``test.csv`` and, if there is one,
+        ``validation.csv`` or ``val.csv``, as in the InfoReg authors' code [2]_, whose lists share
+        actors between the parts. ``"actors"``: all clips on disk, with no actor in two parts.
     lists : str or path-like, default=None
         Folder of the lists. If None, `root`, ``CREMAD`` and ``data/CREMAD`` in it.
     audio : str, default="auto"
-        Name of the folder in `root` with the sounds ``<clip>.wav``, such as ``"AudioWAV"``, at any
-        depth. ``"auto"`` searches all of `root`.
+        Name of the folder in `root` that holds the sounds ``<clip>.wav``, at any depth. ``"auto"``
+        searches all of `root`.
     video : str, default="auto"
-        Likewise of the videos, such as ``"VideoFlash"`` (files ``<clip>.flv``) or
-        ``"Image-01-FPS"`` (folders ``<clip>`` of images). Of files and folders of images only
-        the kind that more clips have is taken, files if as many have both.
+        Likewise for the videos: files ``<clip>.mp4`` (or another suffix) or folders ``<clip>`` of
+        images. Only the kind that more clips have is used; files if as many clips have both.
     test_actors, validation_actors : int, default=18 and 9
-        How many of the 91 actors are in test and in validation with ``split="actors"``.
+        Numbers of the 91 actors that are in test and in validation with ``split="actors"``.
     random_state : int, default=0
-        Which ones these are: of ``numpy.random.RandomState(random_state).permutation`` of the
-        actors 1001 to 1091 the first are test, the next validation. So the part of an actor does
-        not depend on which files are there.
+        Chooses them: in ``numpy.random.RandomState(random_state).permutation`` of the actors 1001
+        to 1091 the first are test and the next validation. So the part of an actor does not
+        depend on which files are on disk.
     defects : {"drop", "keep"}, default="drop"
-        What happens to the four clips that the data set's own description names as defective.
+        What happens to the four clips that the description of the data set names as defective.
     missing : {"error", "drop", "allow"}, default="error"
-        What happens to clips without sound or video on disk:
-        an error; they are left out, as in the authors' code, and `dropped`
-        has their names; or those that have one of the two are kept, with None in place of the
-        other path, which ``ModalityTransformer(missing="allow")`` and a classifier with
-        ``missing="allow"`` take.
+        What happens to clips without sound or video on disk: they are an error; they are left
+        out, and `dropped` has their names; or those that have one of the two are kept, with None
+        in place of the other path, which ``ModalityTransformer(missing="allow")`` and a classifier
+        with ``missing="allow"`` accept.
     return_X_y : bool, default=False
         If True, return ``(data, target)`` instead of the `Bunch`.
 
@@ -142,16 +153,16 @@ def load_crema_d(
             ``"audio"`` and ``"video"``, paths of shape (n_samples,), str; in the order of the
             lists, or of the names.
         target : ndarray of shape (n_samples,), int64
-            The emotion, numbered as in the authors' code.
+            The emotion, with the numbers of the authors' code.
         target_names : ndarray of str
             ``["neutral", "happy", "sad", "fear", "disgust", "anger"]``.
         groups : ndarray of shape (n_samples,), int64
             The actor, 1001 to 1091, for grouped cross-validation.
         clips, sentences, levels : ndarray of shape (n_samples,), str
             Name (``"1001_DFA_ANG_XX"``), sentence (``"DFA"``) and intensity (``"LO"``, ``"MD"``,
-            ``"HI"``, or ``"XX"`` where none was asked for) of each clip.
+            ``"HI"``, or ``"XX"`` if none was asked for) of each clip.
         train_indices, validation_indices, test_indices : ndarray of int
-            Positions of the parts in `data`; validation is empty where the lists have none.
+            Positions of the parts in `data`; validation is empty if the lists have none.
         dropped : list of str
             Names of the clips that were left out.
         DESCR : str
@@ -162,13 +173,19 @@ def load_crema_d(
     Raises
     ------
     FileNotFoundError
-        If folder, lists or clips are not there, or are git-lfs pointers; the message says how
+        If the folder, lists or clips do not exist, or are git-lfs pointers; the message says how
         many, which, and how to get them.
     ValueError
-        If a parameter has an unknown value, a list is malformed, names a clip twice or disagrees
-        with the clip's name on its emotion, or a clip lies in several places.
+        If an argument has a value that it does not accept; if a list is malformed, names a clip
+        twice or disagrees with the clip's name on its emotion; or if a clip is in several places.
     TypeError
-        If a path or folder is none.
+        If a path or folder is not one.
+
+    Notes
+    -----
+    In the repository, ``audio="AudioWAV"`` has the sounds, ``video="VideoFlash"`` the files
+    ``<clip>.flv``, and the folders of images that the authors' code extracts are in
+    ``"Image-01-FPS"``. That code leaves out clips without sound or video, as ``missing="drop"``.
 
     References
     ----------
@@ -185,10 +202,20 @@ def load_crema_d(
     >>> emotions.data[emotions.test_indices]["audio"][0]  # doctest: +SKIP
     'CREMA-D/AudioWAV/1003_DFA_ANG_XX.wav'
     """
-    check_choices(
-        split=(split, ("lists", "actors")),
-        defects=(defects, ("drop", "keep")),
-        missing=(missing, ("error", "drop", "allow")),
+    check_arguments(
+        "load_crema_d",
+        _CONSTRAINTS,
+        root=root,
+        split=split,
+        lists=lists,
+        audio=audio,
+        video=video,
+        test_actors=test_actors,
+        validation_actors=validation_actors,
+        random_state=random_state,
+        defects=defects,
+        missing=missing,
+        return_X_y=return_X_y,
     )
     home = find_folder(root, "CREMA-D", "crema_d", _HOW_TO_GET)
     unwanted = _DEFECTS if defects == "drop" else ()
@@ -205,7 +232,7 @@ def load_crema_d(
             left_out.extend(sorted(names & set(unwanted)))
             return [_clip(name, parts) for name in sorted(names - set(unwanted))]
 
-    data, clips, absent = gather(
+    data, clips, absent = match_recordings(
         home, clips, _key, audio=audio, video=video, missing=missing, how=_HOW_TO_GET
     )
     target = np.array([clip.label for clip in clips], dtype=np.int64)
@@ -213,7 +240,7 @@ def load_crema_d(
         return data, target
     names = [_NAME.fullmatch(clip.name) for clip in clips]
     groups = np.array([int(name["actor"]) for name in names], dtype=np.int64)
-    indices = positions(clips, home)
+    indices = part_indices(clips, home)
     test = indices["test_indices"]
     shared = set(groups[test]) & set(np.delete(groups, test))
     dropped = left_out + absent
@@ -250,36 +277,29 @@ def _clip(name, parts):
 
 
 def _parse(fields):
-    """Key, name and label of a line ``1001_DFA_ANG_XX,ANG``."""
+    """Return key, name and label of a line such as ``1001_DFA_ANG_XX,ANG``."""
     if len(fields) != 2:
-        raise ValueError("accepted is a clip and its emotion, such as 1001_DFA_ANG_XX,ANG.")
+        raise ValueError("expected a clip and its emotion, such as 1001_DFA_ANG_XX,ANG.")
     name, emotion = fields
     if emotion not in _EMOTIONS:
-        raise ValueError(f"emotion {emotion!r} is unknown; accepted are {', '.join(_EMOTIONS)}.")
+        raise ValueError(f"emotion {emotion!r} is unknown; expected one of {', '.join(_EMOTIONS)}.")
     match = _NAME.fullmatch(name)
     if match is None:
         raise ValueError(
-            f"{name!r} is no clip of CREMA-D; accepted are names such as 1001_DFA_ANG_XX: actor "
+            f"{name!r} is not a clip of CREMA-D; expected a name such as 1001_DFA_ANG_XX: actor "
             "1001 to 1091, sentence, emotion, level."
         )
     if match["emotion"] != emotion:
-        raise ValueError(f"the list says {emotion}, the clip's name {match['emotion']}.")
+        raise ValueError(f"the list says {emotion}, but the clip's name says {match['emotion']}.")
     return name, name, list(_EMOTIONS).index(emotion)
 
 
 def _parts_of_actors(n_test, n_validation, random_state):
     """Return the part of each actor that is not in train."""
-    for name, value, least in (
-        ("test_actors", n_test, 1),
-        ("validation_actors", n_validation, 0),
-        ("random_state", random_state, 0),
-    ):
-        if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
-            raise ValueError(f"{name} must be an integer of at least {least}; got {value!r}.")
     if n_test + n_validation >= len(_ACTORS):
-        raise ValueError(
-            f"test_actors={n_test} and validation_actors={n_validation} leave none of the "
-            f"{len(_ACTORS)} actors to train on."
+        raise InvalidParameterError(
+            "The 'test_actors' and 'validation_actors' parameters of load_crema_d must leave some "
+            f"of the {len(_ACTORS)} actors to train on. Got {n_test} and {n_validation}."
         )
     # The legacy generator gives the same in every version of numpy.
     order = np.random.RandomState(random_state).permutation(_ACTORS).tolist()

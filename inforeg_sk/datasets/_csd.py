@@ -12,12 +12,12 @@ __all__ = ["Entry", "open_sequence"]
 class Entry(NamedTuple):
     """The steps of one video, or of a segment of it."""
 
-    where: str  # the file and the key, for messages
+    where: str  # file and key, for messages
     intervals: np.ndarray  # float64, of shape (n_steps, 2): start and end in seconds
     features: object  # h5py.Dataset of shape (n_steps, n_features)
 
     def read(self):
-        """Return the features; they are read here and not before."""
+        """Read and return the features."""
         return _read(self.features, f"{self.where}/features")
 
 
@@ -25,12 +25,11 @@ class Entry(NamedTuple):
 def open_sequence(path):
     """Open a computational sequence and check its layout.
 
-    The layout is ``<root>/data/<key>/features`` and ``intervals``, the root being named after
-    the sequence. What lies beside ``data`` (``metadata``) is not looked at: the SDK writes no
-    checksum there.
+    The layout is ``<root>/data/<key>/features`` and ``intervals``, where the root has the name of
+    the sequence. ``metadata`` next to ``data`` is ignored, since the SDK writes no checksum there.
 
-    The content must lie in the file itself. Links, and data sets that are kept in other files,
-    are refused, so that no file can pull in another one.
+    The content must be in the file itself. Links, and data sets that are kept in other files, are
+    refused, so that a file cannot load another one.
 
     Parameters
     ----------
@@ -39,7 +38,7 @@ def open_sequence(path):
     Yields
     ------
     dict of str to Entry
-        The entries by key, in the order of the file; all have equally many features.
+        The entries by key, in the order of the file; all have the same number of features.
 
     Raises
     ------
@@ -51,8 +50,8 @@ def open_sequence(path):
     h5py = _import_h5py()
     if not h5py.is_hdf5(path):
         raise ValueError(
-            f"{path} is not an HDF5 file. A download that failed often leaves a web page or a "
-            "part of the file."
+            f"{path} is not an HDF5 file. A failed download often leaves a web page or a part of "
+            "the file."
         )
     try:
         file = h5py.File(path, "r")
@@ -62,7 +61,7 @@ def open_sequence(path):
         roots = list(file)
         if len(roots) != 1:
             raise ValueError(
-                f"{path} must hold one group, named after the sequence; it holds "
+                f"{path} must hold one group, with the name of the sequence; it holds "
                 f"{', '.join(map(repr, roots)) or 'nothing'}."
             )
         root = _child(h5py, file, roots[0], h5py.Group, f"{path}: ")
@@ -79,7 +78,7 @@ def open_sequence(path):
 
 
 def _import_h5py():
-    """Import h5py, of the extra `hdf5`, which is imported nowhere else."""
+    """Import h5py, of the extra `hdf5`; nothing else imports it."""
     try:
         return importlib.import_module("h5py")
     except ImportError as error:
@@ -90,19 +89,19 @@ def _import_h5py():
 
 
 def _child(h5py, group, name, kind, where):
-    """Return the group or data set `name`, which must lie in the file itself."""
-    # By the low-level names, for h5py's own look into what a link leads to.
+    """Return the group or data set `name`, which must be in the file itself."""
+    # By the low-level functions, because the high-level ones follow links.
     links, encoded = group.id.links, name.encode("utf-8", "surrogateescape")
     if not links.exists(encoded):
         held = ", ".join(map(repr, list(group)[:5])) or "nothing"
-        raise ValueError(f"{where}{name} is missing; there is {held}.")
+        raise ValueError(f"{where}{name} is missing; the group holds {held}.")
     link = links.get_info(encoded).type
     if link != h5py.h5l.TYPE_HARD:
         names = {h5py.h5l.TYPE_EXTERNAL: "an external", h5py.h5l.TYPE_SOFT: "a soft"}
         to = f" to {links.get_val(encoded)}" if link in names else ""
         raise ValueError(
             f"{where}{name} is {names.get(link, 'a user-defined')} link{to}, which is not "
-            "followed: the content must lie in the file itself."
+            "followed: the content must be in the file itself."
         )
     child = group[name]
     if not isinstance(child, kind):
@@ -113,7 +112,7 @@ def _child(h5py, group, name, kind, where):
 
 
 def _read_entry(h5py, data, key, where):
-    """Return one `Entry`; its intervals are read, its features are not."""
+    """Return one `Entry`; read its intervals, but not its features."""
     group = _child(h5py, data, key, h5py.Group, where)
     where = f"{where}{key}"
     features, intervals = (
@@ -141,7 +140,7 @@ def _child_array(h5py, group, name, where):
     if array.external or array.is_virtual:
         raise ValueError(
             f"{where}{name} is kept in other files (external storage or a virtual data set), "
-            "which are not read: the content must lie in the file itself."
+            "which are not read: the content must be in the file itself."
         )
     if array.shape is None or array.dtype.kind not in "biuf":
         held = "nothing" if array.shape is None else f"values of type {array.dtype}"
@@ -152,5 +151,5 @@ def _child_array(h5py, group, name, where):
 def _read(array, where):
     try:
         return array[()]
-    except (OSError, RuntimeError) as error:  # damaged, or a filter that is not there
+    except (OSError, RuntimeError) as error:  # damaged, or a filter that is not installed
         raise ValueError(f"{where} cannot be read: {error}.") from error

@@ -6,12 +6,42 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.utils import check_random_state
 
-from ..container import ModalityDict
+from ..data.container import ModalityDict
+from ..utils.parameters import (
+    Instance,
+    Interval,
+    InvalidParameterError,
+    IsNone,
+    check_parameter,
+)
+from ..utils.suggestions import did_you_mean
+from ._arguments import BOOL, COUNT, check_arguments
 
 __all__ = ["make_multimodal_classification"]
 
+_OWNER = "make_multimodal_classification"
+_SHARE = Interval(Real, 0, 1, "both")
+# `weights` is checked with `n_classes`, on which it depends, and the settings with `modalities`.
+_CONSTRAINTS = {
+    "n_samples": [COUNT],
+    "n_classes": [Interval(Integral, 2)],
+    "modalities": [IsNone(), Instance(Mapping, text="a dict from names to settings")],
+    "redundancy": [_SHARE],
+    "flip_y": [_SHARE],
+    "shuffle": [BOOL],
+    "random_state": [
+        IsNone(),
+        Interval(Integral, 0),
+        Instance(np.random.RandomState, text="a RandomState"),
+    ],
+}
+_SETTINGS = {
+    "n_features": [COUNT],
+    "strength": [Interval(Real, 0)],
+    "redundancy": [_SHARE],
+    "n_steps": [IsNone(), COUNT],
+}
 _DEFAULT_MODALITIES = {"strong": {"strength": 3.0}, "weak": {"strength": 1.5}}
-_SETTINGS = ("n_features", "strength", "redundancy", "n_steps")
 
 
 def make_multimodal_classification(
@@ -27,9 +57,9 @@ def make_multimodal_classification(
 ):
     r"""Generate a multimodal classification problem with known information.
 
-    Each modality shows the class through Gaussian noise. How well it shows it is its strength,
-    how much of that evidence the others show too is its redundancy. Both are set exactly, so
-    that the best accuracy of each modality, alone and together, is known (see Notes).
+    Each modality shows the class through Gaussian noise. Its strength says how well it shows the
+    class, and its redundancy how much of that evidence the others show too. Both are exact, so the
+    best accuracy of each modality alone and of all together is known (see Notes).
 
     Parameters
     ----------
@@ -38,25 +68,25 @@ def make_multimodal_classification(
     n_classes : int, default=3
         Number of classes, at least 2.
     modalities : mapping of str to mapping, default=None
-        Name to settings of each modality. None stands for
-        ``{"strong": {"strength": 3.0}, "weak": {"strength": 1.5}}``. The settings, all of them
-        optional, are
+        Name and settings of each modality. None is
+        ``{"strong": {"strength": 3.0}, "weak": {"strength": 1.5}}``. The settings, all optional,
+        are
 
         n_features : int, default=20
-            Number of features (of each step), at least ``n_classes - 1``.
+            Number of features (per step), at least ``n_classes - 1``.
         strength : float, default=2.0
-            Distance between any two class means, in standard deviations of the noise, whatever
-            the number of features. 0 is pure noise.
+            Distance between any two class means, in standard deviations of the noise,
+            independent of the number of features. 0 is pure noise.
         redundancy : float, default=`redundancy`
             The modality's own `redundancy`.
         n_steps : int, default=None
             If given, the modality is a sequence of shape ``(n_samples, n_steps, n_features)``.
-            Its evidence lies evenly over the steps: their mean holds all of it.
+            Its evidence is spread evenly over the steps, so their mean holds all of it.
 
     redundancy : float, default=0.5
         Share, in [0, 1], of each modality's noise that is common to all. At 0 the modalities
-        are independent given the class and complement each other. At 1 a modality is a copy of
-        the strongest one's evidence, with more noise if it is weaker: it adds nothing.
+        are independent given the class and complement each other. At 1 a modality copies the
+        evidence of the strongest one, with more noise if it is weaker, and adds nothing.
     flip_y : float, default=0.0
         Share of the samples whose class is drawn at random after the features are made.
     weights : array-like of shape (n_classes,), default=None
@@ -77,9 +107,9 @@ def make_multimodal_classification(
     Raises
     ------
     TypeError
-        If a parameter or a setting has the wrong type.
+        If an argument or a setting has the wrong type.
     ValueError
-        If a parameter or a setting is out of its range, or a setting is unknown.
+        If an argument or a setting is out of its range, or a setting is unknown.
 
     Notes
     -----
@@ -93,9 +123,9 @@ def make_multimodal_classification(
 
     .. math:: C_{ij} = \sqrt{r_i r_j} \; \min(s_i, s_j) / \max(s_i, s_j)
 
-    with redundancies :math:`r`. The last factor is what makes a weaker modality a degraded copy
-    rather than one whose difference from the stronger would give the class away. With two
-    balanced classes, the best accuracy at strength :math:`s` is :math:`\Phi(s / 2)`.
+    with redundancies :math:`r`. The last factor makes a weaker modality a degraded copy; without
+    it, the difference from the stronger modality would reveal the class. With two balanced
+    classes, the best accuracy at strength :math:`s` is :math:`\Phi(s / 2)`.
 
     References
     ----------
@@ -119,14 +149,20 @@ def make_multimodal_classification(
     >>> y.shape
     (100,)
     """
-    n_samples = _integer("n_samples", n_samples, 1)
-    n_classes = _integer("n_classes", n_classes, 2)
-    redundancy = _real("redundancy", redundancy, 0, 1)
-    flip_y = _real("flip_y", flip_y, 0, 1)
-    settings = _check_modalities(modalities, n_classes, redundancy)
+    check_arguments(
+        _OWNER,
+        _CONSTRAINTS,
+        n_samples=n_samples,
+        n_classes=n_classes,
+        modalities=modalities,
+        redundancy=redundancy,
+        flip_y=flip_y,
+        shuffle=shuffle,
+        random_state=random_state,
+    )
+    n_samples, n_classes = int(n_samples), int(n_classes)
+    settings = _complete_settings(modalities, n_classes, redundancy)
     counts = _class_counts(n_samples, n_classes, weights)
-    if not isinstance(shuffle, (bool, np.bool_)):
-        raise TypeError(f"shuffle must be True or False; got {shuffle!r}.")
     rng = check_random_state(random_state)
 
     y = np.repeat(np.arange(n_classes, dtype=np.int64), counts)
@@ -140,12 +176,12 @@ def make_multimodal_classification(
 
 
 def _evidence(rng, y, n_classes, settings):
-    """Draw what each modality shows of the class, of shape (n_samples, n_classes - 1)."""
+    """Draw the evidence of each modality, of shape (n_samples, n_classes - 1)."""
     means = _simplex(n_classes)[y]
     evidence = {}
     common, last = None, None
-    # From strong to weak, each step adding noise to the one before: scaled by the strength, the
-    # common noise is a walk in 1 / strength**2, so a weaker modality knows nothing of its own.
+    # From strong to weak, each modality adds noise to the one before: scaled by the strength, the
+    # common noise is a random walk in 1 / strength**2, so a weaker modality adds no information.
     for name in sorted(settings, key=lambda name: -settings[name]["strength"]):
         strength, share = settings[name]["strength"], settings[name]["redundancy"]
         fresh, own = rng.standard_normal((2, *means.shape))
@@ -161,10 +197,10 @@ def _evidence(rng, y, n_classes, settings):
 
 
 def _simplex(n_classes):
-    """Return n_classes points of n_classes - 1 dimensions, all at distance 1 of each other."""
+    """Return n_classes points in n_classes - 1 dimensions, all at distance 1 from each other."""
     points = np.zeros((n_classes, n_classes - 1))
     for k in range(1, n_classes):
-        # Point k stands above the centre of the points before it, at distance 1 of each.
+        # Point k is above the centre of the points before it, at distance 1 from each.
         points[k] = points[:k].mean(axis=0)
         radius2 = ((points[0] - points[k]) ** 2).sum()
         points[k, k - 1] = np.sqrt(1 - radius2)
@@ -172,31 +208,34 @@ def _simplex(n_classes):
 
 
 def _embed(rng, evidence, n_features, n_steps, **_):
-    """Hide the evidence in white noise, along random directions and evenly over the steps."""
+    """Hide the evidence in white noise, in random directions and evenly over the steps."""
     n_samples, n_directions = evidence.shape
     steps = 1 if n_steps is None else n_steps
     X = rng.standard_normal((n_samples, steps, n_features))
     basis, triangle = np.linalg.qr(rng.standard_normal((n_features, n_directions)))
     basis *= np.sign(np.diag(triangle))  # LAPACK builds differ in the signs
-    there = X.sum(axis=1) @ basis / np.sqrt(steps)
-    X += ((evidence - there) @ basis.T / np.sqrt(steps))[:, np.newaxis, :]
+    drawn = X.sum(axis=1) @ basis / np.sqrt(steps)
+    X += ((evidence - drawn) @ basis.T / np.sqrt(steps))[:, np.newaxis, :]
     return X[:, 0] if n_steps is None else X
 
 
 def _class_counts(n_samples, n_classes, weights):
-    """Return the numbers of samples of the classes, within one of the proportions."""
+    """Return the number of samples of each class, less than one from its proportion."""
     if weights is None:
         weights = np.full(n_classes, 1 / n_classes)
     else:
-        wanted = f"weights must be None or {n_classes} non-negative numbers that sum to 1"
+        error = InvalidParameterError(
+            f"The 'weights' parameter of {_OWNER} must be None or {n_classes} numbers that are not "
+            f"negative and sum to 1. Got {weights!r}."
+        )
         try:
             weights = np.asarray(weights, dtype=np.float64)
         except (TypeError, ValueError):
-            raise TypeError(f"{wanted}; got {weights!r}.") from None
+            raise error from None
         if weights.shape != (n_classes,) or not (
             (weights >= 0).all() and np.isclose(weights.sum(), 1)
         ):
-            raise ValueError(f"{wanted}; got {weights.tolist()!r}.")
+            raise error
     exact = weights / weights.sum() * n_samples
     counts = np.floor(exact).astype(int)
     most_missed = np.argsort(counts - exact, kind="stable")[: n_samples - counts.sum()]
@@ -204,60 +243,42 @@ def _class_counts(n_samples, n_classes, weights):
     return counts
 
 
-def _check_modalities(modalities, n_classes, redundancy):
-    """Return the settings of each modality, complete and valid."""
+def _complete_settings(modalities, n_classes, redundancy):
+    """Return the settings of each modality, complete and checked."""
     if modalities is None:
         modalities = _DEFAULT_MODALITIES
-    if not isinstance(modalities, Mapping):
-        raise TypeError(
-            "modalities must be None or a mapping from names to settings, such as "
-            f"{{'image': {{'strength': 2.0}}}}; got {type(modalities).__name__}."
-        )
     if not modalities:
-        raise ValueError("modalities is empty; at least one modality is needed.")
-    checked = {}
+        raise InvalidParameterError(
+            f"The 'modalities' parameter of {_OWNER} must have at least one modality. Got "
+            f"{modalities!r}."
+        )
+    defaults = {"n_features": 20, "strength": 2.0, "redundancy": redundancy, "n_steps": None}
+    complete = {}
     for name, given in modalities.items():
         where = f"modalities[{name!r}]"
-        if not isinstance(given, Mapping):
-            raise TypeError(
-                f"{where} must be a mapping with any of {', '.join(_SETTINGS)}; got {given!r}."
+        check_parameter(where, given, [Instance(Mapping, text="a dict of settings")], _OWNER)
+        for key in given:
+            if key not in _SETTINGS:
+                raise InvalidParameterError(
+                    f"The '{where}' parameter of {_OWNER} must have settings among "
+                    f"{', '.join(map(repr, _SETTINGS))}. Got {key!r}"
+                    f"{did_you_mean(key, _SETTINGS) or '.'}"
+                )
+        settings = {**defaults, **given}
+        for key, value in settings.items():
+            check_parameter(f"{where}[{key!r}]", value, _SETTINGS[key], _OWNER)
+        n_features, n_steps = settings["n_features"], settings["n_steps"]
+        if n_features < n_classes - 1:
+            setting = f"{where}['n_features']"
+            raise InvalidParameterError(
+                f"The '{setting}' parameter of {_OWNER} must be at least n_classes - 1 = "
+                f"{n_classes - 1}, to hold {n_classes} class means at equal distances. Got "
+                f"{n_features!r}."
             )
-        unknown = [key for key in given if key not in _SETTINGS]
-        if unknown:
-            raise ValueError(
-                f"{where} has the unknown setting {unknown[0]!r}; accepted are "
-                f"{', '.join(_SETTINGS)}."
-            )
-        n_steps = given.get("n_steps")
-        checked[name] = {
-            "n_features": _integer(f"{where}['n_features']", given.get("n_features", 20), 1),
-            "strength": _real(f"{where}['strength']", given.get("strength", 2.0), 0),
-            "redundancy": _real(
-                f"{where}['redundancy']", given.get("redundancy", redundancy), 0, 1
-            ),
-            "n_steps": None if n_steps is None else _integer(f"{where}['n_steps']", n_steps, 1),
+        complete[name] = {
+            "n_features": int(n_features),
+            "strength": float(settings["strength"]),
+            "redundancy": float(settings["redundancy"]),
+            "n_steps": None if n_steps is None else int(n_steps),
         }
-        if checked[name]["n_features"] < n_classes - 1:
-            raise ValueError(
-                f"{where}['n_features'] must be at least n_classes - 1 = {n_classes - 1}, to "
-                f"hold {n_classes} class means at equal distances; got "
-                f"{checked[name]['n_features']}."
-            )
-    return checked
-
-
-def _integer(name, value, low):
-    if isinstance(value, bool) or not isinstance(value, Integral):
-        raise TypeError(f"{name} must be an int of at least {low}; got {value!r}.")
-    if value < low:
-        raise ValueError(f"{name} must be an int of at least {low}; got {value!r}.")
-    return int(value)
-
-
-def _real(name, value, low, high=None):
-    wanted = f"a number of at least {low}" if high is None else f"a number in [{low}, {high}]"
-    if isinstance(value, bool) or not isinstance(value, Real):
-        raise TypeError(f"{name} must be {wanted}; got {value!r}.")
-    if not (np.isfinite(value) and value >= low and (high is None or value <= high)):
-        raise ValueError(f"{name} must be {wanted}; got {value!r}.")
-    return float(value)
+    return complete

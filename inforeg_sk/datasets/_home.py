@@ -1,4 +1,4 @@
-"""Where the files of a data set are looked for: what the user says, else the environment."""
+"""Where a loader looks for files: where the user says, or else the environment."""
 
 import os
 from pathlib import Path
@@ -7,16 +7,16 @@ __all__ = ["find_home"]
 
 
 def find_home(parameter, value, what, how):
-    """Return the path that a loader starts from.
+    """Return the path that a loader looks for files in.
 
     Parameters
     ----------
     parameter : str
-        What the loader calls `value`.
+        The loader's name of `value`.
     value : str, path-like or None
         None takes the environment variable INFOREG_SK_DATA.
     what : str
-        What is looked for, with its verb: ``"aligned_50.pkl was"``.
+        What the loader looks for, for the error message, such as ``"aligned_50.pkl"``.
     how : str
         How to get it.
 
@@ -27,20 +27,13 @@ def find_home(parameter, value, what, how):
     Raises
     ------
     FileNotFoundError
-        If neither names a place.
-    TypeError
-        If `value` is no path.
+        If neither gives a path.
     """
     if value is None:
         value = os.environ.get("INFOREG_SK_DATA")
         if not value:
             raise FileNotFoundError(
-                f"{what} looked for nowhere: {parameter} is None and the environment variable "
-                f"INFOREG_SK_DATA is not set. {how}"
+                f"No folder to look for {what} in: {parameter} is None and the environment "
+                f"variable INFOREG_SK_DATA is not set. {how}"
             )
-    try:
-        return Path(value).expanduser()
-    except TypeError:
-        raise TypeError(
-            f"{parameter} must be None, a str or a path; got {type(value).__name__}."
-        ) from None
+    return Path(value).expanduser()

@@ -1,15 +1,16 @@
-"""Loader of Kinetics-Sounds: paths of the sounds and videos of 31 actions that are heard."""
+"""Loader of Kinetics-Sounds: paths of the sounds and videos of 31 audible actions."""
 
 import re
 
 import numpy as np
 from sklearn.utils import Bunch
 
-from ._recordings import check_choices, find_folder, find_lists, gather, positions, read_lists
+from ._arguments import BOOL, FOLDER, HOME, MISSING, check_arguments
+from ._recordings import find_folder, find_lists, match_recordings, part_indices, read_lists
 
 __all__ = ["load_kinetics_sounds"]
 
-# Alphabetical; see the card, datasets/kinetics_sounds/README.rst, for how this was found out.
+# Alphabetical; datasets/kinetics_sounds/README.rst says how this order was found out.
 _CLASSES = (
     "blowing nose, blowing out candles, bowling, chopping wood, dribbling basketball, laughing, "
     "mowing lawn, playing accordion, playing bagpipes, playing bass guitar, playing clarinet, "
@@ -18,39 +19,47 @@ _CLASSES = (
     "playing xylophone, ripping paper, shoveling snow, shuffling cards, singing, "
     "stomping grapes, tap dancing, tapping guitar, tapping pen, tickling"
 ).split(", ")
-# YouTube's name of the film and the second that the clip starts at; Kinetics adds where it ends.
-_NAME = re.compile(r"(?P<film>[\w-]{11})_(?P<start>\d{1,6})(?:_\d{1,6})?", re.ASCII)
+# YouTube's name of the video and the second that the clip starts at; Kinetics adds its last second.
+_NAME = re.compile(r"(?P<video>[\w-]{11})_(?P<start>\d{1,6})(?:_\d{1,6})?", re.ASCII)
 _LISTS = {
     part: (f"my_{short}.txt", f"{short}.txt", f"{short}.csv", f"{short}_1fps_path.txt")
     for part, short in (("train", "train"), ("validation", "val"), ("test", "test"))
 }
+_CONSTRAINTS = {
+    "root": HOME,
+    "lists": HOME,
+    "audio": FOLDER,
+    "video": FOLDER,
+    "missing": [MISSING],
+    "return_X_y": [BOOL],
+}
 
 _HOW_TO_GET = (
     "Nothing is downloaded: get the clips of Kinetics-400 in the 31 classes "
-    "(github.com/cvdfoundation/kinetics-dataset), cut out sounds and frames as "
+    "(github.com/cvdfoundation/kinetics-dataset), extract sounds and frames as "
     "datasets/kinetics_sounds/README.rst says, and pass the folder as root, or name it in the "
     "environment variable INFOREG_SK_DATA."
 )
 _HOW_TO_LIST = (
-    "my_train.txt and my_test.txt, lines such as -7aeB7vFtB4_37,10,16, lie in data/KineticSound "
-    "of github.com/GeWu-Lab/OGM-GE_CVPR2022."
+    "my_train.txt and my_test.txt, with lines such as -7aeB7vFtB4_37,10,16, are in "
+    "data/KineticSound of github.com/GeWu-Lab/OGM-GE_CVPR2022."
 )
 
 _DESCR = """\
 Kinetics-Sounds
 ---------------
 
-Clips of about 10 s from YouTube, of the 31 actions of Kinetics-400 that are seen and heard.
+Clips of about 10 s from YouTube: the 31 actions of Kinetics-400 that can be seen and heard.
 
 :Samples: {n}; {n_train} train, {n_validation} validation, {n_test} test
-:Films: {films}, of which {shared} are both in test and in another part
+:Videos: {videos}, of which {shared} are both in test and in another part
 :Modalities: audio, video (paths)
 :Classes: 31
 :Left out: {n_dropped} clips without sound or video on disk
 :Source: https://github.com/cvdfoundation/kinetics-dataset
 :Licence: annotations CC BY 4.0; the clips belong to those who uploaded them
 
-Numbers depend on which films were still to be had; no two copies are quite alike.
+The numbers depend on which videos were still available, so copies differ.
 
 Reference: Arandjelovic and Zisserman (2017), "Look, Listen and Learn", ICCV 2017.
 """
@@ -73,9 +82,9 @@ def load_kinetics_sounds(
 
     =================   =========================================================
     Classes             31 actions
-    Samples             as listed, and as still to be had
+    Samples             as listed and still available
     Modalities          audio, video (paths of about 10 s)
-    Groups              YouTube's films
+    Groups              YouTube videos
     =================   =========================================================
 
     Parameters
@@ -85,21 +94,19 @@ def load_kinetics_sounds(
         None, the folder that the environment variable ``INFOREG_SK_DATA`` names.
     lists : str or path-like, default=None
         Folder of the lists ``my_train.txt`` and ``my_test.txt`` (or ``train.txt``, ``train.csv``,
-        ``train_1fps_path.txt`` and so on) and, where there is one, ``my_val.txt``. If None,
+        ``train_1fps_path.txt`` and so on) and, if there is one, ``my_val.txt``. If None,
         `root`, ``KineticSound`` and ``data/KineticSound`` in it.
     audio : str, default="auto"
-        Name of the folder in `root` with the sounds ``<clip>.wav``, at any depth, such as
-        ``"audio"``. ``"auto"`` searches all of `root`.
+        Name of the folder in `root` that holds the sounds ``<clip>.wav``, at any depth. ``"auto"``
+        searches all of `root`.
     video : str, default="auto"
-        Likewise of the videos: files ``<clip>.mp4`` (or another suffix) or folders ``<clip>`` of
-        images. Of the two only the kind that more clips have is taken, files if as many have
-        both.
+        Likewise for the videos: files ``<clip>.mp4`` (or another suffix) or folders ``<clip>`` of
+        images. Only the kind that more clips have is used; files if as many clips have both.
     missing : {"error", "drop", "allow"}, default="error"
-        What happens to clips without sound or video on disk, as there are in nearly every copy:
-        an error; they are left out, and `dropped`
-        has their names; or those that have one of the two are kept, with None in place of the
-        other path, which ``ModalityTransformer(missing="allow")`` and a classifier with
-        ``missing="allow"`` take.
+        What happens to clips without sound or video on disk: they are an error; they are left
+        out, and `dropped` has their names; or those that have one of the two are kept, with None
+        in place of the other path, which ``ModalityTransformer(missing="allow")`` and a classifier
+        with ``missing="allow"`` accept.
     return_X_y : bool, default=False
         If True, return ``(data, target)`` instead of the `Bunch`.
 
@@ -116,11 +123,11 @@ def load_kinetics_sounds(
         target_names : ndarray of str
             Names of the classes.
         groups : ndarray of shape (n_samples,), str
-            YouTube's name of the film that a clip is from, for grouped cross-validation.
+            YouTube's name of the video that a clip is from, for grouped cross-validation.
         clips : ndarray of shape (n_samples,), str
             Names of the clips, as listed.
         train_indices, validation_indices, test_indices : ndarray of int
-            Positions of the parts in `data`; validation is empty where there is no such list.
+            Positions of the parts in `data`; validation is empty if there is no such list.
         dropped : list of str
             Names of the clips that were left out.
         DESCR : str
@@ -131,21 +138,23 @@ def load_kinetics_sounds(
     Raises
     ------
     FileNotFoundError
-        If folder, lists or clips are not there; the message says how many, which, and how to get
-        them.
+        If the folder, lists or clips do not exist; the message says how many, which, and how to
+        get them.
     ValueError
-        If a parameter has an unknown value, a list is malformed or names a clip twice, or a clip
-        lies in several places.
+        If an argument has a value that it does not accept; if a list is malformed or names a clip
+        twice; or if a clip is in several places.
     TypeError
-        If a path or folder is none.
+        If a path or folder is not one.
 
     Notes
     -----
-    A line of a list is a clip, seconds or a number of frames (which may be left out), and a class,
-    separated by commas or blanks. A clip is named ``-7aeB7vFtB4_000037_000047`` or
-    ``-7aeB7vFtB4_37``, film and start; folders in front and a suffix do not count. The names on
-    disk may be of the other kind: film and start decide. A class is a number or, with blanks or
-    underscores, a name.
+    Nearly every copy lacks some of the listed clips; see `missing`.
+
+    A line of a list holds a clip, seconds or a number of frames (optional), and a class, separated
+    by commas or blanks. The name of a clip is that of the video and the start, such as
+    ``-7aeB7vFtB4_000037_000047`` or ``-7aeB7vFtB4_37``; folders in front of it and a suffix are
+    ignored. The names on disk may have the other form, since only the video and the start count.
+    A class is a number or a name, which may have underscores for blanks.
 
     References
     ----------
@@ -159,18 +168,27 @@ def load_kinetics_sounds(
     >>> sounds = load_kinetics_sounds("kinetics_sounds", missing="drop")  # doctest: +SKIP
     >>> X_test = sounds.data[sounds.test_indices]  # doctest: +SKIP
     """
-    check_choices(missing=(missing, ("error", "drop", "allow")))
+    check_arguments(
+        "load_kinetics_sounds",
+        _CONSTRAINTS,
+        root=root,
+        lists=lists,
+        audio=audio,
+        video=video,
+        missing=missing,
+        return_X_y=return_X_y,
+    )
     home = find_folder(root, "Kinetics-Sounds", "kinetics_sounds", _HOW_TO_GET)
     places = [home, home / "KineticSound", home / "data" / "KineticSound"]
     clips = read_lists(find_lists(lists, places, _LISTS, _HOW_TO_LIST), _parse)
-    data, clips, dropped = gather(
+    data, clips, dropped = match_recordings(
         home, clips, _key, audio=audio, video=video, missing=missing, how=_HOW_TO_GET
     )
     target = np.array([clip.label for clip in clips], dtype=np.int64)
     if return_X_y:
         return data, target
-    groups = np.array([film for (film, _), *_ in clips])
-    indices = positions(clips, home)
+    groups = np.array([name for (name, _), *_ in clips])
+    indices = part_indices(clips, home)
     test = indices["test_indices"]
     shared = set(groups[test]) & set(np.delete(groups, test))
     return Bunch(
@@ -183,7 +201,7 @@ def load_kinetics_sounds(
         dropped=dropped,
         DESCR=_DESCR.format(
             n=len(clips),
-            films=len(set(groups)),
+            videos=len(set(groups)),
             shared=len(shared),
             n_dropped=len(dropped),
             **{f"n_{name.removesuffix('_indices')}": len(x) for name, x in indices.items()},
@@ -192,24 +210,24 @@ def load_kinetics_sounds(
 
 
 def _key(name):
-    """Film and start of a clip, however it is written; None if it is the name of no clip."""
+    """Return the video and the start of a clip, in either form; None if it is not a clip."""
     match = _NAME.fullmatch(name)
-    return match and (match["film"], int(match["start"]))
+    return match and (match["video"], int(match["start"]))
 
 
 def _parse(fields):
-    """Key, name and label of a line ``-7aeB7vFtB4_37,10,16``."""
+    """Return key, name and label of a line such as ``-7aeB7vFtB4_37,10,16``."""
     if len(fields) not in (2, 3) or (len(fields) == 3 and not fields[1].isdigit()):
         raise ValueError(
-            "accepted are a clip, a number (of seconds or frames) or nothing, and a class, such "
-            "as -7aeB7vFtB4_37,10,16."
+            "expected a clip, a number of seconds or frames (optional), and a class, such as "
+            "-7aeB7vFtB4_37,10,16."
         )
     name = re.sub(r"\.\w+$", "", fields[0].replace("\\", "/").rsplit("/", 1)[-1])
     key = _key(name)
     if key is None:
         raise ValueError(
-            f"{fields[0]!r} is no clip; accepted are names such as -7aeB7vFtB4_37 or "
-            "-7aeB7vFtB4_000037_000047: film and start."
+            f"{fields[0]!r} is not a clip; expected a name such as -7aeB7vFtB4_37 or "
+            "-7aeB7vFtB4_000037_000047: video and start."
         )
     return key, name, _label(fields[-1])
 
@@ -221,6 +239,6 @@ def _label(text):
     if text.isdigit() and int(text) < len(_CLASSES):
         return int(text)
     raise ValueError(
-        f"class {text!r} is unknown; accepted are 0 to {len(_CLASSES) - 1} and the names of the "
-        f"classes, such as {_CLASSES[16]!r}."
+        f"class {text!r} is unknown; expected 0 to {len(_CLASSES) - 1} or the name of a class, "
+        f"such as {_CLASSES[16]!r}."
     )

@@ -1,11 +1,11 @@
-"""What the loaders of the sequences of CMU-MOSI share: parts, targets and the `Bunch`."""
+"""What the loaders of CMU-MOSI's sequences share: parts, targets and the `Bunch`."""
 
 import numpy as np
 from sklearn.utils import Bunch
 
-from ..container import ModalityDict
+from ..data.container import ModalityDict
 
-__all__ = ["PARTS", "TARGETS", "check_sentiment", "check_split", "choose_rows", "make_bunch"]
+__all__ = ["PARTS", "TARGETS", "check_sentiment", "choose_rows", "make_bunch"]
 
 PARTS = ("train", "validation", "test")
 TARGETS = ("binary", "three", "seven", "real")
@@ -14,7 +14,7 @@ _DESCR = """\
 CMU-MOSI {title}
 {underline}
 
-Opinion utterances cut from YouTube film reviews, each rated from -3 (strongly negative) to 3
+Opinion utterances cut from YouTube movie reviews, each rated from -3 (strongly negative) to 3
 (strongly positive); sequences of features.
 
 :Samples: {samples}
@@ -25,7 +25,7 @@ Opinion utterances cut from YouTube film reviews, each rated from -3 (strongly n
 :Licence: none is stated for the features
 
 {notes}
-Values that were infinite or no number, now 0: {non_finite}.
+Values that were infinite or NaN, now 0: {non_finite}.
 
 Reference: Zadeh, Zellers, Pincus and Morency (2016), "MOSI: Multimodal Corpus of Sentiment
 Intensity and Subjectivity Analysis in Online Opinion Videos", arXiv:1606.06259.
@@ -40,28 +40,19 @@ _RULES = {
 }
 
 
-def check_split(split, features):
-    """Refuse a `split` that is no part of the sequences."""
-    if split is not None and not (isinstance(split, str) and split in PARTS):
-        raise ValueError(
-            f"split must be None, 'train', 'validation' or 'test' with features={features!r}; "
-            f"got {split!r}."
-        )
-
-
 def check_sentiment(where, sentiment, names):
-    """Refuse a rating outside of -3 to 3; `names` are what messages call the samples."""
-    wrong = np.flatnonzero(~(np.abs(sentiment) <= 3))  # of nan too
+    """Raise if a rating is outside [-3, 3]; messages call the samples by `names`."""
+    wrong = np.flatnonzero(~(np.abs(sentiment) <= 3))  # NaN too
     if len(wrong):
-        at = wrong[0]
+        first = wrong[0]
         raise ValueError(
-            f"{where}: the sentiment of sample {names[at]} is {sentiment[at]:g}; it must be in "
-            "-3 to 3."
+            f"{where}: the sentiment of sample {names[first]} is {sentiment[first]:g}; it must be "
+            "in [-3, 3]."
         )
 
 
 def choose_rows(origin, sentiment, split, drop_zeros):
-    """Return which samples are loaded, by the part each is of: boolean, of their shape."""
+    """Return a boolean mask of the samples to load; `origin` is the part of each sample."""
     rows = np.ones(len(origin), bool) if split is None else origin == split
     return rows & (sentiment != 0) if drop_zeros else rows
 
@@ -72,15 +63,15 @@ def make_bunch(arrays, sentiment, origin, target, drop_zeros, *, title, source, 
     Parameters
     ----------
     arrays : dict of str to ndarray
-        The modalities. Values that are no finite number are set to 0 in place.
+        The modalities. Values that are not finite are set to 0 in place.
     sentiment, origin : ndarray of shape (n_samples,)
-        The rating of each sample and the part it is of.
+        The rating and the part of each sample.
     target, drop_zeros
         As in `load_cmu_mosi`.
     title, source, notes : str
-        What `DESCR` says of these features.
+        What `DESCR` says about these features.
     **fields
-        What else is in it.
+        More fields of the `Bunch`.
     """
     non_finite = {}
     for name, X in arrays.items():

@@ -3,19 +3,20 @@
 import re
 import warnings
 from collections.abc import Mapping
-from numbers import Integral
-from os import PathLike
 from typing import NamedTuple
 
 import numpy as np
 
+from ..utils.parameters import InvalidParameterError
+from ..utils.suggestions import did_you_mean
 from ._csd import open_sequence
 from ._home import find_home
-from ._mosi_bunch import PARTS, check_sentiment, check_split, choose_rows, make_bunch
+from ._mosi_bunch import PARTS, check_sentiment, choose_rows, make_bunch
 
 __all__ = ["load_sequences"]
 
-# The names in the SDK's list first, then older ones; last what its example saves aligned files as.
+# The names in the SDK's list first, then older ones, then those of the aligned files that the SDK's
+# example saves.
 _FILES = {
     "text": (
         "CMU_MOSI_TimestampedWordVectors.csd",
@@ -32,15 +33,15 @@ _FILES = {
     ),
 }
 _LABELS = ("CMU_MOSI_Opinion_Labels.csd", "Opinion Segment Labels.csd")
-# Where the SDK puts the files, and the folders they lie in on its server.
+# Where the SDK puts the files, and their folders on its server.
 _FOLDERS = ("", "cmu_mosi", "cmumosi", "CMU-MOSI")
 _SUBFOLDERS = ("", "language", "acoustic", "visual", "labels")
 
 _HOW_TO_GET = (
     "Nothing is downloaded: get the files with the CMU Multimodal SDK (GitHub "
     "CMU-MultiComp-Lab/CMU-MultimodalSDK, cmu_mosi.highlevel and cmu_mosi.labels) and pass their "
-    "folder as data_home, or name it in the environment variable INFOREG_SK_DATA; files= takes "
-    "other names."
+    "folder as data_home, or name it in the environment variable INFOREG_SK_DATA. If the files "
+    "have other names, pass them as files."
 )
 
 # The standard folds of the SDK, by video.
@@ -69,12 +70,13 @@ _FOLDS = {
 }
 _PART_OF = {video: part for part, videos in _FOLDS.items() for video in videos}
 
-_EPSILON = 1e-5  # seconds; two times that are closer are one to the SDK
+_EPSILON = 1e-5  # seconds; the SDK takes closer times as equal
 
 _NOTES = """\
 Files: {files}.
-The steps of an utterance are those whose interval overlaps its own, as the SDK aligns to the
-labels; of a file that is aligned to the labels, its own. Padding steps (all zero) are at the end.
+The steps of an utterance are those whose interval overlaps that of the utterance, as the SDK aligns
+to the labels; a file that is aligned to the labels has them already. Padding steps (all zero) are
+at the end.
 Utterances without any step, all zero: {empty}.
 Utterances with more steps than n_steps, cut: {cut}.
 Labelled segments without duration, left out: {n_dropped}."""
@@ -89,20 +91,19 @@ class _Segment(NamedTuple):
 
     @property
     def name(self):
-        return f"{self.video}[{self.number}]"  # as the SDK has it
+        return f"{self.video}[{self.number}]"  # as in the SDK
 
     @property
     def lasts(self):
-        # The SDK's maintainers gave segments that they withdrew no duration; it skips these.
+        # The SDK's maintainers set the duration of withdrawn segments to 0, and it skips these.
         return abs(self.start - self.end) >= _EPSILON
 
 
 def load_sequences(data_home, files, n_steps, split, target, drop_zeros):
     """Return the `Bunch` of `load_cmu_mosi` with ``features="sdk"``."""
-    check_split(split, "sdk")
-    names = _check_files(files)
+    names = _file_names(files)
     modalities = [name for name in names if name != "labels"]
-    limits = _check_n_steps(n_steps, modalities)
+    limits = _step_limits(n_steps, modalities)
     paths = _find_files(data_home, names)
 
     labelled, segments = _read_segments(paths["labels"])
@@ -114,7 +115,7 @@ def load_sequences(data_home, files, n_steps, split, target, drop_zeros):
 
     arrays, lengths, empty, cut = {}, {}, {}, {}
     for name in modalities:
-        # All segments count for the longest, so that one part looks as it does among all.
+        # The longest of all segments counts, so that a part looks the same alone as among all.
         arrays[name], found = _read_modality(
             paths[name], names_of_all, segments, rows, limits[name]
         )
@@ -145,45 +146,35 @@ def load_sequences(data_home, files, n_steps, split, target, drop_zeros):
     )
 
 
-def _check_files(files):
-    """Return the names that each file may have, ``"labels"`` among the modalities."""
+def _file_names(files):
+    """Return the possible names of each file, by modality and with ``"labels"``."""
     if files is None:
         return {**_FILES, "labels": _LABELS}
-    if not isinstance(files, Mapping) or not all(
-        isinstance(name, str) and isinstance(file, (str, PathLike)) for name, file in files.items()
-    ):
-        raise TypeError(
-            "files must be None or a dict of modality to file name, such as {'text': "
-            f"'CMU_MOSI_TimestampedWordVectors.csd'}}; got {files!r}."
-        )
     if not set(files) - {"labels"}:
-        raise ValueError(f"files must name one modality at least beside 'labels'; got {files!r}.")
+        raise InvalidParameterError(
+            "The 'files' parameter of load_cmu_mosi must name at least one modality in addition to "
+            f"'labels'. Got {files!r}."
+        )
     return {"labels": _LABELS, **{name: (file,) for name, file in files.items()}}
 
 
-def _check_n_steps(n_steps, modalities):
+def _step_limits(n_steps, modalities):
     """Return the number of steps, or None, of each modality."""
     limits = n_steps if isinstance(n_steps, Mapping) else dict.fromkeys(modalities, n_steps)
     unknown = [name for name in limits if name not in modalities]
     if unknown:
-        raise ValueError(
-            f"n_steps names {', '.join(map(repr, unknown))}; the modalities are "
-            f"{', '.join(map(repr, modalities))}."
+        raise InvalidParameterError(
+            "The 'n_steps' parameter of load_cmu_mosi must name modalities of the data, "
+            f"{', '.join(map(repr, modalities))}. Got {unknown[0]!r}"
+            f"{did_you_mean(unknown[0], modalities) or '.'}"
         )
-    for limit in limits.values():
-        whole = isinstance(limit, Integral) and not isinstance(limit, bool)
-        if limit is not None and not (whole and limit >= 1):
-            raise ValueError(
-                "n_steps must be None, an int of 1 or more, or a dict of modality to one of "
-                f"these; got {n_steps!r}."
-            )
     return {name: limits.get(name) for name in modalities}
 
 
 def _find_files(data_home, names):
     """Return the path of each file."""
     listed = ", ".join(str(candidates[0]) for candidates in names.values())
-    home = find_home("data_home", data_home, f"The files {listed} were", _HOW_TO_GET)
+    home = find_home("data_home", data_home, f"the files {listed}", _HOW_TO_GET)
     folders = [home / folder / sub for folder in _FOLDERS for sub in _SUBFOLDERS]
     paths = {}
     for name, candidates in names.items():
@@ -207,9 +198,9 @@ def _read_segments(path):
             ratings = entry.read()
             if match is None or ratings.shape[1] != 1 or (match[2] and len(ratings) != 1):
                 raise ValueError(
-                    f"{entry.where}: labels must be of a video, such as '03bSnISJMiM', one a "
-                    f"segment, or of one segment, such as '03bSnISJMiM[2]'; features has the "
-                    f"shape {ratings.shape}."
+                    f"{entry.where}: labels must belong to a video, such as '03bSnISJMiM', with "
+                    "one per segment, or to one segment, such as '03bSnISJMiM[2]'; features has "
+                    f"the shape {ratings.shape}."
                 )
             numbers = [int(match[2])] if match[2] else range(len(ratings))
             segments += [
@@ -228,24 +219,24 @@ def _read_segments(path):
     outside = [video for video in order if video not in _PART_OF]
     if outside:
         warnings.warn(
-            f"{path}: {len(outside)} videos are in none of the standard folds and are left out: "
+            f"{path}: {len(outside)} videos are not in the standard folds and are left out: "
             f"{', '.join(outside[:5])}{', ...' if len(outside) > 5 else ''}.",
             UserWarning,
-            stacklevel=4,  # who called load_cmu_mosi
+            stacklevel=4,  # the caller of load_cmu_mosi
         )
         kept = [s for s in kept if s.video in _PART_OF]
     if not kept:
-        raise ValueError(f"{path} labels no segment of a video of the standard folds.")
+        raise ValueError(f"{path} labels no segment of any video of the standard folds.")
     kept.sort(key=lambda s: (PARTS.index(_PART_OF[s.video]), order[s.video], s.number))
     check_sentiment(path, np.array([s.sentiment for s in kept]), [s.name for s in kept])
     return segments, kept
 
 
 def _read_modality(path, names_of_all, segments, rows, limit):
-    """Return the padded array of the segments in `rows`, and how many steps each of them has."""
+    """Return the padded array of the segments in `rows`, and the number of steps of each."""
     with open_sequence(path) as entries:
-        # A file that was aligned to the labels has their segments as keys; one that was aligned
-        # to the words has more keys than there are segments, and its steps go by their times.
+        # A file that was aligned to the labels has their segments as keys. One that was aligned
+        # to the words has more keys than there are segments, so its steps are chosen by time.
         aligned = set(entries) <= names_of_all
         keys = {}
         for key in entries:
@@ -267,11 +258,11 @@ def _read_modality(path, names_of_all, segments, rows, limit):
         longest = max(map(len, chosen))
         if not longest:
             raise ValueError(
-                f"{path} has no step in any labelled segment; its keys are such as "
-                f"{next(iter(entries))!r}, those of the labels such as {segments[0].name!r}."
+                f"{path} has no step in any labelled segment; it has keys such as "
+                f"{next(iter(entries))!r}, and the labels have keys such as {segments[0].name!r}."
             )
 
-        # float32 stays as it is; the numbers are also made native.
+        # float32 stays as it is. Numbers with the byte order of another machine become native.
         dtype = np.result_type(*{entry.features.dtype for entry in entries.values()})
         dtype = np.float32 if dtype.kind == "f" and dtype.itemsize <= 4 else np.float64
         n_steps = longest if limit is None else int(limit)
@@ -290,10 +281,10 @@ def _read_modality(path, names_of_all, segments, rows, limit):
 
 
 def _overlaps(times, segment):
-    """Which steps are in a segment, by the rule of the SDK's `align`.
+    """Return a mask of the steps in a segment, by the rule of the SDK's `align`.
 
-    Start and end may lie apart by a rounding error, then what both have in common must last
-    longer than that. The SDK also shortens the intervals, which are not needed any more.
+    Step and segment may be apart by a rounding error, but must have more than that in common. The
+    SDK also shortens the intervals, which are not needed any more.
     """
     start, end = times.T
     common = np.minimum(end, segment.end) - np.maximum(start, segment.start)

@@ -1,4 +1,4 @@
-"""Reading of the csv files of CMU-MOSI that bc-LSTM published."""
+"""Reading of the csv files of CMU-MOSI that were published with bc-LSTM."""
 
 import csv
 import hashlib
@@ -6,13 +6,13 @@ import hashlib
 import numpy as np
 from sklearn.utils import Bunch
 
-from ..container import ModalityDict
+from ..data.container import ModalityDict
 from ._home import find_home
 
-__all__ = ["load_csv"]
+__all__ = ["CSV_PARTS", "load_csv"]
 
 _MODALITIES = ("text", "audio", "video")
-_SPLITS = ("train", "test")
+CSV_PARTS = ("train", "test")
 _TARGET_NAMES = ("negative", "positive")
 _TRANSCRIPTS = "transcripts.csv"
 # transcripts.csv numbers the 93 videos; the published split is the first 62 against the rest.
@@ -39,7 +39,7 @@ _DESCR = """\
 CMU-MOSI utterance features (bc-LSTM)
 -------------------------------------
 
-Opinion utterances cut from 93 YouTube film reviews, each labelled negative (0) or positive (1).
+Opinion utterances cut from 93 YouTube movie reviews, each labelled negative (0) or positive (1).
 
 :Samples: 2199 utterances; 1447 train (62 videos), 752 test (the 31 others)
 :Modalities: text 100, audio 73, video 100 features; the columns have no published names
@@ -52,7 +52,7 @@ Known leak: the text and video features were extracted by networks trained on th
 labels, so cross-validation inside train looks far too good. Logistic regression, 5 folds of
 whole videos inside train against test: text .98 and .75, video .91 and .52, audio .52 and .56.
 Do not select models on these features by cross-validation; select on something else, such as
-the published test split (and report that you did) or features of your own: `transcripts` has no
+the published test split (and report that you did) or your own features: `transcripts` has no
 such leak (tf-idf: .70 and .69).
 
 32 video columns are constant and 79 % of the video values are zero.
@@ -66,16 +66,14 @@ User-Generated Videos", ACL 2017.
 """
 
 _NO_TRANSCRIPTS = (
-    f"\nNo {_TRANSCRIPTS} lay beside the features, so groups, utterance_ids and transcripts are "
-    "None.\n"
+    f"\nThere is no {_TRANSCRIPTS} in the folder of the features, so groups, utterance_ids and "
+    "transcripts are None.\n"
 )
 
 
 def load_csv(data_home, split, return_X_y):
     """Return the `Bunch`, or its data and target, of `load_cmu_mosi` with ``features="csv"``."""
-    if split is not None and not (isinstance(split, str) and split in _SPLITS):
-        raise ValueError(f"split must be None, 'train' or 'test'; got {split!r}.")
-    parts = _SPLITS if split is None else (split,)
+    parts = CSV_PARTS if split is None else (split,)
     folder, looked = _find_folder(data_home)
 
     features, labels, read = {name: [] for name in _MODALITIES}, [], []
@@ -127,10 +125,10 @@ def load_csv(data_home, split, return_X_y):
 
 def _find_folder(data_home):
     """Return the folder of the csv files and the folders that were considered."""
-    what = "text_train0.csv and the other CMU-MOSI files were"
+    what = "text_train0.csv and the other CMU-MOSI files"
     home = find_home("data_home", data_home, what, _HOW_TO_GET)
     looked = [home, home / "cmu_mosi"]
-    names = [(m, f"{m}_{part}0.csv") for m in _MODALITIES for part in _SPLITS]
+    names = [(m, f"{m}_{part}0.csv") for m in _MODALITIES for part in CSV_PARTS]
     for folder in looked:
         if any((folder / n).is_file() or (folder / m / n).is_file() for m, n in names):
             return folder, [folder]
@@ -138,7 +136,7 @@ def _find_folder(data_home):
 
 
 def _find_file(folder, looked, modality, name):
-    """Return the path of a csv file, which may lie in a folder of its modality."""
+    """Return the path of a csv file, which may be in a folder of its modality."""
     for path in (folder / name, folder / modality / name):
         if path.is_file():
             return path

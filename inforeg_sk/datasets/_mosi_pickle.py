@@ -6,14 +6,14 @@ import re
 import numpy as np
 
 from ._home import find_home
-from ._mosi_bunch import check_sentiment, check_split, choose_rows, make_bunch
+from ._mosi_bunch import check_sentiment, choose_rows, make_bunch
 from ._unpickler import read_arrays
 
 __all__ = ["PICKLES", "load_pickle"]
 
 PICKLES = ("aligned_50", "unaligned_50", "mosi_data")
 
-# What the file calls the modalities and the parts.
+# Names of the modalities and the parts in the file.
 _MODALITIES = {"text": "text", "audio": "audio", "video": "vision"}
 _PARTS = {"train": "train", "validation": "valid", "test": "test"}
 
@@ -26,7 +26,6 @@ _SOURCES = {
 
 def load_pickle(data_home, features, split, target, drop_zeros, padding):
     """Return the `Bunch` of `load_cmu_mosi` with `features` one of `PICKLES`."""
-    check_split(split, features)
     path = _find_file(data_home, features)
     try:
         with open(path, "rb") as file:
@@ -35,15 +34,15 @@ def load_pickle(data_home, features, split, target, drop_zeros, padding):
         raise pickle.UnpicklingError(f"{path}: {error}.") from error
     parts = {part: _read_part(path, content, name) for part, name in _PARTS.items()}
 
-    # Everything is laid out by the whole file, so that one part looks as it does among all.
-    arrays, lengths, turnable = {}, {}, list(_MODALITIES)
+    # The layout depends on the whole file, so that a part looks the same alone as among all.
+    arrays, lengths, movable = {}, {}, list(_MODALITIES)
     for name in _MODALITIES:
         samples = [part[name] for part in parts.values()]
         given = [part["lengths"].get(name) for part in parts.values()]
         arrays[name], lengths[name], ragged = _stack(path, name, samples, given)
         if ragged:
-            turnable.remove(name)  # padded here, at the end
-    shifted = _pad_at_the_end(arrays, turnable) if padding == "end" else []
+            movable.remove(name)  # padded here, at the end
+    shifted = _pad_at_the_end(arrays, movable) if padding == "end" else []
     for name, X in arrays.items():
         if X.ndim == 3 and lengths[name] is None:
             lengths[name] = X.shape[1] - _count_leading(_is_padding(X)[:, ::-1])
@@ -82,7 +81,7 @@ def _find_file(data_home, features):
         f"Nothing is downloaded: get {name} from {_SOURCES[features]} and pass it or its folder "
         "as data_home, or name the folder in the environment variable INFOREG_SK_DATA."
     )
-    home = find_home("data_home", data_home, f"{name} was", how)
+    home = find_home("data_home", data_home, name, how)
     if home.is_file():
         return home
     folders = [home, home / "cmu_mosi", home / "Processed", home / "MOSI" / "Processed"]
@@ -93,11 +92,11 @@ def _find_file(data_home, features):
 
 
 def _read_part(path, content, name):
-    """Return the samples of one part: lists or arrays, and what goes with them."""
+    """Return the samples of one part, as lists or arrays, and their labels, ids and texts."""
     if not isinstance(content, dict) or not isinstance(content.get(name), dict):
         raise ValueError(
             f"{path}: expected a dict of the parts 'train', 'valid' and 'test', each a dict; "
-            f"there is no such {name!r}."
+            f"{name!r} is missing or is not a dict."
         )
     part = content[name]
     labels = next((key for key in ("regression_labels", "labels") if key in part), None)
@@ -113,7 +112,7 @@ def _read_part(path, content, name):
         sentiment = np.array([np.asarray(x, dtype=float).item() for x in part[labels]])
     except (TypeError, ValueError):
         raise ValueError(
-            f"{path}: part {name!r}: {labels} must hold one number a sample."
+            f"{path}: part {name!r}: {labels} must hold one number per sample."
         ) from None
     check_sentiment(f"{path}: part {name!r}", sentiment, range(len(sentiment)))
     read = {
@@ -177,10 +176,10 @@ def _stack(path, name, samples, given):
         everything = samples if items is None else items
         dtype = np.result_type(*{x.dtype for x in everything})  # numpy 1 takes 32 at most
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{where} is not made of arrays of numbers: {error}.") from None
+        raise ValueError(f"{where} must hold arrays of numbers: {error}.") from None
     if dtype.kind not in "biuf":
-        raise ValueError(f"{where} is not made of arrays of numbers, but of {dtype}.")
-    # float32 stays as it is; the numbers are also made native, should they be of another machine.
+        raise ValueError(f"{where} must hold arrays of numbers; it holds {dtype}.")
+    # float32 stays as it is. Numbers with the byte order of another machine become native.
     dtype = np.float32 if dtype.kind == "f" and dtype.itemsize <= 4 else np.float64
     lengths = None if any(n is None for n in given) else np.concatenate(given)
     if items is None:
@@ -199,7 +198,7 @@ def _stack(path, name, samples, given):
                 f"features; got {sorted({x.shape[1:] for x in items})[:3]}."
             )
         counts = np.array([len(x) for x in items], dtype=np.int64)
-        ragged = any(len({len(x) for x in X}) > 1 for X in samples)  # else padded in the file
+        ragged = any(len({len(x) for x in X}) > 1 for X in samples)  # else the file pads them
         X = np.zeros((len(items), counts.max(), items[0].shape[1]), dtype=dtype)
         for row, x in zip(X, items, strict=True):
             row[: len(x)] = x
@@ -207,25 +206,25 @@ def _stack(path, name, samples, given):
     if lengths is not None and (
         X.ndim != 3 or not ((lengths >= 0) & (lengths <= X.shape[1])).all()
     ):
-        raise ValueError(f"{where}_lengths must be in 0 to the number of steps.")
+        raise ValueError(f"{where}_lengths must be from 0 to the number of steps.")
     return X, lengths, ragged
 
 
 def _is_padding(X):
-    return ~(X != 0).any(axis=2)  # true of neither nan nor -inf: those are steps
+    return ~(X != 0).any(axis=2)  # steps with NaN or -inf are not padding
 
 
 def _count_leading(flags):
-    """Number of true values before the first false one, by row."""
+    """Return the number of true values before the first false one in each row."""
     return np.where(flags.all(axis=1), flags.shape[1], (~flags).argmax(axis=1))
 
 
 def _pad_at_the_end(arrays, names):
-    """Turn each sample that is padded in front so that it is padded at the end, in place.
+    """Move padding in front of samples to their end, in place; return the modalities moved.
 
-    A file pads a modality on one side. It does so in front where there are more leading than
-    trailing zeros in all, since a single all-zero step, such as a frame without a face, is no
-    padding. Modalities with equally many steps are aligned and stay so: they turn together.
+    A file pads a modality on one side: in front if there are more leading than trailing zeros in
+    all. They are compared because a single all-zero step, such as a frame without a face, is not
+    padding. Modalities with equally many steps are aligned, and move together to stay so.
     """
     shifts = {}
     for name in names:

@@ -1,30 +1,30 @@
-"""Data sets of recordings: lists of clips, and where their sounds and videos lie."""
+"""Data sets of recordings: the lists of clips, and the places of their sounds and videos."""
 
 import os
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from ..container import ModalityDict
+from ..data.container import ModalityDict
 from ..features._video_reading import SUFFIXES as IMAGES
 from ._home import find_home
 
 __all__ = [
     "Clip",
-    "check_choices",
     "find_folder",
     "find_lists",
-    "gather",
-    "positions",
+    "match_recordings",
+    "part_indices",
     "read_lists",
 ]
 
 PARTS = ("train", "validation", "test")
 SOUNDS = (".wav",)
-FILMS = (".avi", ".flv", ".mkv", ".mov", ".mp4", ".webm")
-# A file that git-lfs has not fetched holds a few lines of text that begin so.
+VIDEOS = (".avi", ".flv", ".mkv", ".mov", ".mp4", ".webm")
+# Beginning of a file that git-lfs has not fetched: a few lines of text.
 _POINTER = b"version https://git-lfs"
-_POINTER_SIZE = 1024  # bytes; they are smaller than this
+_POINTER_SIZE = 1024  # bytes; such files are smaller
 
 
 class Clip(NamedTuple):
@@ -36,15 +36,6 @@ class Clip(NamedTuple):
     part: str
 
 
-def check_choices(**choices):
-    """Raise unless each value is among its accepted ones: ``split=(value, accepted)``."""
-    for name, (value, accepted) in choices.items():
-        if not (isinstance(value, str) and value in accepted):
-            raise ValueError(
-                f"{name} must be one of {', '.join(map(repr, accepted))}; got {value!r}."
-            )
-
-
 def find_folder(root, title, name, how):
     """Return the folder `root`, or the folder `name` in it.
 
@@ -53,7 +44,7 @@ def find_folder(root, title, name, how):
     root : str, path-like or None
         None takes the environment variable INFOREG_SK_DATA.
     title, name : str
-        Of the data set, for people and as a folder.
+        The name of the data set in messages, and that of its folder.
     how : str
         How to get it.
 
@@ -64,83 +55,84 @@ def find_folder(root, title, name, how):
     Raises
     ------
     FileNotFoundError
-        If it is no folder.
+        If it is not a folder.
     """
-    root = find_home("root", root, f"The {title} files were", how)
+    root = find_home("root", root, f"the {title} files", how)
     inner = root / name
     if not root.is_dir():
         raise FileNotFoundError(f"root: there is no folder {root}. {how}")
     return inner if inner.is_dir() else root
 
 
-def find_lists(folder, places, forms, how):
-    """Return the paths of the lists by part; validation only where there is one.
+def find_lists(folder, places, file_names, how):
+    """Return the paths of the lists by part; the list of validation is optional.
 
     Parameters
     ----------
-    folder : pathlib.Path or None
+    folder : str, path-like or None
         The only folder to look in, or None for `places`.
     places : list of pathlib.Path
-    forms : dict of str to tuple of str
-        Names of the files by part, most wanted first.
+    file_names : dict of str to tuple of str
+        Possible names of the files by part, in order of preference.
     how : str
         How to get them.
 
     Raises
     ------
     FileNotFoundError
-        If the list of train or test is nowhere; or train is and test is not in the same folder.
+        If no folder has the lists of train and test, or the first with one of them lacks the other.
     """
-    places = [find_home("lists", folder, "The lists were", how)] if folder is not None else places
+    places = [Path(folder).expanduser()] if folder is not None else places
     for place in places:
-        there = {
+        found = {
             part: next((place / name for name in names if (place / name).is_file()), None)
-            for part, names in forms.items()
+            for part, names in file_names.items()
         }
-        if there["train"] or there["test"]:
+        if found["train"] or found["test"]:
             break
-    lost = [part for part in ("train", "test") if there[part] is None]
-    if len(lost) == 2:
+    absent = [part for part in ("train", "test") if found[part] is None]
+    if len(absent) == 2:
         raise FileNotFoundError(
-            f"The lists of train and test ({' or '.join(forms['train'])}, "
-            f"{' or '.join(forms['test'])}) are in none of: {', '.join(map(str, places))}. {how}"
+            f"The lists of train and test ({' or '.join(file_names['train'])}, "
+            f"{' or '.join(file_names['test'])}) are not in any of: "
+            f"{', '.join(map(str, places))}. {how}"
         )
-    if lost:
+    if absent:
         raise FileNotFoundError(
-            f"{place} has a list of {'test' if lost == ['train'] else 'train'} and none of "
-            f"{lost[0]} ({' or '.join(forms[lost[0]])}). {how}"
+            f"{place} has a list of {'test' if absent == ['train'] else 'train'} but none of "
+            f"{absent[0]} ({' or '.join(file_names[absent[0]])}). {how}"
         )
-    return {part: there[part] for part in PARTS if there.get(part)}
+    return {part: found[part] for part in PARTS if found.get(part)}
 
 
 def read_lists(files, parse):
-    """Read the lists, one clip a line, fields separated by commas or else by blanks.
+    """Read the lists: one clip per line, its fields separated by commas or else by blanks.
 
     Parameters
     ----------
     files : dict of str to pathlib.Path
         By part.
     parse : callable
-        Maps the fields of a line to ``(key, name, label)`` or raises a ValueError that says what
-        is wrong with them.
+        Maps the fields of a line to ``(key, name, label)``, or raises a ValueError that says what
+        is wrong.
 
     Returns
     -------
     list of Clip
-        In the order of parts and lines.
+        In the order of the parts and lines.
 
     Raises
     ------
     ValueError
-        If a line is malformed, a clip is listed twice, or a list is empty; the file, the line and
-        the clip are named.
+        If a line is malformed, a clip is listed twice, or a list is empty; the message names the
+        file, the line and the clip.
     """
     clips, seen = [], {}
     for part, path in files.items():
         try:
             text = path.read_text(encoding="utf-8-sig")
         except UnicodeDecodeError as error:
-            raise ValueError(f"{path} is no text in UTF-8: {error}.") from error
+            raise ValueError(f"{path} is not text in UTF-8: {error}.") from error
         before = len(clips)
         for number, line in enumerate(text.splitlines(), start=1):
             if not line.strip():
@@ -167,20 +159,20 @@ def scan(folder, key):
     ----------
     folder : pathlib.Path
     key : callable
-        Maps a file's name without suffix, or a folder's, to the key of its clip or None.
+        Maps the name of a file (without suffix) or folder to the key of its clip, or to None.
 
     Returns
     -------
     dict of str to dict of object to list of str
-        Paths by kind ("sound", "film", "frames") and key; the frames of a clip are a folder with
-        images, named as the clip or as its video file. What is hidden is left out.
+        Paths by kind ("sound", "video", "frames") and key. The frames of a clip are a folder of
+        images with the name of the clip or of its video file. Hidden files are left out.
     """
-    found = {"sound": {}, "film": {}, "frames": {}}
+    found = {"sound": {}, "video": {}, "frames": {}}
     waiting, visited = [str(folder)], set()
     while waiting:
         place = waiting.pop()
         real = os.path.realpath(place)
-        if real in visited:  # a link back
+        if real in visited:  # a link to a folder above
             continue
         visited.add(real)
         pictures = False
@@ -194,24 +186,24 @@ def scan(folder, key):
                     waiting.append(entry.path)
                 elif suffix in IMAGES:
                     pictures = True
-                elif suffix in SOUNDS + FILMS and key(stem) is not None:
-                    kind = "sound" if suffix in SOUNDS else "film"
+                elif suffix in SOUNDS + VIDEOS and key(stem) is not None:
+                    kind = "sound" if suffix in SOUNDS else "video"
                     found[kind].setdefault(key(stem), []).append(entry.path)
         name, suffix = os.path.splitext(os.path.basename(place))
-        clip = key(name + ("" if suffix.lower() in FILMS else suffix)) if pictures else None
+        clip = key(name + ("" if suffix.lower() in VIDEOS else suffix)) if pictures else None
         if clip is not None:
             found["frames"].setdefault(clip, []).append(place)
     return found
 
 
-def gather(home, clips, key, *, audio, video, missing, how):
+def match_recordings(home, clips, key, *, audio, video, missing, how):
     """Find the sound and the video of each clip.
 
     Parameters
     ----------
     home : pathlib.Path
     clips : list of Clip, or callable
-        A callable makes it of all keys that there are, where there is no list.
+        Where there is no list, a callable that makes the clips from the set of all keys found.
     key : callable
         See `scan`.
     audio, video : str
@@ -223,72 +215,84 @@ def gather(home, clips, key, *, audio, video, missing, how):
     Returns
     -------
     data : ModalityDict
-        Arrays of paths ``"audio"`` and ``"video"``; with None where a kept clip lacks one.
+        Arrays of paths ``"audio"`` and ``"video"``, with None where a clip lacks one.
     clips : list of Clip
-        Those with both or, with ``missing="allow"``, with at least one.
+        Those with both recordings or, with ``missing="allow"``, with at least one.
     dropped : list of str
-        Names of the others.
+        Names of the other clips.
 
     Raises
     ------
     FileNotFoundError
         If a folder or a recording is missing, or not yet fetched by git-lfs.
     ValueError
-        If a clip has several recordings of a kind.
+        If a clip has several recordings of the same kind.
     """
     scans = {}
     for parameter, folder in (("audio", audio), ("video", video)):
         if folder not in scans:
             scans[folder] = scan(_subfolder(home, parameter, folder), key)
-    sounds, films, frames = scans[audio]["sound"], scans[video]["film"], scans[video]["frames"]
+    sounds, videos, frames = scans[audio]["sound"], scans[video]["video"], scans[video]["frames"]
     if callable(clips):
-        clips = clips(sounds.keys() | films.keys() | frames.keys())
-    # Files and frames are not mixed: a network would learn how the frames were cut out.
-    n_films, n_frames = (sum(clip.key in x for clip in clips) for x in (films, frames))
-    videos = films if n_films >= n_frames else frames
-    what = "a video file" if videos is films else "a folder of frames"
-    what = what if n_films + n_frames else "a video file or folder of frames"
-    present = []
-    for parameter, kind, recordings in (
-        ("audio", "a wav file", sounds),
-        ("video", what, videos),
-    ):
-        lost = [clip.name for clip in clips if clip.key not in recordings]
-        if lost and missing == "error":
-            folder = {"audio": audio, "video": video}[parameter]
-            where = home if folder == "auto" else home / folder
-            raise FileNotFoundError(
-                f"{parameter}: {len(lost)} of {len(clips)} clips have no {kind.split(' ', 1)[1]} "
-                f"under {where}, first: {_first(lost)}. {how} missing='drop' leaves them out, "
-                "missing='allow' keeps those that have the other."
-            )
-        for clip in clips:
-            if len(recordings.get(clip.key, ())) > 1:
-                raise ValueError(
-                    f"{parameter}: clip {clip.name} has {kind} in more than one place: "
-                    f"{_first(sorted(recordings[clip.key]))}; name the folder to take it from, as "
-                    f"{parameter}='<folder in {home}>'."
-                )
-        present.append(recordings)
+        clips = clips(sounds.keys() | videos.keys() | frames.keys())
+    chosen, kind = _choose_videos(clips, videos, frames)
+    recordings = {"audio": sounds, "video": chosen}
+    _check_recordings(home, clips, "audio", audio, sounds, "wav file", missing, how)
+    _check_recordings(home, clips, "video", video, chosen, kind, missing, how)
+
     enough, both = (any, "or") if missing == "allow" else (all, "and")
-    wanted = [enough(clip.key in recordings for recordings in present) for clip in clips]
-    kept = [clip for clip, good in zip(clips, wanted) if good]
-    dropped = [clip.name for clip, good in zip(clips, wanted) if not good]
+    usable = [enough(clip.key in found for found in recordings.values()) for clip in clips]
+    kept = [clip for clip, good in zip(clips, usable) if good]
+    dropped = [clip.name for clip, good in zip(clips, usable) if not good]
     if not kept:
         raise FileNotFoundError(
             f"None of {len(clips)} clips has a wav file {both} a video under {home}. {how}"
         )
     data = {
-        name: [recordings.get(clip.key, [None])[0] for clip in kept]
-        for name, recordings in zip(("audio", "video"), present)
+        name: [found.get(clip.key, [None])[0] for clip in kept]
+        for name, found in recordings.items()
     }
     _check_fetched(data)
-    # With None in it, an array of objects.
+    # An array of paths with None among them has dtype object.
     return ModalityDict({name: np.array(paths) for name, paths in data.items()}), kept, dropped
 
 
-def positions(clips, home):
-    """Positions of each part, as the fields of a Bunch; an error if train or test has none."""
+def _choose_videos(clips, videos, frames):
+    """Return the kind of videos that more clips have, files or frames, and its name."""
+    # They are not mixed: a network would learn how the frames were extracted.
+    n_videos, n_frames = (sum(clip.key in found for clip in clips) for found in (videos, frames))
+    if not n_videos + n_frames:
+        return videos, "video file or folder of frames"
+    return (videos, "video file") if n_videos >= n_frames else (frames, "folder of frames")
+
+
+def _check_recordings(home, clips, parameter, folder, found, kind, missing, how):
+    """Raise if a clip has several recordings, or none where that is an error."""
+    absent = [clip.name for clip in clips if clip.key not in found]
+    if absent and missing == "error":
+        where = home if folder == "auto" else home / folder
+        raise FileNotFoundError(
+            f"{parameter}: {len(absent)} of {len(clips)} clips have no {kind} under {where}, "
+            f"first: {_first(absent)}. {how} missing='drop' leaves them out, missing='allow' keeps "
+            "those that have the other recording."
+        )
+    for clip in clips:
+        if len(found.get(clip.key, ())) > 1:
+            raise ValueError(
+                f"{parameter}: clip {clip.name} has a {kind} in more than one place: "
+                f"{_first(sorted(found[clip.key]))}. Choose a folder by "
+                f"{parameter}='<folder in {home}>'."
+            )
+
+
+def part_indices(clips, home):
+    """Return the positions of each part, as the fields of a Bunch; train and test must have some.
+
+    Raises
+    ------
+    FileNotFoundError
+        If train or test has no clips.
+    """
     parts = np.array([clip.part for clip in clips])
     for part in ("train", "test"):
         if part not in parts:
@@ -297,18 +301,16 @@ def positions(clips, home):
 
 
 def _subfolder(home, parameter, folder):
-    if not isinstance(folder, str) or not folder:
-        raise TypeError(f"{parameter} must be 'auto' or the name of a folder; got {folder!r}.")
     if folder != "auto" and not (home / folder).is_dir():
         raise FileNotFoundError(
-            f"{parameter}={folder!r}: there is no such folder in {home}; there are: "
+            f"{parameter}={folder!r}: there is no such folder in {home}; its folders are: "
             f"{_first(sorted(x.name for x in home.iterdir() if x.is_dir()), 10) or 'none'}."
         )
     return home if folder == "auto" else home / folder
 
 
 def _check_fetched(data):
-    """Raise where files are still the pointers of git-lfs."""
+    """Raise if files are still pointers of git-lfs."""
     for name, paths in data.items():
         pointers = [path for path in paths if path is not None and _is_pointer(path)]
         if pointers:

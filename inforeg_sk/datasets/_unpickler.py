@@ -1,4 +1,4 @@
-"""Reading of published pickles that hold nothing but numbers, texts and containers."""
+"""Reading of published pickles that hold only numbers, texts and containers."""
 
 import io
 import pickle
@@ -14,11 +14,10 @@ _KINDS = "biufSU"
 def read_arrays(file):
     """Read one pickle made of dicts, lists, tuples, plain values and numpy arrays.
 
-    A pickle is a program: `pickle.load` runs what it says. This reader admits an explicit list
-    of qualified names, those that arrays of numbers and texts are pickled with by numpy 1 and 2
-    under protocols 0 to 5, and stands something harmless in for each; any other name is refused
-    before it is imported. It does not guard against a file that asks for more memory than there
-    is.
+    A pickle is a program that `pickle.load` runs. This reader admits an explicit list of qualified
+    names, those that numpy 1 and 2 use to pickle arrays of numbers and texts under protocols 0 to
+    5, and replaces each by something harmless. It refuses any other name before importing it. It
+    does not guard against a file that asks for more memory than is available.
 
     Parameters
     ----------
@@ -27,7 +26,7 @@ def read_arrays(file):
     Returns
     -------
     object
-        What was pickled; an OrderedDict is read as a dict.
+        What was pickled, with dicts in place of OrderedDicts.
 
     Raises
     ------
@@ -37,7 +36,7 @@ def read_arrays(file):
     if isinstance(file, (bytes, bytearray)):
         file = io.BytesIO(file)
     try:
-        # latin1 is how numpy wants the bytes of Python 2.
+        # numpy expects the bytes of Python 2 to be decoded as latin1.
         return _Unpickler(file, encoding="latin1").load()
     except (pickle.UnpicklingError, MemoryError, OSError):
         raise
@@ -48,7 +47,7 @@ def read_arrays(file):
 
 
 class _DType:
-    """What stands for a numpy.dtype: numpy's own could be set to an inconsistent state."""
+    """Stand-in for numpy.dtype, which a pickle could set to an inconsistent state."""
 
     __slots__ = ("dtype",)
 
@@ -71,7 +70,7 @@ class _DType:
 
 
 class _Array(np.ndarray):
-    """An array whose pickled state is checked before numpy, which trusts it, gets it."""
+    """An array whose pickled state is checked before numpy, which trusts it, sees it."""
 
     def __setstate__(self, state):
         _, shape, dtype, fortran, values = state
@@ -87,12 +86,12 @@ class _Array(np.ndarray):
         super().__setstate__((1, shape, dtype, bool(fortran), values))
 
 
-_NDARRAY = "numpy.ndarray"  # what the name stands for: a token, not something to call
+_NDARRAY = "numpy.ndarray"  # stands for the name: a token, not something to call
 
 
 def _reconstruct(subtype, shape, typecode):
     if subtype is not _NDARRAY:
-        raise pickle.UnpicklingError("refused an array that is no numpy.ndarray")
+        raise pickle.UnpicklingError("refused an array that is not a numpy.ndarray")
     return np.empty(0, np.int8).view(_Array)  # its state brings shape and type
 
 
@@ -108,14 +107,14 @@ def _scalar(dtype, value):
 
 
 def _encode(text, encoding):
-    # How Python 3 writes bytes under protocols 0 to 2. Other encodings would import a codec.
+    # Python 3 writes bytes this way under protocols 0 to 2. Other encodings would import a codec.
     if not isinstance(text, str) or encoding != "latin1":
         raise pickle.UnpicklingError(f"refused _codecs.encode to {encoding!r}")
     return text.encode("latin1")
 
 
 def _no_bytes():
-    return b""  # likewise, where there are none
+    return b""  # likewise, for empty bytes
 
 
 def _dtype(dtype):
@@ -179,8 +178,8 @@ for _core in ("numpy.core", "numpy._core"):  # numpy 1 and numpy 2
 class _Unpickler(pickle._Unpickler):
     """The unpickler written in Python, as joblib uses it.
 
-    The one written in C takes extension codes that were used before from a cache, past
-    `find_class`, and has no method to override for them.
+    The one written in C takes extension codes that were used before from a cache, without calling
+    `find_class`, and has no method for them to override.
     """
 
     def find_class(self, module, name):

@@ -6,17 +6,25 @@ import numpy as np
 from scipy.io import loadmat
 from sklearn.utils import Bunch
 
-from ..container import ModalityDict
+from ..data.container import ModalityDict
+from ..utils.parameters import IsNone, Options
+from ._arguments import BOOL, HOME, Subset, check_arguments
 from ._home import find_home
 
 __all__ = ["load_utd_mhad"]
 
 _SPLITS = ("train", "test")
-# Folder, variable in the files, and shape; None for the frames.
+# Folder, variable in the files, and shape, where None is the number of frames.
 _FILES = {
     "skeleton": ("Skeleton", "d_skel", (20, 3, None)),
     "inertial": ("Inertial", "d_iner", (None, 6)),
     "depth": ("Depth", "d_depth", (240, 320, None)),
+}
+_CONSTRAINTS = {
+    "root": HOME,
+    "modalities": [Subset(*_FILES)],
+    "split": [IsNone(), Options(*_SPLITS)],
+    "return_X_y": [BOOL],
 }
 _STEPS = {"skeleton": 40, "inertial": 60}
 _HIP_CENTRE = 3  # of head, shoulder centre, spine, hip centre, ...
@@ -30,7 +38,7 @@ _TARGET_NAMES = (
 ).split(", ")
 
 _HOW_TO_GET = (
-    "Nothing is downloaded: get Skeleton.zip, Inertial.zip and, if asked for, Depth.zip of "
+    "Nothing is downloaded: get Skeleton.zip, Inertial.zip and, if wanted, Depth.zip of "
     "UTD-MHAD from the page of its authors (personal.utdallas.edu/~kehtar/UTD-MHAD.html), unpack "
     "them into one folder and pass it as root, or name it in the environment variable "
     "INFOREG_SK_DATA."
@@ -40,8 +48,8 @@ _DESCR = """\
 UTD-MHAD human actions
 ----------------------
 
-27 actions, each performed about four times by 8 people before a depth camera and with an inertial
-sensor on the right wrist (actions 1 to 21) or the right thigh (22 to 27).
+27 actions, each performed about four times by 8 people in front of a depth camera, with an
+inertial sensor on the right wrist (actions 1 to 21) or the right thigh (22 to 27).
 
 :Samples: {n}; {n_train} train (odd subjects), {n_test} test (even subjects)
 :Modalities: {shapes}
@@ -61,7 +69,7 @@ Recognition Utilizing a Depth Camera and a Wearable Inertial Sensor", ICIP 2015.
 def load_utd_mhad(root=None, *, modalities=("skeleton", "inertial"), split=None, return_X_y=False):
     """Load the UTD-MHAD human actions (classification).
 
-    Reads the published files of UTD-MHAD [1]_, one a recording and modality, such as
+    Reads the published files of UTD-MHAD [1]_, one per recording and modality, such as
     ``Skeleton/a1_s1_t1_skeleton.mat`` (action 1, subject 1, trial 1). They are not part of the
     package and are not downloaded.
 
@@ -75,14 +83,14 @@ def load_utd_mhad(root=None, *, modalities=("skeleton", "inertial"), split=None,
     Parameters
     ----------
     root : str or path-like, default=None
-        The folder with the folders ``Skeleton``, ``Inertial`` and ``Depth`` (in any case of
-        letters), or with all files, or with such a folder ``utd_mhad`` in it. If None, the folder
+        The folder with the folders ``Skeleton``, ``Inertial`` and ``Depth`` (in upper or lower
+        case), or with all files, or with such a folder ``utd_mhad`` in it. If None, the folder
         that the environment variable ``INFOREG_SK_DATA`` names.
     modalities : sequence of {"skeleton", "inertial", "depth"}, default=("skeleton", "inertial")
-        What to read, in this order; no file of another modality is opened. Depth is large.
+        The modalities to read, in this order. Files of others are not opened; depth is large.
     split : {"train", "test"}, default=None
-        The published part to load, subjects 1, 3, 5 and 7 or 2, 4, 6 and 8. If None, both; they
-        are not in order of the parts.
+        The published part to load: subjects 1, 3, 5 and 7, or 2, 4, 6 and 8. If None, both, which
+        are then mixed.
     return_X_y : bool, default=False
         If True, return ``(data, target)`` instead of the `Bunch`.
 
@@ -93,10 +101,9 @@ def load_utd_mhad(root=None, *, modalities=("skeleton", "inertial"), split=None,
 
         data : ModalityDict
             Arrays of float32. ``"skeleton"``, of shape (n_samples, 40, 60): x, y and z of joint
-            1, of joint 2 and so on, in metres from where the hip centre, the fourth joint, is in
-            the first frame. ``"inertial"``, (n_samples, 60, 6): acceleration in g, then angular
-            velocity in degrees per second, each x, y and z. ``"depth"``, (n_samples, 24, 32):
-            the motion map.
+            1, of joint 2 and so on, in metres from the hip centre (the fourth joint) in the first
+            frame. ``"inertial"``, (n_samples, 60, 6): acceleration in g, then angular velocity in
+            degrees per second, each x, y and z. ``"depth"``, (n_samples, 24, 32): the motion map.
         target : ndarray of shape (n_samples,), int64
             The action, 0 to 26; the files count from 1.
         target_names : ndarray of str
@@ -117,18 +124,20 @@ def load_utd_mhad(root=None, *, modalities=("skeleton", "inertial"), split=None,
     Raises
     ------
     FileNotFoundError
-        If there are no files, or one that belongs to another is missing; the message names it.
+        If there are no files, or a recording lacks the file of a modality; the message names it.
+    TypeError
+        If `root` is not a path.
     ValueError
-        If a parameter has an unknown value, or a file is malformed.
+        If an argument has a value that it does not accept, or a file is malformed.
 
     Notes
     -----
     Skeletons and inertial signals are resampled by linear interpolation at 40 and 60 equally
     spaced times from the first frame to the last, so that a slow and a quick performance look
-    alike; `lengths` has what this hides. The motion map is the absolute difference of successive
-    depth frames, averaged over the frames and over blocks of 10 x 10 pixels.
+    alike; `lengths` keeps the original number of frames. The motion map is the absolute difference
+    of successive depth frames, averaged over the frames and over blocks of 10 x 10 pixels.
 
-    Nothing is scaled: `ModalityTransformer` with a `StandardScaler` does that.
+    Nothing is scaled; use a `ModalityTransformer` with a `StandardScaler`.
 
     References
     ----------
@@ -142,16 +151,22 @@ def load_utd_mhad(root=None, *, modalities=("skeleton", "inertial"), split=None,
     >>> actions.data  # doctest: +SKIP
     ModalityDict(861 samples: skeleton (40, 60), inertial (60, 6))
     """
-    modalities = _check_modalities(modalities)
-    if split is not None and not (isinstance(split, str) and split in _SPLITS):
-        raise ValueError(f"split must be None, 'train' or 'test'; got {split!r}.")
+    check_arguments(
+        "load_utd_mhad",
+        _CONSTRAINTS,
+        root=root,
+        modalities=modalities,
+        split=split,
+        return_X_y=return_X_y,
+    )
+    modalities = tuple(modalities)
     found, looked = _find_files(root, modalities)
     names = sorted(set().union(*found.values()))
     if split is not None:
         names = [name for name in names if name[1] % 2 == (split == "train")]
     if not names:
         raise FileNotFoundError(
-            f"a1_s1_t1_{modalities[0]}.mat and the like{f' of {split}' if split else ''} are not "
+            f"Files such as a1_s1_t1_{modalities[0]}.mat{f' of {split}' if split else ''} are not "
             f"in any of: {', '.join(looked)}. {_HOW_TO_GET}"
         )
     for modality in modalities:
@@ -184,20 +199,9 @@ def load_utd_mhad(root=None, *, modalities=("skeleton", "inertial"), split=None,
     )
 
 
-def _check_modalities(modalities):
-    """Return the modalities as a tuple."""
-    names = () if isinstance(modalities, str) else tuple(modalities)
-    if not names or len(set(names)) < len(names) or not set(names) <= set(_FILES):
-        raise ValueError(
-            f"modalities must be some of {', '.join(_FILES)}, each once, such as ['skeleton']; "
-            f"got {modalities!r}."
-        )
-    return names
-
-
 def _find_files(root, modalities):
     """Return ``{modality: {(action, subject, trial): path}}`` and the folders looked in."""
-    root = find_home("root", root, "The UTD-MHAD files were", _HOW_TO_GET)
+    root = find_home("root", root, "the UTD-MHAD files", _HOW_TO_GET)
     looked = []
     for home in (root, root / "utd_mhad"):
         found = {}
@@ -211,7 +215,7 @@ def _find_files(root, modalities):
 
 
 def _list_files(home, folder, modality):
-    """Return the files of one modality in `home`, and those in its folder, which come first."""
+    """Return the files of one modality in `home` and in its folder; the latter take precedence."""
     folders = [home] if home.is_dir() else []
     folders += (
         [x for x in folders[0].iterdir() if x.name.lower() == folder.lower()] if folders else []
@@ -231,13 +235,13 @@ def _list_files(home, folder, modality):
 
 
 def _missing(modality, name, found, looked):
-    """Say which file is missing, and which file it goes with."""
+    """Return the message that names the missing file and another file of the same recording."""
     action, subject, trial = name
     other = next(files[name] for files in found.values() if name in files)
     folders = [x for x in looked if x.endswith(_FILES[modality][0])]
     return (
-        f"a{action}_s{subject}_t{trial}_{modality}.mat is not in {' or '.join(folders)}, though "
-        f"{other.name} of the same recording is there. {_HOW_TO_GET} To do without "
+        f"a{action}_s{subject}_t{trial}_{modality}.mat is not in {' or '.join(folders)}, but "
+        f"{other.name} of the same recording is. {_HOW_TO_GET} To load the others without "
         f"{modality}, leave it out of modalities."
     )
 
@@ -248,7 +252,7 @@ def _read(path, modality):
     try:
         content = loadmat(path, variable_names=[variable])
     except Exception as error:  # loadmat raises many kinds
-        raise ValueError(f"{path} is no readable .mat file: {error}") from error
+        raise ValueError(f"{path} is not a readable .mat file: {error}") from error
     if variable not in content:
         raise ValueError(f"{path} has no variable {variable}.")
     X = content[variable]
@@ -259,16 +263,16 @@ def _read(path, modality):
         wanted = " x ".join("frames" if n is None else str(n) for n in shape)
         raise ValueError(f"{path}: {variable} must hold {wanted} numbers; got {X.shape} {X.dtype}.")
     if not np.isfinite(X).all():
-        raise ValueError(f"{path}: {variable} holds values that are no finite numbers.")
+        raise ValueError(f"{path}: {variable} holds values that are not finite.")
     return X
 
 
 def _resample(X, n_steps):
     """Return `n_steps` rows, interpolated linearly between those of `X`."""
-    at = np.linspace(0, len(X) - 1, n_steps)
-    low = np.floor(at).astype(int)
+    times = np.linspace(0, len(X) - 1, n_steps)
+    low = np.floor(times).astype(int)
     high = np.minimum(low + 1, len(X) - 1)
-    part = (at - low)[:, None]
+    part = (times - low)[:, None]
     return X[low] * (1 - part) + X[high] * part
 
 

@@ -1,37 +1,81 @@
-"""What the audio front ends share: which samples there are, reading them, what is bad."""
+"""What the audio front ends share: parameters, samples, reading, and reports of bad samples."""
 
 import warnings
 from importlib.util import find_spec
-from numbers import Integral
+from numbers import Real
+from typing import ClassVar
 
 import numpy as np
 from joblib import Parallel, delayed
 from scipy import sparse
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from .._output import OwnOutput
-from .._validation import check_word
-from ..network.checks import check_number_or_none, check_positive
-from ._bad_samples import FILL, filling
+from ..utils.output import SetOutputNoOpMixin
+from ..utils.parameters import (
+    Constraint,
+    Interval,
+    InvalidParameterError,
+    IsNone,
+    Options,
+    check_parameters,
+)
+from ._bad_samples import ON_ERROR, fill_name, fill_value
+from ._constraints import COUNT, N_JOBS, POSITIVE, VERBOSE
 from ._sound import BadSample, describe, load
 
-__all__ = [
-    "FILL",
-    "AudioFrontEnd",
-    "check_bands",
-    "check_positive_number",
-    "numbered",
-]
+__all__ = ["AudioFrontEnd", "MelFrontEnd", "numbered"]
 
 _MAX_LISTED = 20  # bad samples that a warning lists with their reasons
 
 
-class AudioFrontEnd(OwnOutput, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
-    """Base of the audio front ends; a subclass says how samples become features.
+class AudioFrontEnd(
+    SetOutputNoOpMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
+):
+    """Base of the audio front ends; a subclass turns samples into features.
 
-    A subclass has the parameters that are read here (see `LogMel`) and overrides `_features`,
-    `get_feature_names_out` and, for its own parameters, `_check_features`.
+    A subclass writes out its constructor's signature, since scikit-learn reads the parameters
+    there, and passes those of this class on. It documents them as the other front ends do, and
+    overrides `_features`, `get_feature_names_out` and, where its parameters have to fit each other,
+    `_check_features`.
     """
+
+    _parameter_constraints: ClassVar[dict[str, list[Constraint]]] = {
+        "sample_rate": [COUNT],
+        "duration": [POSITIVE],
+        "short": [Options("pad", "tile", "error")],
+        "n_fft": [COUNT],
+        "hop_length": [COUNT],
+        "waveform_rate": [IsNone(), COUNT],
+        "silence": [Options("error", "allow")],
+        "on_error": [ON_ERROR],
+        "n_jobs": N_JOBS,
+        "verbose": VERBOSE,
+    }
+
+    def __init__(
+        self,
+        *,
+        sample_rate,
+        duration,
+        short,
+        n_fft,
+        hop_length,
+        waveform_rate,
+        silence,
+        on_error,
+        n_jobs,
+        verbose,
+    ):
+        self.sample_rate = sample_rate
+        self.duration = duration
+        self.short = short
+        self.n_fft = n_fft
+        self.hop_length = hop_length
+        self.waveform_rate = waveform_rate
+        self.silence = silence
+        self.on_error = on_error
+        self.n_jobs = n_jobs
+        self.verbose = verbose
 
     def fit(self, X, y=None):
         """Check the parameters and the form of `X`; nothing is read and nothing is learned.
@@ -65,8 +109,8 @@ class AudioFrontEnd(OwnOutput, TransformerMixin, BaseEstimator, auto_wrap_output
         Raises
         ------
         ValueError
-            As `transform`, and whatever `on_error` is if no sample at all can be used:
-            then the paths themselves are wrong, and there would be nothing to learn from.
+            As `transform`; also, whatever `on_error` is, if no sample can be used: then the paths
+            themselves are wrong, and there is nothing to learn from.
         """
         return self._transform(X, all_bad_is_error=True)
 
@@ -76,8 +120,8 @@ class AudioFrontEnd(OwnOutput, TransformerMixin, BaseEstimator, auto_wrap_output
         Parameters
         ----------
         X : array-like of shape (n_samples,) or (n_samples, n_samples_in)
-            Paths (str or pathlib.Path), or waveforms: an array of floats with one a row, or a
-            list or array of objects that holds 1-D arrays of floats of any length.
+            Paths (str or pathlib.Path), or waveforms: an array of floats, one waveform per row,
+            or a list or array of objects that holds 1-D arrays of floats of any length.
 
         Returns
         -------
@@ -93,7 +137,7 @@ class AudioFrontEnd(OwnOutput, TransformerMixin, BaseEstimator, auto_wrap_output
             `waveform_rate`.
         ValueError
             If a parameter is wrong, or a recording cannot be used and `on_error` is "raise"; the
-            sample and its path are named.
+            message names the sample and its path.
         """
         return self._transform(X, all_bad_is_error=False)
 
@@ -117,7 +161,7 @@ class AudioFrontEnd(OwnOutput, TransformerMixin, BaseEstimator, auto_wrap_output
         raise NotImplementedError
 
     def _check_features(self, n_frames):
-        """Raise a ValueError if a parameter of `_features` is wrong."""
+        """Raise an InvalidParameterError if parameters of `_features` do not fit each other."""
 
     # What is the same for all.
 
@@ -128,33 +172,24 @@ class AudioFrontEnd(OwnOutput, TransformerMixin, BaseEstimator, auto_wrap_output
                 f"{type(self).__name__} needs {' and '.join(missing)}: install the extra, "
                 "pip install 'inforeg-sk[audio]'."
             )
-        check_positive(sample_rate=self.sample_rate, n_fft=self.n_fft, hop_length=self.hop_length)
-        if self.waveform_rate is not None:
-            check_positive(waveform_rate=self.waveform_rate)
-        check_positive_number(duration=self.duration)
-        check_word(("pad", "tile", "error"), short=self.short)
-        check_word(("error", "allow"), silence=self.silence)
-        check_word(("raise", *FILL), on_error=self.on_error)
-        jobs = self.n_jobs
-        if jobs is not None and (
-            not isinstance(jobs, Integral) or isinstance(jobs, bool) or jobs == 0
-        ):
-            raise ValueError(f"n_jobs={jobs!r}: None or an integer other than 0 is needed.")
-        if not isinstance(self.verbose, (bool, np.bool_, Integral)):
-            raise ValueError(f"verbose={self.verbose!r}: True or False is needed.")
+        check_parameters(self)
         n = round(self.duration * self.sample_rate)
         if n < self.n_fft:
-            raise ValueError(
-                f"duration={self.duration!r} at sample_rate={self.sample_rate!r} is {n} samples, "
-                f"fewer than n_fft={self.n_fft!r}: at least one whole window is needed."
+            raise InvalidParameterError(
+                f"The 'n_fft' parameter of {type(self).__name__} must be at most {n}, the number "
+                f"of samples in duration={self.duration!r} s at sample_rate={self.sample_rate!r}. "
+                f"Got {self.n_fft!r}."
             )
-        self._check_features(1 + n // self.hop_length)
+        self._check_features(self._n_frames())
+
+    def _n_frames(self):
+        return 1 + round(self.duration * self.sample_rate) // self.hop_length
 
     def _items(self, X):
         """Return the samples of `X` as a sequence of paths and waveforms."""
         accepted = (
-            f"{type(self).__name__} takes paths of sound files, shape (n_samples,), or waveforms, "
-            "one a row"
+            f"{type(self).__name__} takes paths of audio files, of shape (n_samples,), or "
+            "waveforms, one per row"
         )
         if sparse.issparse(X):
             raise TypeError(f"{accepted}; got a sparse matrix.")
@@ -166,16 +201,20 @@ class AudioFrontEnd(OwnOutput, TransformerMixin, BaseEstimator, auto_wrap_output
                 array = list(array)
         if isinstance(array, np.ndarray):
             if array.ndim == 0:
-                raise TypeError(f"{accepted}; got the single value {array.item()!r}: [value]?")
+                value = array.item()
+                raise TypeError(
+                    f"{accepted}; got the single value {value!r}. Did you mean [{value!r}]?"
+                )
             if len(array) == 0:
                 raise ValueError(f"Found array with 0 sample(s): {accepted}, at least one.")
             kind = array.dtype.kind
             if array.ndim > 2 or kind not in "UTOf" or (kind in "UT" and array.ndim == 2):
-                hint = ": x.ravel()?" if array.ndim == 2 and array.shape[1] == 1 else ""
-                hint = (
-                    ": scale PCM to floats first, such as int16 / 32768" if kind in "iu" else hint
-                )
-                raise TypeError(f"{accepted}; got {array.dtype} of shape {array.shape}{hint}.")
+                hint = ""
+                if kind in "iu":
+                    hint = " Scale PCM to floats first, such as int16 / 32768."
+                elif array.ndim == 2 and array.shape[1] == 1:
+                    hint = " Did you mean x.ravel()?"
+                raise TypeError(f"{accepted}; got {array.dtype} of shape {array.shape}.{hint}")
             if kind == "f" and array.ndim == 1:
                 raise TypeError(
                     f"{accepted}; got numbers of shape {array.shape}. Reshape a single waveform "
@@ -195,14 +234,13 @@ class AudioFrontEnd(OwnOutput, TransformerMixin, BaseEstimator, auto_wrap_output
 
             # Work of less than a second shows no bar.
             results = tqdm(results, total=len(items), desc=type(self).__name__, delay=1)
-        n_frames = 1 + round(self.duration * self.sample_rate) // self.hop_length
-        shape = (len(items), n_frames, len(self.get_feature_names_out()))
+        shape = (len(items), self._n_frames(), len(self.get_feature_names_out()))
         output, bad = np.zeros(shape, dtype=np.float32), {}
         for index, (features, problem) in enumerate(results):
             if problem is None:
                 output[index] = features
             else:
-                output[index] = FILL[self.on_error]
+                output[index] = fill_value(self.on_error)
                 bad[index] = problem
         if bad:
             listed = "\n".join(list(bad.values())[:_MAX_LISTED])
@@ -215,14 +253,62 @@ class AudioFrontEnd(OwnOutput, TransformerMixin, BaseEstimator, auto_wrap_output
                 )
             warnings.warn(
                 f"{type(self).__name__}: {len(bad)} of {len(items)} samples cannot be used, and "
-                f"have {filling(self.on_error)} in all features:\n{listed}",
+                f"have {fill_name(self.on_error)} in all features:\n{listed}",
                 stacklevel=3,
             )
         return output
 
 
+class MelFrontEnd(AudioFrontEnd):
+    """Base of the audio front ends that begin with a mel spectrogram.
+
+    Its parameters are `n_mels`, `fmin` and `fmax`, and those of `AudioFrontEnd`.
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Constraint]]] = {
+        **AudioFrontEnd._parameter_constraints,
+        "n_mels": [COUNT],
+        "fmin": [Interval(Real, 0)],
+        "fmax": [IsNone(), POSITIVE],
+    }
+
+    def __init__(self, *, n_mels, fmin, fmax, **shared):
+        super().__init__(**shared)
+        self.n_mels = n_mels
+        self.fmin = fmin
+        self.fmax = fmax
+
+    def _check_features(self, n_frames):
+        owner, half = type(self).__name__, self.sample_rate / 2
+        if self.fmax is not None and self.fmax > half:
+            raise InvalidParameterError(
+                f"The 'fmax' parameter of {owner} must be at most {half:g} Hz, half of "
+                f"sample_rate, or None, which is that half. Got {self.fmax!r}."
+            )
+        top = half if self.fmax is None else self.fmax
+        if self.fmin >= top:
+            raise InvalidParameterError(
+                f"The 'fmin' parameter of {owner} must be less than {top:g} Hz, "
+                f"{'half of sample_rate' if self.fmax is None else 'fmax'}. Got {self.fmin!r}."
+            )
+
+    def _mel_settings(self):
+        """Return the settings that librosa's functions of mel spectrograms share."""
+        return {
+            "sr": self.sample_rate,
+            "n_fft": self.n_fft,
+            "hop_length": self.hop_length,
+            "n_mels": self.n_mels,
+            "fmin": self.fmin,
+            "fmax": self.fmax,
+        }
+
+
 def _compute(front_end, index, item):
-    """Return features and None, or None and what is wrong if that is to be gone over."""
+    """Return features and None, or None and the problem, when `on_error` says to skip bad samples.
+
+    Errors of the wrong kind of data are raised whatever `on_error` says.
+    """
     try:
         sound = load(
             item,
@@ -234,32 +320,12 @@ def _compute(front_end, index, item):
         )
     except (BadSample, TypeError) as error:
         problem = f"{describe(index, item)}: {error}."
-        if isinstance(error, TypeError):  # no broken file, but data of a wrong kind
+        if isinstance(error, TypeError):  # data of the wrong kind rather than a broken file
             raise TypeError(problem) from error
         if front_end.on_error == "raise":
             raise ValueError(problem) from error
         return None, problem
     return np.asarray(front_end._features(sound).T, dtype=np.float32), None
-
-
-def check_positive_number(**settings):
-    """Raise a ValueError that names a setting that is no finite number above 0."""
-    for name, value in settings.items():
-        check_number_or_none(**{name: value})
-        if value is None or value <= 0:
-            raise ValueError(f"{name}={value!r}: a finite number above 0 is needed.")
-
-
-def check_bands(front_end):
-    """Raise a ValueError if the number of mel bands, or the frequencies they span, are wrong."""
-    check_positive(n_mels=front_end.n_mels)
-    fmin, fmax, half = front_end.fmin, front_end.fmax, front_end.sample_rate / 2
-    check_number_or_none(fmin=fmin, fmax=fmax)
-    if fmin is None or not 0 <= fmin < (half if fmax is None else fmax) <= half:
-        raise ValueError(
-            f"fmin={fmin!r}, fmax={fmax!r}: 0 <= fmin < fmax <= {half:g} Hz, half of sample_rate, "
-            "is needed; fmax=None is that half."
-        )
 
 
 def numbered(word, count):

@@ -2,12 +2,22 @@
 
 import numpy as np
 
-__all__ = ["FILL", "filling"]
+from ..utils.parameters import Options
 
-#: By `on_error`; a row of NaN is a missing modality.
-FILL = {"zeros": 0.0, "missing": np.nan}
+__all__ = ["ON_ERROR", "fill_name", "fill_value"]
+
+# By `on_error`; a row of NaN is a missing modality.
+_FILL = {"zeros": 0.0, "missing": np.nan}
+
+#: What `on_error` of a front end may be.
+ON_ERROR = Options("raise", *_FILL)
 
 
-def filling(on_error):
-    """The same in words, for a warning."""
+def fill_value(on_error):
+    """Return the value of all features of such a sample; `on_error` is not "raise"."""
+    return _FILL[on_error]
+
+
+def fill_name(on_error):
+    """Return the same in words, for a warning."""
     return "NaN" if on_error == "missing" else "zeros"

@@ -1,24 +1,26 @@
 """Sound as log-mel spectrograms, by librosa."""
 
 from numbers import Real
+from typing import ClassVar
 
 import numpy as np
 
-from ..network.checks import check_number_or_none
-from ._audio_base import AudioFrontEnd, check_bands, numbered
+from ..utils.parameters import Constraint, Interval, IsNone, Options
+from ._audio_base import MelFrontEnd, numbered
+from ._constraints import POSITIVE
 
 __all__ = ["LogMel"]
 
 
-class LogMel(AudioFrontEnd):
-    """Log-mel spectrogram of recordings: the power in bands spaced as pitch is heard, in dB.
+class LogMel(MelFrontEnd):
+    """Log-mel spectrogram of recordings: the power, in dB, in bands spaced by pitch.
 
     Parameters
     ----------
     sample_rate : int, default=22050
-        Samples per second, in Hz, to which every recording is resampled (soxr, high quality).
+        Rate, in Hz, that every recording is resampled to (soxr, high quality).
     duration : float, default=3.0
-        Seconds of each recording that are used, from its beginning; what is longer is cut.
+        Seconds used of each recording, from its beginning; the rest is cut.
     short : {"pad", "tile", "error"}, default="pad"
         What happens to a recording shorter than `duration`: zeros are added at its end, it is
         repeated, or it is an error.
@@ -33,30 +35,31 @@ class LogMel(AudioFrontEnd):
     fmax : float, default=None
         Highest frequency, in Hz; None is half of `sample_rate`.
     ref : float or "max", default=1.0
-        The power that is 0 dB; "max" is each recording's loudest cell, which takes away how loud
-        it was recorded.
+        The power that is 0 dB; "max" is that of each recording's loudest cell, which removes the
+        loudness of the recording.
     top_db : float, default=80.0
-        What is further than this below the recording's loudest cell, in dB, is set to that; None
-        keeps it.
+        Cells more than this many dB below the recording's loudest cell are raised to that level;
+        None leaves them as they are.
     waveform_rate : int, default=None
-        Sampling rate, in Hz, of samples given as waveforms; a file says its own. None: there
-        are no waveforms.
+        Sampling rate, in Hz, of samples given as waveforms; files state their own. None accepts
+        paths only.
     silence : {"error", "allow"}, default="error"
-        Whether a recording that holds one and the same value throughout is an error. A recording
-        without any sound is nearly always a failed one, and would teach the network, unnoticed,
-        that the modality says nothing; where silence is an answer, allow it.
+        Whether a recording that holds one and the same value throughout is an error. Such a
+        recording is nearly always a failed one, and would teach the network, unnoticed, that the
+        modality says nothing. Allow it where silence is an answer.
     on_error : {"raise", "zeros", "missing"}, default="raise"
-        What happens to a recording that cannot be used (see Raises): an error that names it, or
-        zeros in all its features, or NaN (which a classifier with ``missing="allow"`` takes for a
-        missing modality), and one warning that lists all of these. Its row cannot be left
-        out: a transformer does not see the target nor the other modalities, whose rows would no
-        longer be those of the same samples.
+        What happens to a recording that cannot be used (see Raises): it is an error that names the
+        recording; all its features are zeros; or they are NaN, which a classifier with
+        ``missing="allow"`` takes for a missing modality. Without an error, one warning lists all
+        such recordings. Their rows cannot be left out, because a transformer sees neither the
+        target nor the other modalities.
     n_jobs : int, default=None
-        Samples worked on at once, by joblib. None is 1, unless ``joblib.parallel_config`` says
-        otherwise; -1 is one for each core. Starting the processes costs some seconds, and a
-        recording of 3 s a few milliseconds: it pays from thousands of recordings on.
+        Number of samples processed at once, by joblib. None is 1, unless
+        ``joblib.parallel_config`` says otherwise; -1 is one per core. Starting the processes takes
+        some seconds, and a recording of 3 s a few milliseconds, so it pays from thousands of
+        recordings on.
     verbose : bool, default=False
-        Whether work that takes longer than a second shows a progress bar (tqdm).
+        Whether to show a progress bar (tqdm) for work that takes longer than a second.
 
     Raises
     ------
@@ -65,8 +68,9 @@ class LogMel(AudioFrontEnd):
     TypeError
         If a sample is neither a path nor a waveform.
     ValueError
-        If a parameter is wrong; or if a recording is missing, empty, truncated, silent, too short
-        for ``short="error"``, no sound file, or holds NaN or infinity, and `on_error` is "raise".
+        If a parameter is wrong; or if `on_error` is "raise" and a recording is missing, empty,
+        truncated, silent, too short for ``short="error"``, or not an audio file, or holds NaN or
+        infinity.
 
     See Also
     --------
@@ -74,9 +78,9 @@ class LogMel(AudioFrontEnd):
 
     Notes
     -----
-    On paths, waveforms, the number of frames, and memory, see the notes of `LogSTFT`. What is
-    filled up with zeros comes out as the lowest value, not as the zeros that the encoders of
-    sequences take for padding; but with ``ref="max"`` a silent recording is 0 dB throughout.
+    On paths, waveforms, the number of frames, and memory, see the notes of `LogSTFT`. The zeros
+    that pad a recording become the lowest value, not the zeros that the encoders of sequences take
+    for padding; but with ``ref="max"`` a silent recording is 0 dB throughout.
 
     Source: `librosa.feature.melspectrogram` and `librosa.power_to_db`, with their defaults (see
     `LogSTFT` for the reference).
@@ -98,6 +102,12 @@ class LogMel(AudioFrontEnd):
     ModalityDict(4 samples: audio (32, 32), image (64,))
     """
 
+    _parameter_constraints: ClassVar[dict[str, list[Constraint]]] = {
+        **MelFrontEnd._parameter_constraints,
+        "ref": [Options("max"), POSITIVE],
+        "top_db": [IsNone(), Interval(Real, 0)],
+    }
+
     def __init__(
         self,
         sample_rate=22050,
@@ -117,21 +127,23 @@ class LogMel(AudioFrontEnd):
         n_jobs=None,
         verbose=False,
     ):
-        self.sample_rate = sample_rate
-        self.duration = duration
-        self.short = short
-        self.n_fft = n_fft
-        self.hop_length = hop_length
-        self.n_mels = n_mels
-        self.fmin = fmin
-        self.fmax = fmax
+        super().__init__(
+            sample_rate=sample_rate,
+            duration=duration,
+            short=short,
+            n_fft=n_fft,
+            hop_length=hop_length,
+            n_mels=n_mels,
+            fmin=fmin,
+            fmax=fmax,
+            waveform_rate=waveform_rate,
+            silence=silence,
+            on_error=on_error,
+            n_jobs=n_jobs,
+            verbose=verbose,
+        )
         self.ref = ref
         self.top_db = top_db
-        self.waveform_rate = waveform_rate
-        self.silence = silence
-        self.on_error = on_error
-        self.n_jobs = n_jobs
-        self.verbose = verbose
 
     def get_feature_names_out(self, input_features=None):
         """Names of the features of a frame: ``"logmel0"`` (the lowest), ``"logmel1"``, ...
@@ -146,28 +158,9 @@ class LogMel(AudioFrontEnd):
         """
         return numbered("logmel", self.n_mels)
 
-    def _check_features(self, n_frames):
-        check_bands(self)
-        check_number_or_none(top_db=self.top_db)
-        if self.top_db is not None and self.top_db < 0:
-            raise ValueError(f"top_db={self.top_db!r}: None or a number of 0 or more is needed.")
-        ref = self.ref
-        if not (isinstance(ref, str) and ref == "max") and not (
-            isinstance(ref, Real) and not isinstance(ref, bool) and 0 < ref < np.inf
-        ):
-            raise ValueError(f"ref={ref!r}: 'max' or a finite number above 0 is needed.")
-
     def _features(self, sound):
         import librosa
 
-        power = librosa.feature.melspectrogram(
-            y=sound,
-            sr=self.sample_rate,
-            n_fft=self.n_fft,
-            hop_length=self.hop_length,
-            n_mels=self.n_mels,
-            fmin=self.fmin,
-            fmax=self.fmax,
-        )
+        power = librosa.feature.melspectrogram(y=sound, **self._mel_settings())
         ref = np.max if isinstance(self.ref, str) else self.ref
         return librosa.power_to_db(power, ref=ref, top_db=self.top_db)

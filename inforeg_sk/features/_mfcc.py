@@ -1,33 +1,46 @@
 """Sound as mel-frequency cepstra and their changes, by librosa."""
 
 from numbers import Integral
+from typing import ClassVar
 
 import numpy as np
 
-from ..network.checks import check_positive
-from ._audio_base import AudioFrontEnd, check_bands, numbered
+from ..utils.parameters import Constraint, Interval, InvalidParameterError
+from ._audio_base import MelFrontEnd, numbered
+from ._constraints import COUNT
 
 __all__ = ["MFCC"]
 
 
-class MFCC(AudioFrontEnd):
+class _Odd(Interval):
+    """An odd int in an interval."""
+
+    def accepts(self, value):
+        return super().accepts(value) and value % 2 == 1
+
+    def __str__(self):
+        return super().__str__().replace("an int", "an odd int")
+
+
+class MFCC(MelFrontEnd):
     """Mel-frequency cepstral coefficients of recordings, with their changes over time.
 
     Parameters
     ----------
     sample_rate : int, default=22050
-        Samples per second, in Hz, to which every recording is resampled (soxr, high quality).
+        Rate, in Hz, that every recording is resampled to (soxr, high quality).
     duration : float, default=3.0
-        Seconds of each recording that are used, from its beginning; what is longer is cut.
+        Seconds used of each recording, from its beginning; the rest is cut.
     short : {"pad", "tile", "error"}, default="pad"
         What happens to a recording shorter than `duration`: zeros are added at its end, it is
         repeated, or it is an error.
     n_mfcc : int, default=20
         Number of coefficients.
     deltas : {0, 1, 2}, default=2
-        Up to which order the local derivatives over time follow the coefficients.
+        Highest order of the derivatives over time that follow the coefficients; 0 adds none.
     delta_width : int, default=9
-        Frames over which a derivative is taken, odd and at least 3; no more than there are.
+        Number of frames that a derivative is taken over: odd, at least 3, and no more than a
+        recording has.
     n_fft : int, default=2048
         Samples of a window (Hann).
     hop_length : int, default=512
@@ -39,24 +52,25 @@ class MFCC(AudioFrontEnd):
     fmax : float, default=None
         Highest frequency, in Hz; None is half of `sample_rate`.
     waveform_rate : int, default=None
-        Sampling rate, in Hz, of samples given as waveforms; a file says its own. None: there
-        are no waveforms.
+        Sampling rate, in Hz, of samples given as waveforms; files state their own. None accepts
+        paths only.
     silence : {"error", "allow"}, default="error"
-        Whether a recording that holds one and the same value throughout is an error. A recording
-        without any sound is nearly always a failed one, and would teach the network, unnoticed,
-        that the modality says nothing; where silence is an answer, allow it.
+        Whether a recording that holds one and the same value throughout is an error. Such a
+        recording is nearly always a failed one, and would teach the network, unnoticed, that the
+        modality says nothing. Allow it where silence is an answer.
     on_error : {"raise", "zeros", "missing"}, default="raise"
-        What happens to a recording that cannot be used (see Raises): an error that names it, or
-        zeros in all its features, or NaN (which a classifier with ``missing="allow"`` takes for a
-        missing modality), and one warning that lists all of these. Its row cannot be left
-        out: a transformer does not see the target nor the other modalities, whose rows would no
-        longer be those of the same samples.
+        What happens to a recording that cannot be used (see Raises): it is an error that names the
+        recording; all its features are zeros; or they are NaN, which a classifier with
+        ``missing="allow"`` takes for a missing modality. Without an error, one warning lists all
+        such recordings. Their rows cannot be left out, because a transformer sees neither the
+        target nor the other modalities.
     n_jobs : int, default=None
-        Samples worked on at once, by joblib. None is 1, unless ``joblib.parallel_config`` says
-        otherwise; -1 is one for each core. Starting the processes costs some seconds, and a
-        recording of 3 s a few milliseconds: it pays from thousands of recordings on.
+        Number of samples processed at once, by joblib. None is 1, unless
+        ``joblib.parallel_config`` says otherwise; -1 is one per core. Starting the processes takes
+        some seconds, and a recording of 3 s a few milliseconds, so it pays from thousands of
+        recordings on.
     verbose : bool, default=False
-        Whether work that takes longer than a second shows a progress bar (tqdm).
+        Whether to show a progress bar (tqdm) for work that takes longer than a second.
 
     Raises
     ------
@@ -65,16 +79,17 @@ class MFCC(AudioFrontEnd):
     TypeError
         If a sample is neither a path nor a waveform.
     ValueError
-        If a parameter is wrong; or if a recording is missing, empty, truncated, silent, too short
-        for ``short="error"``, no sound file, or holds NaN or infinity, and `on_error` is "raise".
+        If a parameter is wrong; or if `on_error` is "raise" and a recording is missing, empty,
+        truncated, silent, too short for ``short="error"``, or not an audio file, or holds NaN or
+        infinity.
 
     See Also
     --------
-    LogMel : The spectrum whose shape the coefficients tell.
+    LogMel : The spectrum whose shape the coefficients describe.
 
     Notes
     -----
-    A frame has ``n_mfcc * (1 + deltas)`` features: the coefficients, then their first and their
+    A frame has ``n_mfcc * (1 + deltas)`` features: the coefficients, then their first and
     second derivatives. On paths, waveforms, the number of frames, and memory, see the notes of
     `LogSTFT`.
 
@@ -92,6 +107,13 @@ class MFCC(AudioFrontEnd):
     >>> front_end.get_feature_names_out()[[0, 13, 26]]
     array(['mfcc0', 'mfcc0_delta1', 'mfcc0_delta2'], dtype=object)
     """
+
+    _parameter_constraints: ClassVar[dict[str, list[Constraint]]] = {
+        **MelFrontEnd._parameter_constraints,
+        "n_mfcc": [COUNT],
+        "deltas": [Interval(Integral, 0, 2, "both")],
+        "delta_width": [_Odd(Integral, 3)],
+    }
 
     def __init__(
         self,
@@ -113,22 +135,24 @@ class MFCC(AudioFrontEnd):
         n_jobs=None,
         verbose=False,
     ):
-        self.sample_rate = sample_rate
-        self.duration = duration
-        self.short = short
+        super().__init__(
+            sample_rate=sample_rate,
+            duration=duration,
+            short=short,
+            n_fft=n_fft,
+            hop_length=hop_length,
+            n_mels=n_mels,
+            fmin=fmin,
+            fmax=fmax,
+            waveform_rate=waveform_rate,
+            silence=silence,
+            on_error=on_error,
+            n_jobs=n_jobs,
+            verbose=verbose,
+        )
         self.n_mfcc = n_mfcc
         self.deltas = deltas
         self.delta_width = delta_width
-        self.n_fft = n_fft
-        self.hop_length = hop_length
-        self.n_mels = n_mels
-        self.fmin = fmin
-        self.fmax = fmax
-        self.waveform_rate = waveform_rate
-        self.silence = silence
-        self.on_error = on_error
-        self.n_jobs = n_jobs
-        self.verbose = verbose
 
     def get_feature_names_out(self, input_features=None):
         """Names of the features of a frame: ``"mfcc0"``, ..., ``"mfcc0_delta1"``, ...
@@ -146,41 +170,26 @@ class MFCC(AudioFrontEnd):
         return np.concatenate([names, *orders])
 
     def _check_features(self, n_frames):
-        check_positive(n_mfcc=self.n_mfcc)
-        check_bands(self)
+        super()._check_features(n_frames)
         if self.n_mfcc > self.n_mels:
-            raise ValueError(f"n_mfcc={self.n_mfcc!r} is more than n_mels={self.n_mels!r}.")
-        if not _is_integer(self.deltas) or not 0 <= self.deltas <= 2:
-            raise ValueError(f"deltas={self.deltas!r}: 0, 1 or 2 is needed.")
-        width = self.delta_width
-        if not _is_integer(width) or width < 3 or width % 2 == 0:
-            raise ValueError(f"delta_width={width!r}: an odd integer of 3 or more is needed.")
-        if self.deltas and width > n_frames:
-            raise ValueError(
-                f"delta_width={width!r} is more than the {n_frames} frames of a recording: give a "
-                "smaller one, a smaller hop_length, a longer duration, or deltas=0."
+            raise InvalidParameterError(
+                f"The 'n_mfcc' parameter of {type(self).__name__} must be at most "
+                f"n_mels={self.n_mels!r}. Got {self.n_mfcc!r}."
+            )
+        if self.deltas and self.delta_width > n_frames:
+            raise InvalidParameterError(
+                f"The 'delta_width' parameter of {type(self).__name__} must be at most {n_frames}, "
+                f"the number of frames of a recording. Got {self.delta_width!r}; a smaller "
+                "hop_length or a longer duration gives more frames, and deltas=0 needs none."
             )
 
     def _features(self, sound):
         import librosa
 
-        coefficients = librosa.feature.mfcc(
-            y=sound,
-            sr=self.sample_rate,
-            n_mfcc=self.n_mfcc,
-            n_fft=self.n_fft,
-            hop_length=self.hop_length,
-            n_mels=self.n_mels,
-            fmin=self.fmin,
-            fmax=self.fmax,
-        )
+        coefficients = librosa.feature.mfcc(y=sound, n_mfcc=self.n_mfcc, **self._mel_settings())
         orders = range(1, self.deltas + 1)
         changes = [
             librosa.feature.delta(coefficients, width=self.delta_width, order=order)
             for order in orders
         ]
         return np.concatenate([coefficients, *changes])
-
-
-def _is_integer(value):
-    return isinstance(value, Integral) and not isinstance(value, bool)

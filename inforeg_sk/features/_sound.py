@@ -1,4 +1,4 @@
-"""One recording: read or taken as it is, checked, mixed to mono, resampled, cut to length."""
+"""One recording: read (or taken as a waveform), checked, mixed, resampled and cut to length."""
 
 import os
 import stat
@@ -8,16 +8,17 @@ import numpy as np
 
 __all__ = ["BadSample", "describe", "load"]
 
-ACCEPTED = "accepted is the path of a file that soundfile reads (WAV, FLAC, OGG, MP3, ...)"
-# Seconds read beyond what is kept: the resampling filter sees past the cut, so that a cut
-# recording has the same samples as one that is resampled whole. It reaches less than 0.1 s.
+ACCEPTED = "expected a path to an audio file readable by soundfile (WAV, FLAC, OGG, MP3, ...)"
+# Seconds read beyond what is kept. The resampling filter, which reaches less than 0.1 s, then sees
+# past the cut, so that a cut recording has the same samples as one that is resampled whole.
 _MARGIN = 0.25
-# Sizes in the header of a file that was written to a pipe, where the length was not yet known.
-_UNKNOWN_SIZE = (0, 0x7FFFF000)  # none, or as large as can be
+# A file written to a pipe has one of these sizes in its header, since its length was not yet known:
+# 0, or as large as can be.
+_UNKNOWN_SIZE = (0, 0x7FFFF000)
 
 
 class BadSample(ValueError):
-    """A recording that cannot be used; the text says why and what is accepted."""
+    """A recording that cannot be used; the message says why and what is expected."""
 
 
 def describe(index, item):
@@ -25,7 +26,7 @@ def describe(index, item):
     if not isinstance(item, (str, PurePath)):
         return f"Sample {index}"
     text = str(item)
-    if len(text) > 200:  # a text given for a path may be of any length
+    if len(text) > 200:  # a text given as a path may have any length
         text = f"{text[:100]}...{text[-80:]}"
     return f"Sample {index} ({text!r})"
 
@@ -55,7 +56,7 @@ def load(item, *, sample_rate, duration, short, silence, waveform_rate):
     BadSample
         If the recording cannot be used.
     TypeError
-        If `item` is nothing that could be a recording.
+        If `item` can be neither a path nor a waveform.
     """
     if isinstance(item, (str, PurePath)):
         sound, rate = _read(item, duration)
@@ -63,11 +64,11 @@ def load(item, *, sample_rate, duration, short, silence, waveform_rate):
         sound, rate = _take(item, waveform_rate), waveform_rate
         sound = sound[: _n_needed(duration, rate)]
     if len(sound) == 0:
-        raise BadSample("it holds no samples (0 seconds); accepted are recordings with sound")
+        raise BadSample("it holds no samples (0 seconds); expected a recording with sound")
     if not np.isfinite(sound).all():
         at = int(np.argmin(np.isfinite(sound)))
         raise BadSample(
-            f"its waveform holds NaN or infinity (first at {at / rate:.3f} s); accepted are finite "
+            f"its waveform holds NaN or infinity (first at {at / rate:.3f} s); expected finite "
             "values"
         )
     if rate != sample_rate:
@@ -79,8 +80,8 @@ def load(item, *, sample_rate, duration, short, silence, waveform_rate):
     sound = _to_length(sound, round(duration * sample_rate), sample_rate, short)
     if silence == "error" and sound.min() == sound.max():
         raise BadSample(
-            f"it is silent: all samples of its {duration:g} s are {sound[0]:g}; accepted are "
-            "recordings with sound, or any with silence='allow'"
+            f"it is silent: all samples of its {duration:g} s are {sound[0]:g}; expected a "
+            "recording with sound (silence='allow' accepts silent ones)"
         )
     return sound
 
@@ -106,14 +107,14 @@ def _read(path, duration):
             needed = min(_n_needed(duration, rate), promised)
             sound = file.read(needed, dtype="float32", always_2d=True)
     except (OSError, RuntimeError, TypeError, ValueError) as error:
-        raise BadSample(f"it cannot be read, broken or no sound file ({error}); {ACCEPTED}") from (
-            error
-        )
+        raise BadSample(
+            f"it cannot be read: it is broken or not an audio file ({error}); {ACCEPTED}"
+        ) from error
     # The length of an MP3 is an estimate; that of a stream is unknown, then near 2 ** 63.
     if len(sound) < needed and format_ != "MP3" and promised < 2**62:
         raise BadSample(
-            f"it is truncated: {len(sound)} samples, where its header promises {promised}; "
-            "accepted are whole files"
+            f"it is truncated: {len(sound)} samples, but its header promises {promised}; expected "
+            "a complete file"
         )
     return sound.mean(axis=1), rate  # as librosa.to_mono
 
@@ -123,8 +124,8 @@ def _check_file(path):
         status = os.stat(path)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise BadSample(f"there is no such file; {ACCEPTED}, not a text") from error
-    except (OSError, ValueError) as error:  # too long for a path, a null character, no permission
-        why = getattr(error, "strerror", None) or error  # the whole would repeat the path
+    except (OSError, ValueError) as error:  # too long, a null character, no permission
+        why = getattr(error, "strerror", None) or error  # str(error) would repeat the path
         raise BadSample(f"this cannot be opened ({why}); {ACCEPTED}, not a text") from error
     if stat.S_ISDIR(status.st_mode):
         raise BadSample(f"it is a folder; {ACCEPTED}")
@@ -132,7 +133,7 @@ def _check_file(path):
         raise BadSample(f"it is not a regular file; {ACCEPTED}")
     if status.st_size == 0:
         raise BadSample(f"the file is empty (0 bytes); {ACCEPTED}")
-    # libsndfile reads what is left of a cut WAV or AIFF file and does not say so.
+    # libsndfile silently reads what is left of a cut WAV or AIFF file.
     with _opened(path) as file:
         head = file.read(8)
     order = {b"RIFF": "little", b"FORM": "big"}.get(head[:4])
@@ -141,8 +142,8 @@ def _check_file(path):
         known = _UNKNOWN_SIZE[0] < size < _UNKNOWN_SIZE[1]
         if known and size + 8 > status.st_size + 1:  # a last byte of padding is often left out
             raise BadSample(
-                f"it is truncated: {status.st_size} bytes, where its header promises {size + 8}; "
-                "accepted are whole files"
+                f"it is truncated: {status.st_size} bytes, but its header promises {size + 8}; "
+                "expected a complete file"
             )
 
 
@@ -154,19 +155,19 @@ def _opened(path):
 
 
 def _take(item, waveform_rate):
-    """Return a waveform as float32, or say what is wrong with it."""
+    """Return a waveform as float32; raise a BadSample or TypeError if it is not one."""
     if item is None or type(item).__name__ == "NAType" or (np.isscalar(item) and item != item):
         raise BadSample(f"it is missing ({item!r}); {ACCEPTED}, or a waveform")
     try:
         sound = np.asarray(item)
     except ValueError as error:  # lists of unequal length
-        raise TypeError(f"it is no waveform ({error}); accepted is a 1-D array of floats") from (
-            error
-        )
+        raise TypeError(
+            f"it is not a waveform ({error}); expected a 1-D array of floats"
+        ) from error
     if sound.ndim == 0:
         raise TypeError(
             f"it is {item!r} of type {type(item).__name__}; {ACCEPTED}, as str or pathlib.Path, "
-            "or a 1-D array of floats, a waveform"
+            "or a waveform, a 1-D array of floats"
         )
     if sound.dtype == object:  # a row of a 2-D array of objects
         try:
@@ -176,31 +177,31 @@ def _take(item, waveform_rate):
     if sound.ndim != 1 or (sound.size and sound.dtype.kind not in "f"):
         hint = ""
         if sound.dtype.kind in "iu":
-            hint = "; whole numbers of PCM are scaled first, such as int16 / 32768"
+            hint = "; scale PCM to floats first, such as int16 / 32768"
         elif sound.dtype.kind == "U":
-            hint = "; a path is one str, which x.ravel() makes of a table of one column"
+            hint = "; a path is one str: x.ravel() takes the paths out of a table of one column"
         elif sound.ndim == 2 and sound.dtype.kind == "f":
-            hint = "; several channels are mixed first, such as x.mean(axis=0)"
+            hint = "; mix several channels first, such as x.mean(axis=0)"
         raise TypeError(
             f"it is an array of {sound.dtype} of shape {sound.shape}; a waveform is a 1-D array "
             f"of floats{hint}"
         )
     if waveform_rate is None:
         raise TypeError(
-            "it is a waveform, whose sampling rate is not known; give waveform_rate, in Hz"
+            "it is a waveform, but its sampling rate is not known; give waveform_rate, in Hz"
         )
-    with np.errstate(over="ignore"):  # becomes infinite, and is reported
+    with np.errstate(over="ignore"):  # what becomes infinite is reported
         return sound.astype(np.float32)
 
 
 def _to_length(sound, n, sample_rate, short):
-    """Cut the end, or fill up as `short` says."""
+    """Cut the end, or lengthen as `short` says."""
     if len(sound) >= n:
         return sound[:n]
     if short == "error":
         raise BadSample(
-            f"it is too short, {len(sound) / sample_rate:.3f} s of the {n / sample_rate:.3f} s of "
-            "duration; accepted is at least that, or any with short='pad' or short='tile'"
+            f"it is too short: {len(sound) / sample_rate:.3f} s, but duration is "
+            f"{n / sample_rate:.3f} s; short='pad' and short='tile' accept any length"
         )
     if short == "tile":
         return np.resize(sound, n)

@@ -1,8 +1,12 @@
 """Sound as log-magnitude spectrograms, by librosa."""
 
+from typing import ClassVar
+
 import numpy as np
 
-from ._audio_base import AudioFrontEnd, check_positive_number, numbered
+from ..utils.parameters import Constraint
+from ._audio_base import AudioFrontEnd, numbered
+from ._constraints import BOOL, POSITIVE
 
 __all__ = ["LogSTFT"]
 
@@ -13,9 +17,9 @@ class LogSTFT(AudioFrontEnd):
     Parameters
     ----------
     sample_rate : int, default=22050
-        Samples per second, in Hz, to which every recording is resampled (soxr, high quality).
+        Rate, in Hz, that every recording is resampled to (soxr, high quality).
     duration : float, default=3.0
-        Seconds of each recording that are used, from its beginning; what is longer is cut.
+        Seconds used of each recording, from its beginning; the rest is cut.
     short : {"pad", "tile", "error"}, default="pad"
         What happens to a recording shorter than `duration`: zeros are added at its end, it is
         repeated, or it is an error.
@@ -27,27 +31,28 @@ class LogSTFT(AudioFrontEnd):
     floor : float, default=1e-7
         Added to the magnitude before its natural logarithm is taken.
     clip : bool, default=False
-        Whether samples beyond [-1, 1] are set to -1 and 1; a file of floats, or the resampling of
-        a loud one, may go beyond.
+        Whether samples beyond [-1, 1] are set to -1 and 1. A file of floats may go beyond, and so
+        may a loud recording when it is resampled.
     waveform_rate : int, default=None
-        Sampling rate, in Hz, of samples given as waveforms; a file says its own. None: there
-        are no waveforms.
+        Sampling rate, in Hz, of samples given as waveforms; files state their own. None accepts
+        paths only.
     silence : {"error", "allow"}, default="error"
-        Whether a recording that holds one and the same value throughout is an error. A recording
-        without any sound is nearly always a failed one, and would teach the network, unnoticed,
-        that the modality says nothing; where silence is an answer, allow it.
+        Whether a recording that holds one and the same value throughout is an error. Such a
+        recording is nearly always a failed one, and would teach the network, unnoticed, that the
+        modality says nothing. Allow it where silence is an answer.
     on_error : {"raise", "zeros", "missing"}, default="raise"
-        What happens to a recording that cannot be used (see Raises): an error that names it, or
-        zeros in all its features, or NaN (which a classifier with ``missing="allow"`` takes for a
-        missing modality), and one warning that lists all of these. Its row cannot be left
-        out: a transformer does not see the target nor the other modalities, whose rows would no
-        longer be those of the same samples.
+        What happens to a recording that cannot be used (see Raises): it is an error that names the
+        recording; all its features are zeros; or they are NaN, which a classifier with
+        ``missing="allow"`` takes for a missing modality. Without an error, one warning lists all
+        such recordings. Their rows cannot be left out, because a transformer sees neither the
+        target nor the other modalities.
     n_jobs : int, default=None
-        Samples worked on at once, by joblib. None is 1, unless ``joblib.parallel_config`` says
-        otherwise; -1 is one for each core. Starting the processes costs some seconds, and a
-        recording of 3 s a few milliseconds: it pays from thousands of recordings on.
+        Number of samples processed at once, by joblib. None is 1, unless
+        ``joblib.parallel_config`` says otherwise; -1 is one per core. Starting the processes takes
+        some seconds, and a recording of 3 s a few milliseconds, so it pays from thousands of
+        recordings on.
     verbose : bool, default=False
-        Whether work that takes longer than a second shows a progress bar (tqdm).
+        Whether to show a progress bar (tqdm) for work that takes longer than a second.
 
     Raises
     ------
@@ -56,12 +61,13 @@ class LogSTFT(AudioFrontEnd):
     TypeError
         If a sample is neither a path nor a waveform.
     ValueError
-        If a parameter is wrong; or if a recording is missing, empty, truncated, silent, too short
-        for ``short="error"``, no sound file, or holds NaN or infinity, and `on_error` is "raise".
+        If a parameter is wrong; or if `on_error` is "raise" and a recording is missing, empty,
+        truncated, silent, too short for ``short="error"``, or not an audio file, or holds NaN or
+        infinity.
 
     See Also
     --------
-    LogMel : Fewer features, spaced as pitch is heard.
+    LogMel : Fewer features, spaced as humans hear pitch.
 
     Notes
     -----
@@ -69,15 +75,15 @@ class LogSTFT(AudioFrontEnd):
     output has shape ``(n_samples, n_frames, n_features)`` with ``n_frames = 1 + round(duration *
     sample_rate) // hop_length``: frames are centred, with zeros beyond both ends.
 
-    Zeros that fill up a recording do not come out as zeros but as ``log(floor)``, so the encoders
-    of sequences do not take them for padding.
+    The zeros that pad a recording become ``log(floor)``, so the encoders of sequences do not take
+    them for padding.
 
-    ``Pipeline(memory=...)`` keeps the features. Paths are hashed as they are written: a file that
-    was changed since is not noticed, and neither is it if the folder it is relative to is another;
-    then clear the memory. All parameters are hashed, also `n_jobs` and `verbose`.
+    ``Pipeline(memory=...)`` keeps the features. It hashes paths as they are written, and does not
+    notice that a file has changed, or that a relative path now leads elsewhere: then clear the
+    memory. It hashes all parameters, `n_jobs` and `verbose` too.
 
-    Not noticed as broken: an MP3 or OGG file that ends too early at a clean boundary, and, but
-    for WAV and AIFF, damage after the part that is used.
+    Two kinds of damage go unnoticed: an MP3 or OGG file that ends too early at a clean boundary,
+    and damage after the part that is used, in any format but WAV and AIFF.
 
     Source: `librosa.stft` [1]_.
 
@@ -100,6 +106,12 @@ class LogSTFT(AudioFrontEnd):
     array([ 437.5, 2000. ])
     """
 
+    _parameter_constraints: ClassVar[dict[str, list[Constraint]]] = {
+        **AudioFrontEnd._parameter_constraints,
+        "floor": [POSITIVE],
+        "clip": [BOOL],
+    }
+
     def __init__(
         self,
         sample_rate=22050,
@@ -116,26 +128,28 @@ class LogSTFT(AudioFrontEnd):
         n_jobs=None,
         verbose=False,
     ):
-        self.sample_rate = sample_rate
-        self.duration = duration
-        self.short = short
-        self.n_fft = n_fft
-        self.hop_length = hop_length
+        super().__init__(
+            sample_rate=sample_rate,
+            duration=duration,
+            short=short,
+            n_fft=n_fft,
+            hop_length=hop_length,
+            waveform_rate=waveform_rate,
+            silence=silence,
+            on_error=on_error,
+            n_jobs=n_jobs,
+            verbose=verbose,
+        )
         self.floor = floor
         self.clip = clip
-        self.waveform_rate = waveform_rate
-        self.silence = silence
-        self.on_error = on_error
-        self.n_jobs = n_jobs
-        self.verbose = verbose
 
     @classmethod
     def crema_d(cls, **overrides):
         """Make the front end of the InfoReg authors' code for CREMA-D.
 
-        22,050 Hz, 3 s by repeating what is shorter, samples clipped to [-1, 1], windows of 512
+        22,050 Hz, 3 s (shorter recordings are repeated), samples clipped to [-1, 1], windows of 512
         samples every 353, ``log(magnitude + 1e-7)``: 188 frames of 257 frequencies. Their code
-        repeats a recording three times and no more, which is the same from 1 s on, and has the
+        repeats a recording at most three times, which is the same from 1 s on, and puts the
         frequencies before the frames.
 
         Parameters
@@ -176,11 +190,6 @@ class LogSTFT(AudioFrontEnd):
         ndarray of str
         """
         return numbered("logstft", 1 + self.n_fft // 2)
-
-    def _check_features(self, n_frames):
-        check_positive_number(floor=self.floor)
-        if not isinstance(self.clip, (bool, np.bool_)):
-            raise ValueError(f"clip={self.clip!r}: True or False is needed.")
 
     def _features(self, sound):
         import librosa

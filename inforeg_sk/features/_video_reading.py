@@ -7,16 +7,16 @@ from pathlib import Path
 
 import numpy as np
 
-__all__ = ["optional", "read_clip"]
+__all__ = ["SUFFIXES", "optional", "read_clip"]
 
 SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
-# Containers round times, Matroska to the millisecond: a frame is on screen from one before.
+# Containers round times, Matroska to the millisecond: a frame may be on screen that much earlier.
 ROUNDING = Fraction(1, 1000)
 ATTACHED_PICTURE = 0x400  # FFmpeg's AV_DISPOSITION_ATTACHED_PIC
 
 
 def optional(name):
-    """Import a module of the extra `video`, which is imported nowhere else."""
+    """Import a module of the extra `video`; nothing else imports these modules."""
     try:
         return importlib.import_module(name)
     except ImportError as error:
@@ -34,12 +34,12 @@ def read_clip(path, fps, size, choose):
     path : str
         A video file or a folder of images.
     fps : float or None
-        Frames a second that there are to choose from; None: every frame. Images of a folder
-        are all of them to choose from.
+        Frames per second of a video file to choose from; None is every frame. All images of a
+        folder are candidates.
     size : tuple of int
         ``(height, width)`` in pixels.
     choose : callable
-        Gets the number of frames there are, returns the positions of those wanted.
+        Maps the number of frames to the indices of those to read.
 
     Returns
     -------
@@ -48,7 +48,7 @@ def read_clip(path, fps, size, choose):
     Raises
     ------
     ValueError
-        If there is no frame to be read. PyAV and Pillow have errors of their own for broken data.
+        If there is no frame to read. PyAV and Pillow raise their own errors for broken data.
     """
     where = Path(path)
     if where.is_dir():
@@ -63,7 +63,7 @@ def read_clip(path, fps, size, choose):
 
 
 def _images(folder):
-    """Images of a folder, by the numbers in their names; hidden files are not of the clip."""
+    """Return the images of a folder, sorted by the numbers in their names; skip hidden files."""
     files = [
         file
         for file in folder.iterdir()
@@ -75,7 +75,7 @@ def _images(folder):
 
 
 def _by_numbers(name):
-    """Key that sorts frame2 before frame10: text and numbers in turn."""
+    """Return a key that sorts frame2 before frame10: text and numbers in turn."""
     parts = re.split(r"([0-9]+)", name)
     return [int(part) if i % 2 else part for i, part in enumerate(parts)]
 
@@ -84,24 +84,26 @@ def _read_image(file, size):
     image_module, ops = optional("PIL.Image"), optional("PIL.ImageOps")
     try:
         with image_module.open(file) as image:
-            # Pillow cuts such values off at 255 instead of scaling them.
+            # Pillow would clip such values at 255 instead of scaling them.
             if image.mode in ("I", "F") or image.mode.startswith("I;"):
-                raise ValueError(f"pixels of mode {image.mode!r}; 8 bits a channel are needed")
+                raise ValueError(
+                    f"pixels have mode {image.mode!r}; they must have 8 bits per channel"
+                )
             return _resize(ops.exif_transpose(image).convert("RGB"), size)
     except Exception as error:
         raise ValueError(f"image {file.name!r}: {error}") from error
 
 
 def _read_video(file, fps, size):
-    """Frames on screen every 1 / `fps` seconds from the first on, or all."""
+    """Return the frames on screen every 1 / `fps` seconds from the first frame on, or all."""
     av, image_module = optional("av"), optional("PIL.Image")
 
     def convert(frame):
         image = image_module.fromarray(frame.to_ndarray(format="rgb24"))
-        turn = frame.rotation % 360  # counterclockwise, of films held upright
+        turn = frame.rotation % 360  # counterclockwise, as needed to view the video upright
         return _resize(image.rotate(turn, expand=True) if turn else image, size)
 
-    # An absolute path cannot be taken for a protocol, as a name with a colon is.
+    # FFmpeg takes a name with a colon for a protocol, but not an absolute path.
     with av.open(str(file.absolute()), metadata_errors="ignore") as container:
         stream = _video_stream(container)
         chosen, last, start, step = [], None, None, Fraction(1, stream.average_rate or 25)
@@ -118,19 +120,19 @@ def _read_video(file, fps, size):
         if last is None:
             raise ValueError("the video has no frames.")
         frame, time = last
-        duration = getattr(frame, "duration", None)  # which older PyAV does not tell
+        duration = getattr(frame, "duration", None)  # older PyAV does not have it
         step = duration * Fraction(frame.time_base) if duration and frame.time_base else step
         _add_until(time + step - start, frame, chosen, fps, convert)
     return chosen
 
 
 def _video_stream(container):
-    """The film of a file; FFmpeg also takes texts, images and covers of records for films."""
+    """Return the video stream; FFmpeg also reports text, images and cover art as video."""
     name = container.format.name
     if name == "tty" or name.startswith("image2") or name.endswith("_pipe"):
-        raise ValueError(f"the file is no video (FFmpeg's format {name!r}).")
+        raise ValueError(f"the file is not a video (FFmpeg's format {name!r}).")
     for stream in container.streams.video:
-        disposition = stream.disposition  # PyAV's flags are integers since version 16 only
+        disposition = stream.disposition  # integers since PyAV 16, before that objects
         if not getattr(disposition, "value", disposition) & ATTACHED_PICTURE:
             return stream
     raise ValueError("the file holds no video, only " + _kinds(container) + ".")
@@ -142,19 +144,19 @@ def _kinds(container):
 
 
 def _add_until(end, frame, chosen, fps, convert):
-    """Add `frame`, on screen until `end` seconds, once for each moment that falls to it."""
+    """Add `frame`, on screen until `end` seconds, once for each of the times that it covers."""
     if fps is None:
         chosen.append(convert(frame))
         return
     converted = None
-    # The first frame is there however short it was.
+    # The first frame is always added, however short it is.
     while not chosen or Fraction(len(chosen)) / Fraction(fps) + ROUNDING < end:
         converted = convert(frame) if converted is None else converted
         chosen.append(converted)
 
 
 def _resize(image, size):
-    """Pillow's bilinear filter, which averages where it makes smaller."""
+    """Resize by Pillow's bilinear filter, which averages when it reduces."""
     height, width = size
     bilinear = optional("PIL.Image").Resampling.BILINEAR
     return np.asarray(image.resize((width, height), bilinear))

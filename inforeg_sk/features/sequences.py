@@ -1,36 +1,60 @@
 """Sequences of unequal length as one array."""
 
 from collections.abc import Mapping
+from numbers import Real
+from typing import ClassVar
 
 import numpy as np
 from scipy import sparse
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from .._output import OwnOutput
-from .._validation import check_word
-from ..network.checks import check_number_or_none, check_positive
+from ..utils.output import SetOutputNoOpMixin
+from ..utils.parameters import (
+    Constraint,
+    Interval,
+    InvalidParameterError,
+    IsNone,
+    Options,
+    check_parameters,
+)
+from ._constraints import COUNT
 
 __all__ = ["PadSequences"]
 
 
-class PadSequences(OwnOutput, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
-    """Pad and cut sequences, such as word vectors or frames of sound, to one number of steps.
+class _FloatDtype(Constraint):
+    """What numpy takes as a floating dtype."""
+
+    def accepts(self, value):
+        if value is None:  # float64 to numpy
+            return False
+        try:
+            return np.dtype(value).kind == "f"
+        except (TypeError, ValueError):
+            return False
+
+    def __str__(self):
+        return "a floating dtype, such as 'float32'"
+
+
+class PadSequences(SetOutputNoOpMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
+    """Pad and cut sequences, such as word vectors or audio frames, to the same number of steps.
 
     Parameters
     ----------
     n_steps : int, default=None
-        Steps of each sample that comes out; None is the longest sequence seen in ``fit``.
+        Number of steps of the result; None is that of the longest sequence seen in ``fit``.
     value : float, default=0.0
-        What all features of a padding step hold. The encoders ``"gru"`` and ``"transformer"`` and
-        `ModalityTransformer` take 0.0 for padding; give another value to them too, as
+        Value of all features of a padding step. The encoders ``"gru"`` and ``"transformer"`` and
+        `ModalityTransformer` take 0.0 for padding; pass any other value to them too, as
         `padding_value`.
     side : {"end", "start"}, default="end"
-        Where padding is added. Those encoders find it at the end only.
+        Where padding is added. Those encoders recognise it at the end only.
     truncate : {"end", "start"}, default="end"
-        What is lost of a longer sequence: its last steps, or its first.
+        What is cut from a longer sequence: its last steps, or its first.
     dtype : dtype, default="float32"
-        Floating type of the result.
+        Floating dtype of the result.
 
     Attributes
     ----------
@@ -42,24 +66,25 @@ class PadSequences(OwnOutput, TransformerMixin, BaseEstimator, auto_wrap_output_
     Raises
     ------
     TypeError
-        If the samples are no sequence of arrays, or one is text or otherwise not numeric.
+        If the samples are not a sequence of arrays, or one is text or otherwise not numeric.
     ValueError
-        If a parameter is wrong; there are no samples, or in ``fit`` none but missing ones; or a
-        sample is not of shape ``(n_steps_i, n_features)``, has no steps, another number of
-        features than the others, or a number that `dtype` does not hold. The sample is named.
+        If a parameter is wrong; if there are no samples, or ``fit`` gets missing ones only; or if
+        a sample is not of shape ``(n_steps_i, n_features)``, has no steps, has another number of
+        features than the others, or has a number that is too large for `dtype`. The message names
+        the sample.
 
     Notes
     -----
-    A sample that is None (or NaN, as pandas may put it, or holds nothing but NaN) lacks the
-    modality, and becomes a row of NaN throughout, which ``missing="allow"`` of the classifier
-    takes as such. A sequence without any step is an error, for it may be either: a sample that
-    lacks the modality (give None), or one that has it and says nothing (give one step of padding).
-    NaN in a part of a sequence is left for the classifier to refuse.
+    A sample that is None (or NaN, which pandas may use instead, or an array of NaN only) lacks the
+    modality. It becomes a row of NaN, which a classifier with ``missing="allow"`` takes for a
+    missing modality. A sequence without any step is an error, because it is ambiguous: give None
+    for a sample that lacks the modality, and one step of padding for one that has it and says
+    nothing. NaN in a part of a sequence is kept; the classifier refuses it.
 
-    The encoders know padding by its value alone: of a sequence whose real last steps hold `value`
-    in all features, such as silence or a token numbered 0, these steps are padding to them too.
+    The encoders recognise padding by its value alone. If the last steps of a sequence hold `value`
+    in all features, as silence or a token numbered 0 may, the encoders take them for padding too.
 
-    The result is 3-D, so scaling comes after it, in a `ModalityTransformer` of its own::
+    The result is 3-D, so scale it afterwards, in a second `ModalityTransformer`::
 
         make_pipeline(
             ModalityTransformer({"text": PadSequences()}),
@@ -80,12 +105,20 @@ class PadSequences(OwnOutput, TransformerMixin, BaseEstimator, auto_wrap_output_
            [ 1.,  1.,  1.],
            [nan, nan, nan]], dtype=float32)
 
-    Sequences of numbers have one feature; here the first steps of the longer are lost:
+    Sequences of numbers have one feature; here the longer one loses its first steps:
 
     >>> PadSequences(n_steps=2, truncate="start").fit_transform([[5], [6, 7, 8]])[:, :, 0]
     array([[5., 0.],
            [7., 8.]], dtype=float32)
     """
+
+    _parameter_constraints: ClassVar[dict[str, list[Constraint]]] = {
+        "n_steps": [IsNone(), COUNT],
+        "value": [Interval(Real)],
+        "side": [Options("end", "start")],
+        "truncate": [Options("end", "start")],
+        "dtype": [_FloatDtype()],
+    }
 
     def __init__(self, n_steps=None, *, value=0.0, side="end", truncate="end", dtype="float32"):
         self.n_steps = n_steps
@@ -100,9 +133,8 @@ class PadSequences(OwnOutput, TransformerMixin, BaseEstimator, auto_wrap_output_
         Parameters
         ----------
         X : array-like of shape (n_samples,), or (n_samples, n_steps[, n_features])
-            A list or array of objects, each an array of shape ``(n_steps_i, n_features)``, or
-            ``(n_steps_i,)``, which has one feature; or None. Sequences of equal length may be one
-            array.
+            A list or array of objects, each None or an array of shape ``(n_steps_i, n_features)``
+            or ``(n_steps_i,)``, which has one feature. Sequences of equal length may be one array.
         y : ignored
 
         Returns
@@ -135,7 +167,7 @@ class PadSequences(OwnOutput, TransformerMixin, BaseEstimator, auto_wrap_output_
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.one_d_array = True
-        tags.input_tags.three_d_array = True  # the samples' axis is the first, as elsewhere
+        tags.input_tags.three_d_array = True  # samples are along the first axis, as elsewhere
         tags.input_tags.allow_nan = True
         tags.no_validation = True
         return tags
@@ -143,14 +175,14 @@ class PadSequences(OwnOutput, TransformerMixin, BaseEstimator, auto_wrap_output_
     def _fit(self, X):
         self._check_parameters()
         sequences = self._sequences(X, None)
-        there = [sequence for sequence in sequences if sequence is not None]
-        if not there:
+        present = [sequence for sequence in sequences if sequence is not None]
+        if not present:
             raise ValueError(
-                f"PadSequences: all {len(sequences)} samples are missing (None): at least one "
-                "sequence is needed to learn the number of features."
+                f"PadSequences: all {len(sequences)} samples are missing (None); it needs at least "
+                "one sequence to learn the number of features."
             )
-        self.n_features_ = there[0].shape[1]
-        self.n_steps_ = int(self.n_steps or max(map(len, there)))
+        self.n_features_ = present[0].shape[1]
+        self.n_steps_ = int(self.n_steps or max(map(len, present)))
         return sequences
 
     def _pad(self, sequences):
@@ -170,13 +202,13 @@ class PadSequences(OwnOutput, TransformerMixin, BaseEstimator, auto_wrap_output_
                     padded[index, start : start + len(sequence)] = sequence
             except FloatingPointError as error:
                 raise ValueError(
-                    f"Sample {index} has a number too large for {padded.dtype}: scale it, or use "
-                    "dtype='float64'."
+                    f"Sample {index} has a number that is too large for {padded.dtype}: scale it, "
+                    "or use dtype='float64'."
                 ) from error
         return padded
 
     def _sequences(self, X, n_features):
-        """Samples as a list of arrays of shape (n_steps_i, n_features), None where missing."""
+        """Return the samples as arrays of shape (n_steps_i, n_features), None where missing."""
         sequences = [_sequence(index, sample) for index, sample in enumerate(_samples(X))]
         first = "in fit"
         for index, sequence in enumerate(sequences):
@@ -186,40 +218,31 @@ class PadSequences(OwnOutput, TransformerMixin, BaseEstimator, auto_wrap_output_
                 n_features, first = sequence.shape[1], f"in sample {index}"
             elif sequence.shape[1] != n_features:
                 raise ValueError(
-                    f"Sample {index} has {sequence.shape[1]} features a step, but there were "
+                    f"Sample {index} has {sequence.shape[1]} features per step, but there were "
                     f"{n_features} {first}."
                 )
         return sequences
 
     def _check_parameters(self):
-        if self.n_steps is not None:
-            check_positive(n_steps=self.n_steps)
-        check_number_or_none(value=self.value)
-        check_word(("end", "start"), side=self.side)
-        check_word(("end", "start"), truncate=self.truncate)
-        try:
-            # None is float64 to numpy.
-            dtype = None if self.dtype is None else np.dtype(self.dtype)
-        except TypeError:
-            dtype = None
-        if dtype is None or dtype.kind != "f":
-            raise ValueError(
-                f"dtype={self.dtype!r}: a floating type, such as 'float32', is needed."
-            )
+        check_parameters(self)
+        dtype = np.dtype(self.dtype)
         with np.errstate(over="ignore"):
-            held = self.value is not None and np.isfinite(dtype.type(self.value))
+            held = np.isfinite(dtype.type(self.value))
         if not held:
-            raise ValueError(f"value={self.value!r}: a number that {dtype} holds is needed.")
+            raise InvalidParameterError(
+                f"The 'value' parameter of {type(self).__name__} must be a number that dtype, "
+                f"{dtype}, can hold. Got {self.value!r}."
+            )
 
 
 def _samples(X):
-    """`X` as something whose items are the samples."""
+    """Return `X` as an object whose items are the samples."""
     accepted = (
         "PadSequences takes a list or array of sequences, each of shape (n_steps_i, n_features)"
     )
     if isinstance(X, Mapping) and not hasattr(X, "tocsr"):
         raise TypeError(
-            f"{accepted}; got a mapping of {', '.join(map(repr, X))}: give it one modality, as a "
+            f"{accepted}; got a mapping of {', '.join(map(repr, X))}. Give it one modality, as a "
             "ModalityTransformer does."
         )
     if isinstance(X, (str, bytes)) or sparse.issparse(X):
@@ -234,7 +257,7 @@ def _samples(X):
 
 
 def _sequence(index, sample):
-    """One sample as an array with two axes, or None if it is missing."""
+    """Return one sample as an array with two axes, or None if it is missing."""
     if sample is None or (isinstance(sample, float) and np.isnan(sample)):
         return None
     try:
@@ -249,35 +272,35 @@ def _sequence(index, sample):
         text = isinstance(sample, (str, bytes))
         what = f"the text {_short(sample)}" if text else f"an array of {array.dtype}"
         raise TypeError(
-            f"Sample {index} is {what}: numbers are needed, one row a step; encode text first, for "
-            "example as word vectors."
+            f"Sample {index} is {what}; it must hold numbers, one row per step. Encode text first, "
+            "for example as word vectors."
         )
     if array.ndim not in (1, 2):
         raise ValueError(
-            f"Sample {index} has shape {array.shape}: a sequence of shape (n_steps, n_features) or "
-            "(n_steps,) is needed."
+            f"Sample {index} has shape {array.shape}; it must be a sequence of shape (n_steps, "
+            "n_features) or (n_steps,)."
         )
     if len(array) == 0:
         raise ValueError(
-            f"Sample {index} has no steps: give None if it lacks the modality, or one step of "
+            f"Sample {index} has no steps. Give None if it lacks the modality, or one step of "
             "padding if it has nothing to say."
         )
     if array.size == 0:
-        raise ValueError(f"Sample {index} has 0 features a step, shape {array.shape}.")
+        raise ValueError(f"Sample {index} has 0 features per step, shape {array.shape}.")
     if array.dtype.kind == "f" and np.isnan(array.flat[0]) and np.isnan(array).all():
         return None
     return array[:, None] if array.ndim == 1 else array
 
 
 def _numbers(index, array):
-    """Convert objects that are numbers; text that reads as one is not."""
+    """Convert objects that are numbers; refuse text, even if it reads as a number."""
     text = next((value for value in array.flat if isinstance(value, (str, bytes))), None)
     try:
         if text is not None:
             raise TypeError(f"it holds the text {text!r}")
         return array.astype(np.float64)
     except (OverflowError, TypeError, ValueError) as error:
-        raise TypeError(f"Sample {index} is not numeric ({error}): numbers are needed.") from error
+        raise TypeError(f"Sample {index} is not numeric ({error}).") from error
 
 
 def _short(sample):

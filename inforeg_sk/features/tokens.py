@@ -1,61 +1,73 @@
 """Texts as the token ids and masks that a language model takes."""
 
 from collections.abc import Mapping
+from typing import ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from .._output import OwnOutput
-from ..network.checks import check_positive
+from ..utils.output import SetOutputNoOpMixin
+from ..utils.parameters import Constraint, InvalidParameterError, IsCallable, check_parameters
+from ._constraints import COUNT
 
 __all__ = ["Tokens"]
 
-_ACCEPTED = "Tokens takes texts (str), one a sample, shape (n_samples,)"
+_ACCEPTED = "Tokens takes texts (str), one per sample, of shape (n_samples,)"
 
 
-class Tokens(OwnOutput, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
+class _Tokenizer(IsCallable):
+    """An object that is called as a tokenizer of transformers; a class is not."""
+
+    def accepts(self, value):
+        return super().accepts(value) and not isinstance(value, type)
+
+
+_TOKENIZER = _Tokenizer("a callable with the signature of a tokenizer of transformers")
+
+
+class Tokens(SetOutputNoOpMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
     """Turn texts into the arrays of one modality, such as token ids and their mask.
 
-    They are what `PretrainedEncoder` gives to a language model. Inside a `ModalityTransformer` the
-    texts are the modality before, and the arrays together after.
+    `PretrainedEncoder` passes these arrays to a language model. In a `ModalityTransformer`, a
+    modality of texts becomes a modality of several arrays.
 
     Parameters
     ----------
     tokenizer : callable
-        A tokenizer of Hugging Face transformers, such as ``AutoTokenizer.from_pretrained(name)``
-        gives, or anything with its signature: it is called as ``tokenizer(list_of_str,
-        padding="max_length", truncation=True, max_length=max_length, return_tensors="np")`` and
-        returns a mapping of names to arrays.
+        A tokenizer of Hugging Face transformers, such as the result of
+        ``AutoTokenizer.from_pretrained(name)``, or anything with its signature. It is called as
+        ``tokenizer(list_of_str, padding="max_length", truncation=True, max_length=max_length,
+        return_tensors="np")`` and must return a mapping from names to arrays.
     max_length : int, default=128
-        Tokens of each text that come out, those counted that the tokenizer adds itself: longer
-        texts are cut, shorter ones padded. The model has to take as many; BERT takes 512.
+        Number of tokens of each text, including those that the tokenizer adds itself. Longer
+        texts are cut, shorter ones padded. The model must accept as many; BERT accepts 512.
 
     Raises
     ------
     TypeError
         If `tokenizer` is not callable or does not return a mapping of numeric arrays, or a sample
-        is no text; it is named.
+        is not a text; the message names it.
     ValueError
-        If `max_length` is no positive integer; there are no samples, or they are no single column;
-        the tokenizer has no padding token; or an array that it returns is not of shape
-        ``(n_samples, max_length)``.
+        If `max_length` is not a positive integer; if there are no samples, or they are not a
+        single column; if the tokenizer has no padding token; or if an array that it returns is
+        not of shape ``(n_samples, max_length)``.
 
     Notes
     -----
-    Nothing is learned: the vocabulary is the tokenizer's. One that is to be learned from texts is
-    learned from the training texts beforehand, as ``examples/language_model.py`` does.
+    Nothing is learned: the vocabulary is that of the tokenizer. To learn a vocabulary, learn it
+    from the training texts beforehand, as ``examples/language_model.py`` does.
 
-    All texts become equally long, whichever samples they come with, so that what is predicted has
-    the shape of what was fitted. Time and memory of the model grow with `max_length`: choose it
-    near the longest texts that matter.
+    All texts become equally long, whichever samples they come with, so that arrays have the same
+    shape in ``predict`` as in ``fit``. Time and memory of the model grow with `max_length`: choose
+    it near the longest texts that matter.
 
-    Which arrays come out is up to the tokenizer, ``model_input_names`` of those of transformers;
-    the model gets all of them by name. If it does not take one of them, such as
+    The tokenizer decides which arrays it returns (those of transformers by ``model_input_names``),
+    and the model gets all of them by name. If the model does not accept one of them, such as
     ``token_type_ids``, leave that name out of the list.
 
     A sample that lacks the modality (None) is an error here;
     ``ModalityTransformer(missing="allow")`` leaves such samples out, and
-    ``MultimodalClassifier(missing="allow")`` takes what comes of it. The empty text is a text.
+    ``MultimodalClassifier(missing="allow")`` accepts its result. The empty text is a text.
 
     Examples
     --------
@@ -77,7 +89,7 @@ class Tokens(OwnOutput, TransformerMixin, BaseEstimator, auto_wrap_output_keys=N
     array([[1, 1, 1, 0],
            [1, 1, 1, 1]])
 
-    In front of a language model (not run here, since it is downloaded):
+    In front of a language model (not run here, since this downloads it):
 
     >>> from transformers import AutoModel, AutoTokenizer  # doctest: +SKIP
     >>> name = "google-bert/bert-base-uncased"
@@ -88,6 +100,11 @@ class Tokens(OwnOutput, TransformerMixin, BaseEstimator, auto_wrap_output_keys=N
     ...     ),
     ... )
     """
+
+    _parameter_constraints: ClassVar[dict[str, list[Constraint]]] = {
+        "tokenizer": [_TOKENIZER],
+        "max_length": [COUNT],
+    }
 
     def __init__(self, tokenizer, max_length=128):
         self.tokenizer = tokenizer
@@ -121,7 +138,7 @@ class Tokens(OwnOutput, TransformerMixin, BaseEstimator, auto_wrap_output_keys=N
         Returns
         -------
         dict of str to ndarray of shape (n_samples, max_length)
-            By the tokenizer's names, and of the types that it gives: int64 in transformers.
+            With the names and dtypes that the tokenizer gives: int64 in transformers.
         """
         self._check_parameters()
         texts = _as_texts(X)
@@ -130,7 +147,7 @@ class Tokens(OwnOutput, TransformerMixin, BaseEstimator, auto_wrap_output_keys=N
                 texts,
                 padding="max_length",
                 truncation=True,
-                max_length=int(self.max_length),  # a search may put numpy's integers
+                max_length=int(self.max_length),  # a search may set an integer of numpy
                 return_tensors="np",
             )
         except ValueError as error:
@@ -138,8 +155,8 @@ class Tokens(OwnOutput, TransformerMixin, BaseEstimator, auto_wrap_output_keys=N
                 raise
             raise ValueError(
                 f"{error} Tokens pads every text to max_length={self.max_length!r}, so the "
-                "tokenizer needs a padding token before it is given to Tokens; any will do for a "
-                "model that takes the attention_mask, such as the end of a text: "
+                "tokenizer needs a padding token before it is given to Tokens. For a model that "
+                "takes the attention_mask, any token works, such as the one that ends a text: "
                 "tokenizer.pad_token = tokenizer.eos_token."
             ) from error
         return self._arrays(encoded, len(texts))
@@ -150,18 +167,18 @@ class Tokens(OwnOutput, TransformerMixin, BaseEstimator, auto_wrap_output_keys=N
         tags.input_tags.one_d_array = True
         tags.input_tags.two_d_array = False
         tags.input_tags.string = True
-        tags.no_validation = True  # samples are texts, no numbers
+        tags.no_validation = True  # samples are texts, not numbers
         return tags
 
     def __sklearn_is_fitted__(self):
         return True  # nothing is learned
 
     def _arrays(self, encoded, n_samples):
-        """What the tokenizer gave as a plain dict, checked."""
+        """Check what the tokenizer returned, and return it as a plain dict."""
         if not isinstance(encoded, Mapping) or not encoded:
             raise TypeError(
-                f"The tokenizer returned {_short(encoded)}: a mapping of names to arrays is "
-                "needed, such as input_ids and attention_mask."
+                f"The tokenizer returned {_short(encoded)}; it must return a mapping from names "
+                "to arrays, such as input_ids and attention_mask."
             )
         shape, arrays = (n_samples, self.max_length), {}
         for name, value in encoded.items():
@@ -169,56 +186,47 @@ class Tokens(OwnOutput, TransformerMixin, BaseEstimator, auto_wrap_output_keys=N
                 array = np.asarray(value)
             except ValueError as error:  # rows of unequal length
                 raise ValueError(
-                    f"The tokenizer returned {name!r} with rows of unequal length: an array of "
-                    f"shape {shape} is needed, (n_samples, max_length)."
+                    f"The tokenizer returned {name!r} with rows of unequal length; its shape must "
+                    f"be {shape}, (n_samples, max_length)."
                 ) from error
             if array.dtype.kind not in "biuf":
                 raise TypeError(
-                    f"The tokenizer returned {name!r} as {array.dtype}: numbers are needed."
+                    f"The tokenizer returned {name!r} as {array.dtype}; it must hold numbers."
                 )
             if array.shape != shape:
                 raise ValueError(
-                    f"The tokenizer returned {name!r} of shape {array.shape}: {shape} is needed, "
-                    "(n_samples, max_length)."
+                    f"The tokenizer returned {name!r} of shape {array.shape}; its shape must be "
+                    f"{shape}, (n_samples, max_length)."
                 )
             arrays[name] = array
         return arrays
 
     def _check_parameters(self):
-        check_positive(max_length=self.max_length)
-        if callable(self.tokenizer) and not isinstance(self.tokenizer, type):
-            return
-        hint = ""
-        if isinstance(self.tokenizer, str):
-            hint = " Load it first: transformers.AutoTokenizer.from_pretrained(name)."
-        elif isinstance(self.tokenizer, type):
-            hint = " Give an instance."
-        elif hasattr(self.tokenizer, "encode_batch"):  # of the package tokenizers
-            hint = (
-                " Wrap it: transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, "
-                "pad_token=...)."
-            )
-        raise TypeError(
-            f"tokenizer={_short(self.tokenizer)}: a callable with the signature of a tokenizer of "
-            f"transformers is needed.{hint}"
-        )
+        try:
+            check_parameters(self)
+        except InvalidParameterError as error:
+            if _TOKENIZER.accepts(self.tokenizer):  # the error is another parameter's
+                raise
+            raise InvalidParameterError(f"{error}{_tokenizer_hint(self.tokenizer)}") from None
 
 
 def _as_texts(X):
-    """Return the texts as a list of str, or say which sample is none."""
+    """Return the texts as a list of str; raise an error that names a sample that is not one."""
     if isinstance(X, Mapping) and not hasattr(X, "tocsr"):
         raise TypeError(
-            f"{_ACCEPTED}; got a mapping of {', '.join(map(repr, X))}: give it one modality, as a "
+            f"{_ACCEPTED}; got a mapping of {', '.join(map(repr, X))}. Give it one modality, as a "
             "ModalityTransformer does."
         )
     if isinstance(X, (str, bytes)):
-        raise TypeError(f"{_ACCEPTED}; got the single value {_short(X)}: [value]?")
+        raise TypeError(
+            f"{_ACCEPTED}; got the single value {_short(X)}. Did you mean [{_short(X)}]?"
+        )
     if isinstance(X, np.ma.MaskedArray):
         X = np.where(np.ma.getmaskarray(X), None, np.ma.getdata(X).astype(object))
     elif hasattr(X, "to_numpy"):  # a column of a table
         X = X.to_numpy()
     try:
-        # Without the type, numpy would make a text of a number that stands among texts.
+        # Without the dtype, numpy would turn a number among texts into a text.
         array = np.asarray(X, dtype=object)
     except ValueError as error:  # arrays of unequal shapes
         raise TypeError(f"{_ACCEPTED}; got {_short(X)}.") from error
@@ -232,20 +240,34 @@ def _as_texts(X):
         raise ValueError(f"{_ACCEPTED}; got an array of shape {array.shape}.")
     for index, text in enumerate(array):
         if not isinstance(text, str):
-            raise TypeError(f"Sample {index} is {_short(text)}: a text (str) is needed{_why(text)}")
-    return [str(text) for text in array]  # numpy's str is not everyone's
+            raise TypeError(f"Sample {index} is {_short(text)}; it must be a str.{_hint(text)}")
+    return [str(text) for text in array]  # not every tokenizer accepts numpy's str
 
 
-def _why(value):
-    """What may be behind a sample that is no text."""
+def _hint(value):
+    """Return what to do about a sample that is not a text."""
     nan = isinstance(value, (float, np.floating)) and np.isnan(value)
     if value is None or nan or type(value).__name__ == "NAType":
-        return "; ModalityTransformer(missing='allow') leaves out samples without one."
+        return " ModalityTransformer(missing='allow') leaves out samples without a text."
     if isinstance(value, bytes):
-        return ": decode it first, value.decode('utf-8')."
+        return " Decode it first: value.decode('utf-8')."
     if isinstance(value, (list, tuple, np.ndarray)):
-        return ": join words first, ' '.join(words)."
-    return "."
+        return " Join its words first: ' '.join(words)."
+    return ""
+
+
+def _tokenizer_hint(tokenizer):
+    """Return what to do about an object that is not a tokenizer but leads to one."""
+    if isinstance(tokenizer, str):
+        return " Load it first: transformers.AutoTokenizer.from_pretrained(name)."
+    if isinstance(tokenizer, type):
+        return " Give an instance."
+    if hasattr(tokenizer, "encode_batch"):  # of the package tokenizers
+        return (
+            " Wrap it: transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, "
+            "pad_token=...)."
+        )
+    return ""
 
 
 def _short(value):

@@ -5,68 +5,75 @@ import os
 import warnings
 from collections.abc import Sequence
 from functools import partial
-from math import isfinite
-from numbers import Integral, Real
+from numbers import Integral
+from typing import ClassVar
 
 import numpy as np
 from joblib import Parallel, delayed
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from .._output import OwnOutput
-from ._bad_samples import FILL, filling
+from ..utils.output import SetOutputNoOpMixin
+from ..utils.parameters import Constraint, Interval, IsNone, Options, check_parameters
+from ._bad_samples import ON_ERROR, fill_name, fill_value
+from ._constraints import COUNT, N_JOBS, POSITIVE, VERBOSE
 from ._video_reading import optional, read_clip
 
 __all__ = ["VideoFrames"]
 
-# Mean and standard deviation of ImageNet's red, green and blue, of values in [0, 1].
+# Mean and standard deviation of red, green and blue in ImageNet, for values in [0, 1].
 IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-CHOICES = {
-    "sampling": ("uniform", "random"),
-    "normalise": ("imagenet", None),
-    "short": ("repeat", "error"),
-    "on_error": ("raise", *FILL),
-}
 
 
-class VideoFrames(OwnOutput, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
+class _Size(Constraint):
+    """A pair of positive ints."""
+
+    def accepts(self, value):
+        sized = value.ndim > 0 if isinstance(value, np.ndarray) else isinstance(value, Sequence)
+        return sized and len(value) == 2 and all(map(COUNT.accepts, value))
+
+    def __str__(self):
+        return "a pair of these, (height, width)"
+
+
+class VideoFrames(SetOutputNoOpMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
     """Read a few frames of each video.
 
-    A sample is a path: of a video file, or of a folder that holds its frames as images. Comes out
-    what the encoders ``"cnn"`` and ``"resnet18"`` take. Needs the extra ``video`` (PyAV, Pillow).
+    A sample is the path of a video file, or of a folder that holds its frames as images. The
+    encoders ``"cnn"`` and ``"resnet18"`` take the result. Needs the extra ``video`` (PyAV, Pillow).
 
     Parameters
     ----------
     n_frames : int, default=3
-        Frames a sample.
+        Number of frames per sample.
     fps : float or None, default=3
-        Frames a second of a video file that there are to choose from: those on screen at the
-        times 0, ``1 / fps``, ``2 / fps``, ... seconds from the first frame on. None: every frame.
-        Images of a folder have no times; all of them are there to choose from.
+        Frames per second of a video file to choose from: those on screen at 0, ``1 / fps``,
+        ``2 / fps``, ... seconds after the first frame. None is every frame. Images of a folder
+        have no times, so all of them are candidates.
     size : int or tuple of 2 int, default=224
         Height and width in pixels, or one number for both. The whole frame is resized, by
         Pillow's bilinear filter, whatever its proportions.
     sampling : {"uniform", "random"}, default="uniform"
         Which frames are chosen: the middle one of each of `n_frames` equal parts of the clip, or
         a random selection without replacement, in the order of time.
-    normalise : {"imagenet"} or None, default="imagenet"
+    normalize : {"imagenet"} or None, default="imagenet"
         Subtract ImageNet's mean and divide by its standard deviation, channel by channel, as
-        weights trained there expect. None: values in [0, 1].
+        weights trained on ImageNet expect. None leaves the values in [0, 1].
     short : {"repeat", "error"}, default="repeat"
-        What becomes of a clip with less than `n_frames` frames to choose from (shorter than
+        What happens to a clip with fewer than `n_frames` frames to choose from (shorter than
         ``n_frames / fps`` seconds): its last frame is repeated, or it is an error.
     on_error : {"raise", "zeros", "missing"}, default="raise"
-        What an error of a sample does (a file that is missing, empty, broken or no video; a short
-        clip with ``short="error"``): raise it, or give zeros for that sample, or NaN (which a
-        classifier with ``missing="allow"`` takes for a missing modality), and one warning that
-        names all such.
+        What happens to a clip that cannot be used (a file that is missing, empty, broken or not a
+        video; a short clip with ``short="error"``): it is an error that names the clip; all its
+        features are zeros; or they are NaN, which a classifier with ``missing="allow"`` takes for
+        a missing modality. Without an error, one warning lists all such clips.
     random_state : int, default=0
         Seed of the random selection, at least 0.
     n_jobs : int or None, default=None
-        How many samples are read at once; -1: as many as there are processors. Threads, unless
-        ``joblib.parallel_config`` asks for others.
+        Number of samples read at once; None is 1 and -1 is one per core, in threads, unless
+        ``joblib.parallel_config`` says otherwise.
     verbose : bool, default=False
-        Show a progress bar.
+        Whether to show a progress bar (tqdm).
 
     Attributes
     ----------
@@ -76,34 +83,34 @@ class VideoFrames(OwnOutput, TransformerMixin, BaseEstimator, auto_wrap_output_k
     Raises
     ------
     TypeError
-        If a sample is no path.
+        If a sample is not a path.
     ValueError
-        If a parameter is out of range, the samples are no array of paths, or a sample cannot be
-        read; its row and path are named.
+        If a parameter is out of range, the samples are not an array of paths, or a sample cannot
+        be read; the message names its row and path.
     ImportError
         If PyAV (for video files) or Pillow is not installed.
 
     Notes
     -----
-    The random selection goes by `random_state` and the last part of the path, so it does not
-    depend on order, subset, folder or `n_jobs`; it is the same each time, and clips of equal names
-    and lengths get the same.
+    The random selection depends on `random_state` and the last part of the path only, not on
+    order, subset, folder or `n_jobs`. It is the same each time, and clips with the same name and
+    length get the same.
 
     A video file is decoded once, to its end, and the frames to choose from are held at their final
-    size: 27 MB for each minute at the defaults, more with a higher `fps`. The output takes
-    ``12 * n_frames * height * width`` bytes a sample, 1.8 MB at the defaults.
+    size: 27 MB per minute at the defaults, more with a higher `fps`. The output takes
+    ``12 * n_frames * height * width`` bytes per sample, 1.8 MB at the defaults.
 
-    Damage that FFmpeg conceals is no error: the frames before it are used. So it is with most files
-    that are cut off at the end; but an mp4 has its index there, and cannot be read without it.
-    Films and images that are marked as turned are turned upright.
+    Damage that FFmpeg conceals is not an error: the frames before it are used. This holds for most
+    files that are cut off at the end, but not for an mp4, which has its index there and cannot be
+    read without it. Videos and images that are marked as rotated are turned upright.
 
     In a ``Pipeline(memory=...)`` the frames of the training data are read once for all parameters
-    of later steps. joblib goes by the paths: after changing the files, clear its cache.
+    of later steps. joblib compares the paths only: clear its cache after changing the files.
 
     References
     ----------
     Huang, Wei, Yang, Hu: "Adaptive Unimodal Regulation for Balanced Multimodal Information
-    Acquisition", CVPR 2025, arXiv:2503.18595, for 3 frames out of 3 a second. Mean and standard
+    Acquisition", CVPR 2025, arXiv:2503.18595, for 3 frames out of 3 per second. Mean and standard
     deviation of ImageNet as in torchvision.
 
     Examples
@@ -115,7 +122,7 @@ class VideoFrames(OwnOutput, TransformerMixin, BaseEstimator, auto_wrap_output_k
     >>> import numpy as np
     >>> from PIL import Image
     >>> from inforeg_sk.features.video import VideoFrames
-    >>> reader = VideoFrames(n_frames=2, size=(8, 10), normalise=None)
+    >>> reader = VideoFrames(n_frames=2, size=(8, 10), normalize=None)
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     for i, grey in enumerate([0, 51, 102, 255]):
     ...         Image.new("RGB", (20, 16), (grey,) * 3).save(Path(folder) / f"frame{i}.png")
@@ -126,6 +133,19 @@ class VideoFrames(OwnOutput, TransformerMixin, BaseEstimator, auto_wrap_output_k
     array([0.2, 1. ], dtype=float32)
     """
 
+    _parameter_constraints: ClassVar[dict[str, list[Constraint]]] = {
+        "n_frames": [COUNT],
+        "fps": [IsNone(), POSITIVE],
+        "size": [COUNT, _Size()],
+        "sampling": [Options("uniform", "random")],
+        "normalize": [IsNone(), Options("imagenet")],
+        "short": [Options("repeat", "error")],
+        "on_error": [ON_ERROR],
+        "random_state": [Interval(Integral, 0)],
+        "n_jobs": N_JOBS,
+        "verbose": VERBOSE,
+    }
+
     def __init__(
         self,
         n_frames=3,
@@ -133,7 +153,7 @@ class VideoFrames(OwnOutput, TransformerMixin, BaseEstimator, auto_wrap_output_k
         size=224,
         *,
         sampling="uniform",
-        normalise="imagenet",
+        normalize="imagenet",
         short="repeat",
         on_error="raise",
         random_state=0,
@@ -144,7 +164,7 @@ class VideoFrames(OwnOutput, TransformerMixin, BaseEstimator, auto_wrap_output_k
         self.fps = fps
         self.size = size
         self.sampling = sampling
-        self.normalise = normalise
+        self.normalize = normalize
         self.short = short
         self.on_error = on_error
         self.random_state = random_state
@@ -164,10 +184,11 @@ class VideoFrames(OwnOutput, TransformerMixin, BaseEstimator, auto_wrap_output_k
         -------
         self : VideoFrames
         """
-        size = self._check_parameters()
+        check_parameters(self)
         _as_paths(X)
-        optional("PIL.Image")  # a missing extra is said before hours of other steps
-        self.size_ = size
+        optional("PIL.Image")  # report a missing extra before hours of other steps
+        size = (self.size, self.size) if isinstance(self.size, Integral) else self.size
+        self.size_ = tuple(int(length) for length in size)
         return self
 
     def transform(self, X):
@@ -184,7 +205,7 @@ class VideoFrames(OwnOutput, TransformerMixin, BaseEstimator, auto_wrap_output_k
             Red, green and blue.
         """
         check_is_fitted(self, "size_")
-        self._check_parameters()
+        check_parameters(self)
         paths = _as_paths(X)
         frames = np.zeros((len(paths), 3, self.n_frames, *self.size_), dtype=np.float32)
         # Decoding and resizing release the interpreter's lock, and threads start at once.
@@ -197,22 +218,22 @@ class VideoFrames(OwnOutput, TransformerMixin, BaseEstimator, auto_wrap_output_k
                 frames[i] = self._scale(clip)
                 continue
             failed[i] = f"sample {i}, {paths[i]!r}: {error}"
-            frames[i] = FILL.get(self.on_error, 0)
             if self.on_error == "raise":
                 raise ValueError(failed[i])
+            frames[i] = fill_value(self.on_error)
         if failed:
             warnings.warn(
                 f"{len(failed)} of {len(paths)} samples could not be read and are "
-                f"{filling(self.on_error)}:\n" + "\n".join(failed.values()),
+                f"{fill_name(self.on_error)}:\n" + "\n".join(failed.values()),
                 UserWarning,
                 stacklevel=2,
             )
         return frames
 
     def _scale(self, clip):
-        """Bytes of shape (frames, height, width, 3) as floats, channels first."""
+        """Turn bytes of shape (frames, height, width, 3) into floats, channels first."""
         clip = clip.transpose(3, 0, 1, 2).astype(np.float32) / 255
-        if self.normalise is None:
+        if self.normalize is None:
             return clip
         mean, std = (np.array(v, dtype=np.float32)[:, None, None, None] for v in IMAGENET)
         return (clip - mean) / std
@@ -233,49 +254,21 @@ class VideoFrames(OwnOutput, TransformerMixin, BaseEstimator, auto_wrap_output_k
 
         return tqdm(clips, total=total, desc="VideoFrames", unit="clip")
 
-    def _check_parameters(self):
-        """Raise a ValueError that names a parameter out of range; return height and width."""
-        for name in CHOICES:
-            value = getattr(self, name)
-            if not (value is None or isinstance(value, str)) or value not in CHOICES[name]:
-                accepted = " or ".join(map(repr, CHOICES[name]))
-                raise ValueError(f"{name}={value!r} is unknown: it is {accepted}.")
-        size = self.size if _is_pair(self.size) else (self.size, self.size)
-        if not all(_is_int(length, 1) for length in size):
-            raise ValueError(
-                f"size={self.size!r}: a positive integer, or a pair of them, (height, width), is "
-                "needed."
-            )
-        needs = {
-            "n_frames": (_is_int(self.n_frames, 1), "a positive integer"),
-            "fps": (self.fps is None or _is_positive(self.fps), "a positive number or None"),
-            "random_state": (_is_int(self.random_state, 0), "an integer of at least 0"),
-            "n_jobs": (
-                self.n_jobs is None or (_is_int(self.n_jobs) and self.n_jobs != 0),
-                "a positive or negative integer or None",
-            ),
-            "verbose": (isinstance(self.verbose, bool | np.bool_ | Integral), "a bool"),
-        }
-        for name, (good, accepted) in needs.items():
-            if not good:
-                raise ValueError(f"{name}={getattr(self, name)!r}: {accepted} is needed.")
-        return tuple(int(length) for length in size)
-
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.one_d_array = True
         tags.input_tags.two_d_array = False
         tags.input_tags.string = True
-        tags.no_validation = True  # samples are paths, no numbers
+        tags.no_validation = True  # samples are paths, not numbers
         return tags
 
 
 def _choose(n_frames, n_wanted, seed, strict):
-    """Positions of `n_wanted` of `n_frames` frames; without a seed spread evenly."""
+    """Return the indices of `n_wanted` of `n_frames` frames, evenly spread without a seed."""
     if n_frames < n_wanted:
         if strict:
             raise ValueError(
-                f"the clip has {n_frames} of the n_frames={n_wanted} frames wanted "
+                f"the clip has {n_frames} frames, fewer than n_frames={n_wanted} "
                 "(short='repeat' repeats the last one, fps=None takes every frame)."
             )
         return [*range(n_frames), *[n_frames - 1] * (n_wanted - n_frames)]
@@ -286,7 +279,7 @@ def _choose(n_frames, n_wanted, seed, strict):
 
 
 def _read(path, fps, size, choose):
-    """Frames and None, or None and what is wrong: rows are reported in order, on one thread."""
+    """Return frames and None, or None and the problem, so that rows are reported in order."""
     try:
         return read_clip(path, fps, size, choose), None
     except (ImportError, MemoryError):
@@ -297,31 +290,18 @@ def _read(path, fps, size, choose):
 
 
 def _as_paths(X):
-    """Return a list of str, or say which sample is no path."""
+    """Return the paths as a list of str; raise an error that names a sample that is not one."""
     if isinstance(X, str | os.PathLike):
-        raise ValueError(f"X is one path, {X!r}; an array of paths, one a sample, is needed.")
+        raise ValueError(f"X must be an array of paths, one per sample. Got one path, {X!r}.")
     X = np.asarray(X, dtype=object)
     if X.ndim == 2 and X.shape[1] == 1:  # one column of a table
         X = X[:, 0]
     if X.ndim != 1 or len(X) == 0:
         raise ValueError(
-            f"X of shape {X.shape}: paths, one a sample, of shape (n_samples,) are needed."
+            "X must be an array of paths, one per sample, of shape (n_samples,). Got shape "
+            f"{X.shape}."
         )
     for i, path in enumerate(X):
         if not isinstance(path, str | os.PathLike) or not os.fspath(path):
-            raise TypeError(f"sample {i} is {path!r}: a path of a file or folder is needed.")
-    return [str(os.fsdecode(path)) for path in X]  # numpy's str would show in messages
-
-
-def _is_pair(value):
-    pair = isinstance(value, Sequence | np.ndarray) and not isinstance(value, str)
-    return pair and np.ndim(value) == 1 and len(value) == 2
-
-
-def _is_int(value, least=None):
-    good = isinstance(value, Integral) and not isinstance(value, bool)
-    return good and (least is None or value >= least)
-
-
-def _is_positive(value):
-    return isinstance(value, Real) and not isinstance(value, bool) and isfinite(value) and value > 0
+            raise TypeError(f"sample {i} is {path!r}; it must be the path of a file or folder.")
+    return [str(os.fsdecode(path)) for path in X]  # messages would show numpy's str as such

@@ -6,9 +6,13 @@ networks, optimizers or batches of data; `inforeg_sk.methods` and `inforeg_sk.tr
 """
 
 from .fisher import fisher_trace, trace_from_norms
-from .gap import TIE_TOLERANCE, pairwise_performance_gap, performance_gap
 from .pull import decoupled_pull, gradient_pull, pull_share
-from .regulation import regulation_coefficient
+from .regulation import (
+    TIE_TOLERANCE,
+    pairwise_performance_gap,
+    performance_gap,
+    regulation_coefficient,
+)
 from .scores import (
     batch_score,
     log_probability,

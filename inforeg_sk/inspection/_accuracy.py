@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 
 import numpy as np
-from sklearn.utils import _safe_indexing
 
 from ..classifier import MultimodalClassifier
-from ..container import ModalityDict
-from ._axes import require_matplotlib, set_axes
+from ..data.container import ModalityDict
+from ..utils.compat import safe_indexing
+from ._axes import make_axes, require_matplotlib
 from ._unwrap import method_title, unwrap
 
 JOINT = "all"
@@ -163,8 +163,8 @@ class ModalityAccuracyDisplay:
         common = classifier.common_samples(X)  # those that the modalities' scores are of
         if not common.all():
             sample_weight = None if sample_weight is None else np.asarray(sample_weight)[common]
-            X = _safe_indexing(ModalityDict(X) if isinstance(X, Mapping) else X, common)
-            y = _safe_indexing(y, common)
+            X = safe_indexing(ModalityDict(X) if isinstance(X, Mapping) else X, common)
+            y = safe_indexing(y, common)
         joint = float(classifier.score(X, y, sample_weight=sample_weight))
         scores = {JOINT: joint, **scores}
         name = method_title(classifier) if name is None else name
@@ -199,7 +199,8 @@ class ModalityAccuracyDisplay:
         """
         require_matplotlib(f"{type(self).__name__}.plot")
         keys = self._checked()
-        ax = set_axes(self, ax, name)
+        ax, self.figure_ = make_axes(ax, self.name if name is None else name)
+        self.ax_ = ax
         # The colours of the modalities are those of FisherTraceDisplay; the joint bar is grey.
         colours = ["0.45"] if JOINT in keys else []
         colours += [f"C{i}" for i in range(len(keys) - len(colours))]
@@ -245,11 +246,11 @@ class ModalityAccuracyDisplay:
                     )
                 if parameter != "spread" and not 0 <= value <= 1:
                     raise ValueError(
-                        f"{parameter}: an accuracy in [0, 1] is needed; got {value!r} for {key!r}."
+                        f"{parameter}[{key!r}] must be an accuracy in [0, 1]. Got {value!r}."
                     )
         if self.chance is not None and not 0 <= self.chance <= 1:
-            raise ValueError(f"chance: an accuracy in [0, 1] is needed; got {self.chance!r}.")
-        return sorted(self.scores, key=lambda key: (key != JOINT, key))
+            raise ValueError(f"chance must be an accuracy in [0, 1]. Got {self.chance!r}.")
+        return sorted(self.scores, key=lambda key: key != JOINT)  # the others in the order given
 
     def _plot_references(self):
         """Draw what the bars are compared with: marks, error bars, the line of chance."""

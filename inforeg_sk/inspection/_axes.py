@@ -12,14 +12,12 @@ def require_matplotlib(caller):
         ) from error
 
 
-def set_axes(display, ax, name):
-    """Give the display its axes, on a new figure if `ax` is None, and them a title if any."""
+def make_axes(ax, title):
+    """Return axes, of a new figure if `ax` is None, and their figure; with a title if any."""
     if ax is None:
         import matplotlib.pyplot as plt
 
         _, ax = plt.subplots(layout="constrained")
-    display.ax_, display.figure_ = ax, ax.figure
-    name = display.name if name is None else name
-    if name is not None:
-        ax.set_title(name)
-    return ax
+    if title is not None:
+        ax.set_title(title)
+    return ax, ax.figure

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ._axes import require_matplotlib, set_axes
+from ._axes import make_axes, require_matplotlib
 from ._unwrap import method_title, unwrap
 
 
@@ -107,8 +107,8 @@ class FisherTraceDisplay:
             q for q, curve in declared.items() if curve.flag and isinstance(curves.get(q), dict)
         )
         window = curves.get(next(flags, None))
-        if window is not None:  # an epoch that did not record it counts as closed
-            window = {m: np.nan_to_num(w).astype(bool) for m, w in window.items()}
+        if window is not None:  # labels of the method's own have no trace
+            window = {m: w for m, w in window.items() if m in traces}
         name = method_title(fitted) if name is None else name
         display = cls(traces, window, name=name)
         return display.plot(ax, log=log, legend=legend, **style)
@@ -147,7 +147,8 @@ class FisherTraceDisplay:
         from matplotlib.ticker import MaxNLocator
 
         traces, windows = self._checked()
-        ax = set_axes(self, ax, name)
+        ax, self.figure_ = make_axes(ax, self.name if name is None else name)
+        self.ax_ = ax
         # A dot at each epoch: a fit of one epoch would show nothing else.
         style = {"marker": ".", **style}
         self.lines_ = {
@@ -171,8 +172,8 @@ class FisherTraceDisplay:
                 "fisher_trace is a dict from modality to the trace of each epoch; got "
                 f"{self.fisher_trace!r}."
             )
-        traces = {m: np.asarray(self.fisher_trace[m], float) for m in sorted(self.fisher_trace)}
-        windows = {m: np.asarray(w, bool) for m, w in sorted((self.window or {}).items())}
+        traces = {m: np.asarray(trace, float) for m, trace in self.fisher_trace.items()}
+        windows = {m: np.asarray(w, bool) for m, w in (self.window or {}).items()}
         for modality, window in windows.items():
             if modality not in traces:
                 raise ValueError(f"window: {modality!r} has no Fisher trace.")

@@ -3,7 +3,7 @@
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
-from .._estimator import MultimodalEstimator
+from ..estimator import MultimodalEstimator
 
 
 def unwrap(estimator, accepted=MultimodalEstimator, names="estimator of this library"):

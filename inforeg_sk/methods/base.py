@@ -5,8 +5,9 @@ from copy import deepcopy
 from typing import Any, ClassVar
 
 from sklearn.base import BaseEstimator
-from torch import Tensor
+from torch import Tensor, nn
 
+from ..utils.parameters import Constraint, Options, check_parameters
 from .context import SCORES, BatchContext, EpochContext, TrainingContext
 from .curves import Curve
 from .monitors import TRACES, FisherTrace, Monitor, PerformanceScore
@@ -15,12 +16,8 @@ __all__ = ["REQUIREMENTS", "TASKS", "BalancingMethod", "Joint", "loss_weights_of
 
 TASKS = ("classification", "regression")
 
-#: What a method may need besides the data (`BalancingMethod.requires`), and how a user provides it.
-REQUIREMENTS = {
-    "fisher_trace": "the Fisher traces: fisher='batch'",
-    "held_out": "held-out samples: train_split=skorch.dataset.ValidSplit(5)",
-    "additive_fusion": "unimodal logits that add up to the joint logits: fusion='concat'",
-}
+#: What a method may need besides the data; `BalancingMethod.requires` explains them.
+REQUIREMENTS = ("fisher_trace", "held_out", "additive_fusion", "complete", "unweighted")
 
 
 class BalancingMethod(BaseEstimator):
@@ -38,16 +35,18 @@ class BalancingMethod(BaseEstimator):
     attribute that it sets while it trains lasts for one call of ``fit``.
 
     ``examples/extension_templates/balancing_method.py`` is a file to copy, and
-    `inforeg_sk.methods.check_method` runs a method through all that it must pass.
+    `inforeg_sk.testing.check_method` runs a method through all that it must pass.
 
     Attributes
     ----------
     tasks : tuple of {"classification", "regression"}
         What the method is defined for; ``fit`` refuses the other. By default both, unless `score`
         needs classes.
-    requires : tuple of {"fisher_trace", "held_out", "additive_fusion"}
+    requires : tuple of str
         What it needs besides the data; ``fit`` refuses if it is not provided. May be a property
-        that depends on the settings.
+        that depends on the settings. "fisher_trace": traces are tracked. "held_out": there is a
+        `train_split`. "additive_fusion": unimodal logits add up to the joint logits. "complete":
+        no sample lacks a modality. "unweighted": there are no sample or class weights.
     curves : dict of str to Curve
         What it records, for displays, and how batches make an epoch. Quantities that are not
         declared are recorded too, as means over batches.
@@ -90,11 +89,18 @@ class BalancingMethod(BaseEstimator):
     {'strong': (3,), 'weak': (3,)}
     """
 
-    requires: tuple[str, ...] = ()
     curves: ClassVar[dict[str, Curve]] = {}
     batchable: ClassVar[bool] = False
     trace: str = "encoder"
     score: str = "auto"
+    _parameter_constraints: ClassVar[dict[str, list[Constraint]]] = {
+        "trace": [Options(*TRACES)],
+        "score": [Options("auto", *SCORES)],
+    }
+
+    @property
+    def requires(self) -> tuple[str, ...]:
+        return ()
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -114,8 +120,7 @@ class BalancingMethod(BaseEstimator):
         TypeError, ValueError
             Naming the setting, what was got and what is accepted.
         """
-        check_choice("trace", self.trace, TRACES)
-        check_choice("score", self.score, ("auto", *SCORES))
+        check_parameters(self)
 
     def prepare(self, network):
         """Alter the network before the first epoch, such as adding heads or gates.
@@ -144,10 +149,19 @@ class BalancingMethod(BaseEstimator):
     def on_epoch_start(self, epoch: EpochContext) -> None:
         """Prepare an epoch."""
 
-    def on_batch_start(self, inputs):
-        """Return the inputs of a batch (Batch, on the CPU), perhaps with fewer modalities.
+    def on_batch_start(self, inputs, epoch: EpochContext):
+        """Return the inputs of a batch, perhaps with fewer modalities.
 
-        ``inputs.keep(masks)`` leaves modalities out of samples; no sample may be left without any.
+        Parameters
+        ----------
+        inputs : Batch
+            On the CPU. ``inputs.drop(rates, generator)`` leaves modalities out of samples at
+            random, ``inputs.keep(masks)`` those that you choose. No sample may be left without any.
+        epoch : EpochContext
+
+        Returns
+        -------
+        Batch
         """
         return inputs
 
@@ -161,10 +175,18 @@ class BalancingMethod(BaseEstimator):
 
     def loss(self, batch: BatchContext) -> Tensor:
         """Loss of a batch (Tensor of shape ()), which gets one backward pass."""
-        return batch.weighted_loss(self.loss_weights(batch))
+        weights = self.loss_weights(batch)
+        if weights is None:
+            raise TypeError(
+                f"{type(self).__name__}.loss_weights returns None: override loss(batch) as well."
+            )
+        return batch.weighted_loss(weights)
 
     def on_gradients(self, batch: BatchContext) -> None:
-        """Change the gradients, before clipping and the optimizer's step."""
+        """Change the gradients, before clipping and the optimizer's step.
+
+        The Fisher trace ("encoder") is measured before, on what the backward pass left.
+        """
 
     def on_step(self, batch: BatchContext) -> None:
         """Change the weights after the optimizer's step."""
@@ -178,15 +200,20 @@ class BalancingMethod(BaseEstimator):
     # State
 
     def state_dict(self) -> dict[str, Any]:
-        """What has to live on: the attributes with a trailing underscore, and whose they are.
+        """What has to live on: the attributes with a trailing underscore, and their class.
 
         Returns
         -------
         dict
-            Under ``"method"`` the name of the class, and each attribute under its name.
+            Under ``"method"`` the name of the class, and each attribute under its name, with its
+            tensors on the CPU.
+
+        Raises
+        ------
+        TypeError
+            If an attribute holds a tensor with a graph, a parameter or a module.
         """
-        state = {k: v for k, v in vars(self).items() if k[-1] == "_" and k[0] != "_"}
-        return {"method": _class_name(self), **state}
+        return {"method": _class_name(self), **_map_tensors(self._state(), _to_cpu)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take over the state of another instance of the class.
@@ -199,47 +226,68 @@ class BalancingMethod(BaseEstimator):
         Raises
         ------
         ValueError
-            If it is the state of another class, or holds something that is no state.
+            If it is the state of another class, or has a name that does not end with an underscore.
         """
-        whose = state.get("method")
-        if whose != _class_name(self):
+        if state.get("method") != _class_name(self):
             raise ValueError(
-                f"{_class_name(self)} cannot go on from the state of {whose}: fit anew, or keep "
-                "the method."
+                f"{_class_name(self)} cannot go on from the state of {state.get('method')}: fit "
+                "anew, or keep the method."
             )
+        self._load(state)
+
+    def continue_from(self, earlier: "BalancingMethod") -> None:
+        """Go on from where another method ended.
+
+        Parameters
+        ----------
+        earlier : BalancingMethod
+            Of the same class; or of another, if it has no state, and neither class alters the
+            network in `prepare`.
+
+        Raises
+        ------
+        ValueError
+        """
+        state = earlier.state_dict()
+        if state["method"] == _class_name(self):
+            self._load(state)
+        elif len(state) > 1:
+            self.load_state_dict(state)  # refuses it by name
+        elif any(type(m).prepare is not BalancingMethod.prepare for m in (self, earlier)):
+            raise ValueError(
+                f"{_class_name(self)} cannot go on from {_class_name(earlier)}, since one of them "
+                "alters the network before training: fit anew, or keep the method."
+            )
+
+    def move_state(self, device) -> None:
+        """Move the tensors of the state to a device."""
+        self.__dict__.update(_map_tensors(self._state(), lambda name, t: t.to(device)))
+
+    def check_state(self) -> None:
+        """Refuse state that cannot live on; see `state_dict`."""
+        _map_tensors(self._state(), lambda name, t: t)
+
+    def _state(self):
+        return {k: v for k, v in vars(self).items() if k[-1] == "_" and k[0] != "_"}
+
+    def _load(self, state):
         for name, value in state.items():
             if name == "method":
                 continue
             if not (isinstance(name, str) and name[-1:] == "_" and name[0] != "_"):
                 raise ValueError(
-                    f"The state of {_class_name(self)} holds {name!r}: names of state end with an "
-                    "underscore."
+                    f"The state of {_class_name(self)} has the name {name!r}: names of state end "
+                    "with an underscore."
                 )
             setattr(self, name, deepcopy(value))
-
-    def resume(self, earlier: "BalancingMethod") -> None:
-        """Go on from where another method ended, which may be of another class if it has no state.
-
-        Parameters
-        ----------
-        earlier : BalancingMethod
-
-        Raises
-        ------
-        ValueError
-            If it is of another class and has state.
-        """
-        state = earlier.state_dict()
-        if len(state) > 1 or state["method"] == _class_name(self):
-            self.load_state_dict(state)
 
     def __getstate__(self):
         # What lasts for a fit only, such as reference weights, is never part of a saved model.
         return {"settings": self.get_params(deep=False), "state": self.state_dict()}
 
     def __setstate__(self, state):
-        vars(self).update(state["settings"])
-        self.load_state_dict(state["state"])
+        self.__dict__.update(state["settings"])
+        self._load(state["state"])  # the class may have moved to another module since
 
 
 class Joint(BalancingMethod):
@@ -259,11 +307,28 @@ def loss_weights_of(method: BalancingMethod, batch: BatchContext) -> dict[str, f
     return method.loss_weights(batch) if type(method).loss is BalancingMethod.loss else None
 
 
+def _to_cpu(name, tensor):
+    return tensor.detach().cpu()
+
+
+def _map_tensors(value, function, name=None):
+    """Apply ``function(name, tensor)`` to the tensors of a state; refuse what cannot be state."""
+    if isinstance(value, nn.Module | nn.Parameter):
+        raise TypeError(
+            f"{name!r} is a {type(value).__name__}, which would be a stale copy after partial_fit "
+            "or pickle: add modules to the network in prepare(), or name the attribute without a "
+            "trailing underscore."
+        )
+    if isinstance(value, Tensor):
+        if value.grad_fn is not None:
+            raise TypeError(f"{name!r} keeps the graph of a batch: store it with .detach().")
+        return function(name, value)
+    if isinstance(value, Mapping):
+        return {k: _map_tensors(v, function, name or k) for k, v in value.items()}
+    if isinstance(value, list | tuple) and not hasattr(value, "_fields"):
+        return type(value)(_map_tensors(v, function, name) for v in value)
+    return value
+
+
 def _class_name(method):
     return f"{type(method).__module__}.{type(method).__qualname__}"
-
-
-def check_choice(name, value, options):
-    """Raise unless `value` is one of `options`."""
-    if not isinstance(value, str) or value not in options:
-        raise ValueError(f"{name}={value!r}: accepted are {', '.join(map(repr, options))}.")

@@ -1,10 +1,11 @@
 """What a method sees of a training run, of an epoch and of a batch."""
 
+from collections.abc import Callable
 from functools import cached_property
-from math import isnan
 from typing import NamedTuple
 
 import torch
+from torch import Tensor
 
 from ..functional import (
     batch_score,
@@ -16,6 +17,7 @@ from ..functional import (
 )
 from ..network.modes import evaluating
 from .losses import per_sample_loss, weighted_criterion
+from .records import BatchRecorder, EpochRecorder
 
 __all__ = ["SCORES", "BatchContext", "EpochContext", "TrainingContext"]
 
@@ -23,7 +25,9 @@ __all__ = ["SCORES", "BatchContext", "EpochContext", "TrainingContext"]
 class _ScoreRule(NamedTuple):
     """How well a modality does, from its unimodal logits; large is good."""
 
-    per_sample: object  # (logits, target) -> Tensor of shape (..., n_samples); None: minus the loss
+    per_sample: (
+        Callable[[Tensor, Tensor], Tensor] | None
+    )  # (logits, target) -> Tensor of shape (..., n_samples); None: minus the loss
     mean: bool  # over the samples; else the sum
 
 
@@ -124,7 +128,7 @@ class TrainingContext:
         """
         return self._data.batches(part, network or self.network, shuffle, n_batches)
 
-    def mean_loss(self, loss, part="training", *, network=None):
+    def mean_loss(self, loss, part="training", *, network=None, modality=None):
         """Mean of a loss over the samples of a part, with their weights.
 
         Parameters
@@ -133,6 +137,8 @@ class TrainingContext:
             Takes a BatchContext, returns a Tensor of shape (), the (weighted) mean over the batch.
         part, network :
             See `batches`.
+        modality : str, default=None
+            The modality that the loss belongs to: only samples that have it count. None: all.
 
         Returns
         -------
@@ -142,19 +148,20 @@ class TrainingContext:
         Raises
         ------
         ValueError
-            If all samples have weight 0.
+            If no sample counts: all have weight 0, or lack the modality.
         """
         network = network or self.network
-        total = count = 0.0
+        total = count = torch.zeros((), dtype=torch.float64)
         for batch in self.batches(part, network=network):
-            weight = batch.n_samples if batch.weight is None else batch.weight.sum()
             with torch.no_grad(), evaluating(network):
-                total = total + loss(batch) * weight
-            count = count + weight
-        mean = float(total / count)
-        if isnan(mean) and float(count) == 0:
-            raise ValueError(f"All samples of the part {part!r} have weight 0: there is no mean.")
-        return mean
+                weight = batch.total_weight(modality)
+                total = total.to(weight.device) + loss(batch) * weight
+            count = count.to(weight.device) + weight
+        total, count = torch.stack([total, count]).tolist()
+        if count == 0:
+            of = "" if modality is None else f" of modality {modality!r}"
+            raise ValueError(f"No sample{of} of the part {part!r} has a weight: there is no mean.")
+        return total / count
 
     def train_copy(self, loss, n_epochs):
         """Train a copy of the network on another loss, from where it stands now.
@@ -177,7 +184,7 @@ class TrainingContext:
         return self._data.train_copy(self.network, loss, n_epochs)
 
 
-class EpochContext:
+class EpochContext(EpochRecorder):
     """An epoch, as a method sees it.
 
     Attributes
@@ -194,41 +201,17 @@ class EpochContext:
         other modality shares.
     """
 
-    def __init__(self, training, index, n_batches, parameters, history):
+    def __init__(self, training, index, n_batches, parameters, keys, declared):
+        super().__init__(training.history, keys, declared)
         self.training = training
         self.network = training.network
         self.modalities = training.modalities
         self.index = index
         self.n_batches = n_batches
         self.parameters = parameters
-        self._history = history
-
-    def past(self, quantity, n_epochs=None):
-        """Values of a quantity in earlier epochs.
-
-        Parameters
-        ----------
-        quantity : str
-            Recorded for each modality, such as ``"fisher_trace"``.
-        n_epochs : int, default=None
-            The last so many at most; None takes all.
-
-        Returns
-        -------
-        Tensor of float64 of shape (n_earlier_epochs, n_modalities)
-            On the CPU, oldest first; NaN where an epoch did not record it.
-        """
-        return self._history.past(quantity, n_epochs)
-
-    def record(self, quantity, values, labels=None):
-        """Keep a quantity of this epoch; see `BatchContext.record`.
-
-        If batches of the epoch record the same quantity, their mean replaces this value.
-        """
-        self._history.record(quantity, values, labels)
 
 
-class BatchContext:
+class BatchContext(BatchRecorder):
     """One batch, as a method sees it.
 
     Attributes
@@ -241,14 +224,18 @@ class BatchContext:
         Joint logits. In regression the logits are the predictions, here and below.
     features : dict of str to Tensor of shape (n_samples, n_features)
         Of each modality, in sorted order; zeros where a sample lacks it.
+    presence : Presence
+        Which samples have which modality.
     present : Tensor of bool of shape (n_samples, n_modalities), or None
-        Which samples have which modality; None: all have all.
+        The same as one Tensor; None: all have all.
     target : Tensor of shape (n_samples,), or (n_samples, n_outputs) in regression
         Encoded target.
     weight : Tensor of shape (n_samples,) or None
         Sample weights times class weights.
-    generator : torch.Generator
-        The method's own, on the device.
+    generator : torch.Generator or None
+        The method's own, on the device; None outside training.
+    inputs : Batch
+        What the network got, on the device.
     criterion : torch loss module
     gradient_scale : float
         Factor on all gradients (mixed precision).
@@ -263,19 +250,19 @@ class BatchContext:
         self,
         *,
         network,
-        inputs,
         output,
         target,
         weight,
         criterion,
         score,
-        records,
+        keys,
         generator=None,
         epoch=None,
         gradient_scale=1.0,
     ):
+        super().__init__(keys, output.logits)
         self.network = network
-        self.logits, self.features, self.present = output
+        self.logits, self.features, self.presence, self.inputs = output
         self.n_samples = len(target)
         self.target = target
         self.weight = weight
@@ -283,8 +270,6 @@ class BatchContext:
         self.generator = generator
         self.epoch = epoch
         self.gradient_scale = gradient_scale
-        self._inputs = inputs
-        self._records = records
         self._rule = SCORES[score]
 
     # Losses
@@ -304,7 +289,25 @@ class BatchContext:
         Tensor of shape ()
         """
         weight = self.weight if modality is None else self._weight_of[modality]
+        if weight is None:
+            return self.criterion(prediction, self.target)
         return weighted_criterion(self.criterion, prediction, self.target, weight)
+
+    def total_weight(self, modality=None):
+        """Sum of the weights of the samples (that have a modality): what a mean loss stands for.
+
+        Parameters
+        ----------
+        modality : str, default=None
+
+        Returns
+        -------
+        Tensor of float64 of shape ()
+        """
+        weight = self.weight if modality is None else self._weight_of[modality]
+        if weight is None:
+            return torch.full((), self.n_samples, dtype=torch.float64, device=self.logits.device)
+        return weight.double().sum()
 
     @cached_property
     def joint_loss(self):
@@ -403,31 +406,34 @@ class BatchContext:
             raise ValueError(f"zero={zero!r}: must be 'features' or 'inputs'.")
         return self.network.coalition_logits(self.features, coalition)
 
-    @cached_property
-    def inputs(self):
-        """What the network got (Batch), on the device."""
-        return self._inputs.to(self.logits.device)
-
     # Scores
+
+    @cached_property
+    def present(self):
+        return self.presence.matrix(self.features) if self.presence.masks else None
 
     @cached_property
     def _weight_of(self):
         """Weights that count the samples of each modality (dict); None: all alike."""
-        if self.present is None:
+        if not self.presence.masks:
             return dict.fromkeys(self.features, self.weight)
         return dict(zip(self.features, self._modality_weights, strict=True))
 
     @cached_property
     def _modality_weights(self):
         """The same as one Tensor of shape (n_modalities, n_samples); None: all alike."""
-        if self.present is None:
+        if not self.presence.masks:
             return None if self.weight is None else self.weight.expand(len(self.features), -1)
         present = self._presence
         return (present if self.weight is None else present * self.weight[:, None]).mT
 
     @cached_property
     def _presence(self):
-        return self.present.to(self.logits.dtype)
+        return self.present.to(self._score_type)
+
+    @property
+    def _score_type(self):
+        return torch.promote_types(self.logits.dtype, torch.float32)
 
     @cached_property
     def _sample_scores(self):
@@ -436,7 +442,8 @@ class BatchContext:
         logits = self.__dict__.get("unimodal_logits") or self.network.unimodal_logits(
             {name: z.detach() for name, z in self.features.items()}
         )
-        logits = [u.detach() for u in logits.values()]
+        # Under autocast logits may be of a short type, in whose rounding real gaps would be ties.
+        logits = [u.detach().to(self._score_type) for u in logits.values()]
         if self._rule.per_sample is not None:
             return self._rule.per_sample(torch.stack(logits), self.target)
         return -torch.stack([per_sample_loss(self.criterion, u, self.target) for u in logits])
@@ -473,32 +480,9 @@ class BatchContext:
         have both.
         """
         with torch.no_grad():
-            if self.present is None:
+            if not self.presence.masks:
                 return performance_gap(self.scores)
             pairs = pairwise_batch_scores(
                 self._sample_scores, self._presence.mT, self.weight, mean=self._rule.mean
             )
             return pairwise_performance_gap(pairs)
-
-    # Records
-
-    def record(self, quantity, values, labels=None):
-        """Keep a quantity of this batch for the history and `curves_`.
-
-        Parameters
-        ----------
-        quantity : str
-            The history has it as ``<quantity>_<label>``, or ``<quantity>`` if it is a scalar.
-        values : number, Tensor, array-like, or dict from label to number or Tensor of shape ()
-            A Tensor stays on its device until the end of the epoch, when all values move at once.
-        labels : sequence of str, default=None
-            What the values belong to, in their order: modalities, or names of the method's own,
-            such as "joint". None: all modalities in sorted order (or a dict's keys, or a scalar).
-
-        Raises
-        ------
-        TypeError, ValueError
-            If the shape does not match the labels, the name is taken, or it was recorded for this
-            batch before.
-        """
-        self._records.record(quantity, values, labels)

@@ -1,22 +1,35 @@
 """InfoReg: inside the prime learning window, pull the leading encoder back (CVPR 2025)."""
 
 from collections.abc import Mapping
-from math import isfinite, isnan, nan
+from math import nan
 from numbers import Integral, Real
 from typing import ClassVar
 
 import torch
 
-from .._validation import nearest
-from ..functional import PADDINGS, regulation_coefficient, window_open, window_ratio
-from ..network.parameters import add_pull_gradient, pull_decoupled
-from .base import BalancingMethod, check_choice
+from ..functional import (
+    PADDINGS,
+    pull_share,
+    regulation_coefficient,
+    window_open,
+    window_ratio,
+)
+from ..network.parameters import add_gradient_pull, apply_decoupled_pull
+from ..utils.parameters import (
+    ByName,
+    Constraint,
+    Instance,
+    Interval,
+    IsNone,
+    Options,
+)
+from ..utils.suggestions import did_you_mean
+from .base import BalancingMethod
 from .curves import Curve
 
 __all__ = ["InfoReg"]
 
-STRENGTHS = ("coefficient", "drift")
-FIRST_EPOCH = ("closed", "open")
+_NOT_NEGATIVE = Interval(Real, 0)
 
 
 class InfoReg(BalancingMethod):
@@ -41,13 +54,13 @@ class InfoReg(BalancingMethod):
         Epochs over which the trace is averaged before its growth is taken; 1 is the paper.
     unimodal_weight : float, default=1.0
         Weight of the sum of unimodal losses beside the joint loss, >= 0 (InfoReg* has 1).
-    strength : {"coefficient", "drift"}, default="drift"
-        "coefficient": the published term ``c (w - w_ref)`` on the gradient. How much of the
-        epoch's movement it takes back depends on learning rate, momentum and number of batches
-        (with SGD about ``1 - (1 - exp(-L)) / L``, where ``L = N lr c / (1 - momentum)``), and
-        Adam rescales it. "drift": after each step the weights move back by the share
-        ``1 - exp(-c / N)``; then alpha is L, the same for any optimizer, learning rate, momentum
-        and batch size, and it cannot overshoot (ours, not the paper's).
+    pull : {"gradient", "decoupled"}, default="decoupled"
+        "gradient": the published term ``c (w - w_ref)`` on the gradient. How much of the epoch's
+        movement it takes back depends on learning rate, momentum and number of batches (with SGD
+        about ``1 - (1 - exp(-L)) / L``, where ``L = N lr c / (1 - momentum)``), and Adam rescales
+        it. "decoupled" (as in decoupled weight decay): after each step the weights move back by
+        the share ``1 - exp(-c / N)``; then alpha is L, the same for any optimizer, learning rate,
+        momentum and batch size, and it cannot overshoot (ours, not the paper's).
     score : {"auto", "log_probability", "probability_sum", "negative_loss"}, default="auto"
         Performance score: batch mean of the true class's log-probability (paper; "auto" of a
         classifier), or batch sum of its probability (authors' code; then the gap grows with the
@@ -84,7 +97,7 @@ class InfoReg(BalancingMethod):
     Examples
     --------
     >>> from inforeg_sk import InfoReg, MultimodalClassifier
-    >>> clf = MultimodalClassifier(method=InfoReg(alpha={"audio": 1.0}, strength="drift"))
+    >>> clf = MultimodalClassifier(method=InfoReg(alpha={"audio": 1.0}, pull="decoupled"))
     """
 
     curves: ClassVar[dict[str, Curve]] = {
@@ -93,6 +106,23 @@ class InfoReg(BalancingMethod):
         "coefficient": Curve("Regulation coefficient"),
     }
     batchable = True
+    # What an epoch needs: base strengths, weights at its start, parameters, coefficients.
+    _alpha: torch.Tensor | None
+    _reference: dict[str, list[torch.Tensor]]
+    _regulated: dict[str, list[torch.Tensor]]
+    _coefficient: dict[str, torch.Tensor]
+    _parameter_constraints: ClassVar[dict[str, list[Constraint]]] = {
+        **BalancingMethod._parameter_constraints,
+        "alpha": [_NOT_NEGATIVE, ByName(_NOT_NEGATIVE)],
+        "beta": [_NOT_NEGATIVE],
+        "window_threshold": [Interval(Real, infinite=True)],
+        "window_smoothing": [Interval(Integral, 1)],
+        "unimodal_weight": [_NOT_NEGATIVE],
+        "pull": [Options("gradient", "decoupled")],
+        "padding": [Options(*PADDINGS)],
+        "leader": [IsNone(), Instance(str, text="the name of a modality")],
+        "first_epoch": [Options("closed", "open")],
+    }
 
     def __init__(
         self,
@@ -101,7 +131,7 @@ class InfoReg(BalancingMethod):
         window_threshold=0.04,
         window_smoothing=10,
         unimodal_weight=1.0,
-        strength="drift",
+        pull="decoupled",
         *,
         score="auto",
         trace="encoder",
@@ -114,7 +144,7 @@ class InfoReg(BalancingMethod):
         self.window_threshold = window_threshold
         self.window_smoothing = window_smoothing
         self.unimodal_weight = unimodal_weight
-        self.strength = strength
+        self.pull = pull
         self.score = score
         self.trace = trace
         self.padding = padding
@@ -128,30 +158,14 @@ class InfoReg(BalancingMethod):
 
     def check(self, modalities):
         super().check(modalities)
-        alpha = self.alpha if isinstance(self.alpha, Mapping) else {"": self.alpha}
-        for name, value in alpha.items():
-            _check_real(f"alpha[{name!r}]" if name else "alpha", value, minimum=0)
-            if name and name not in modalities:
+        names = self.alpha if isinstance(self.alpha, Mapping) else ()
+        for parameter, name in [*(("alpha", n) for n in names), ("leader", self.leader)]:
+            if name is not None and name not in modalities:
                 raise ValueError(
-                    f"alpha names the unknown modality {name!r}; the modalities are "
-                    f"{', '.join(map(repr, modalities))}{nearest(name, modalities)}"
+                    f"The {parameter!r} parameter of InfoReg names the unknown modality {name!r}; "
+                    f"the modalities are {', '.join(map(repr, modalities))}"
+                    f"{did_you_mean(name, modalities)}"
                 )
-        _check_real("beta", self.beta, minimum=0)
-        _check_real("unimodal_weight", self.unimodal_weight, minimum=0)
-        _check_real("window_threshold", self.window_threshold)
-        length = self.window_smoothing
-        if not isinstance(length, Integral) or isinstance(length, bool) or length < 1:
-            raise ValueError(
-                f"window_smoothing={self.window_smoothing!r}: an integer of at least 1 is needed."
-            )
-        check_choice("strength", self.strength, STRENGTHS)
-        check_choice("padding", self.padding, PADDINGS)
-        check_choice("first_epoch", self.first_epoch, FIRST_EPOCH)
-        if self.leader is not None and self.leader not in modalities:
-            raise ValueError(
-                f"leader={self.leader!r} is no modality; accepted are None, "
-                f"{', '.join(map(repr, modalities))}{nearest(self.leader, modalities)}"
-            )
 
     def _alphas(self, modalities):
         if isinstance(self.alpha, Mapping):
@@ -205,16 +219,17 @@ class InfoReg(BalancingMethod):
         batch.record("coefficient", coefficient)
         pairs = zip(batch.features, coefficient.unbind(), strict=True)
         self._coefficient = {name: c for name, c in pairs if name in self._regulated}
-        if self.strength == "coefficient":
+        if self.pull == "gradient":
             for name, c in self._coefficient.items():
-                add_pull_gradient(
+                add_gradient_pull(
                     self._regulated[name], self._reference[name], c * batch.gradient_scale
                 )
 
     def on_step(self, batch):
-        if self._alpha is not None and self.strength == "drift":
-            for name, c in self._coefficient.items():
-                pull_decoupled(self._regulated[name], self._reference[name], c, self._n_batches)
+        if self._alpha is not None and self.pull == "decoupled":
+            shares = pull_share(torch.stack(list(self._coefficient.values())), self._n_batches)
+            for name, share in zip(self._coefficient, shares.unbind(), strict=True):
+                apply_decoupled_pull(self._regulated[name], self._reference[name], share)
 
     def on_epoch_end(self, epoch):
         self._release()
@@ -225,12 +240,3 @@ class InfoReg(BalancingMethod):
     def _release(self):
         """Release the reference weights; they live for an epoch."""
         self._alpha, self._reference, self._regulated, self._coefficient = None, {}, {}, {}
-
-
-def _check_real(name, value, minimum=None):
-    accepted = "a number" if minimum is None else f"a finite number of at least {minimum}"
-    good = isinstance(value, Real) and not isinstance(value, bool) and not isnan(value)
-    if good and minimum is not None:
-        good = isfinite(value) and value >= minimum
-    if not good:
-        raise ValueError(f"{name}={value!r}: {accepted} is needed.")

@@ -1,10 +1,10 @@
 """What is measured while any method trains: Fisher traces and performance scores."""
 
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 import torch
 
-from ..network.parameters import layer_weights, squared_gradient
+from ..network.parameters import fisher_traces, layer_weights
 from .curves import Curve
 
 __all__ = ["TRACES", "FisherTrace", "Monitor", "PerformanceScore", "TraceRule"]
@@ -28,24 +28,25 @@ TRACES = {
 
 
 class Monitor:
-    """Watches a training run without changing it; override the hooks that are needed.
+    """Watches a training run without changing it.
 
     Attributes
     ----------
     curves : dict of str to Curve
         What it records.
+    after_regulation : bool
+        Whether it looks at gradients as the method left them, before clipping; else before the
+        method.
     """
 
-    curves: ClassVar[dict[str, Curve]] = {}
+    curves: dict[str, Curve] = {}
+    after_regulation: bool = False
 
     def on_epoch_start(self, epoch):
         """Prepare an epoch (an EpochContext)."""
 
     def on_gradients(self, batch):
-        """Look at the gradients of a batch (a BatchContext) before the method changes them."""
-
-    def on_regulated_gradients(self, batch):
-        """Look at the gradients as the method left them, before clipping."""
+        """Look at the gradients of a batch (a BatchContext)."""
 
 
 class FisherTrace(Monitor):
@@ -59,43 +60,37 @@ class FisherTrace(Monitor):
 
     def __init__(self, trace="encoder"):
         self._rule = TRACES[trace]
+        self.after_regulation = self._rule.after_regulation
         self.curves = {
             "fisher_trace": Curve("Fisher trace of the encoder", reduction=self._rule.reduction)
         }
 
     def on_epoch_start(self, epoch):
-        self._traced = {}
-        for name, encoder in epoch.network.encoders.items():
-            parameters, weights = epoch.parameters[name].trainable, None
-            if self._rule.layers_only:
-                parameters = layer_weights(encoder, parameters)
-                # Made once an epoch, so that no batch waits for a copy to the device.
-                weights = torch.tensor([1.0 / p.numel() for p in parameters], dtype=torch.float64)
-                if parameters:
-                    weights = weights.to(parameters[0])
-            self._traced[name] = (parameters, weights)
+        traced = {name: (p.trainable, None) for name, p in epoch.parameters.items()}
+        if self._rule.layers_only:
+            encoders = epoch.network.encoders
+            traced = {name: self._layers(encoders[name], p) for name, (p, _) in traced.items()}
+        self._traced = list(traced.values())
+
+    @staticmethod
+    def _layers(encoder, parameters):
+        """Weights of layers, and one over the number of elements of each."""
+        parameters = layer_weights(encoder, parameters)
+        # Made once an epoch, so that no batch waits for a copy to the device.
+        weights = torch.tensor([1.0 / p.numel() for p in parameters], dtype=torch.float64)
+        return parameters, weights.to(parameters[0]) if parameters else weights
 
     def on_gradients(self, batch):
-        if not self._rule.after_regulation:
-            self._record(batch)
-
-    def on_regulated_gradients(self, batch):
-        if self._rule.after_regulation:
-            self._record(batch)
-
-    def _record(self, batch):
         zero = batch.joint_loss.detach().new_zeros(())
         scale = batch.gradient_scale**2
-        traces = [squared_gradient(*traced) for traced in self._traced.values()]
-        batch.record(
-            "fisher_trace", torch.stack([zero if t is None else t / scale for t in traces])
-        )
+        traces = [zero if t is None else t / scale for t in fisher_traces(self._traced)]
+        batch.record("fisher_trace", torch.stack(traces))
 
 
 class PerformanceScore(Monitor):
     """Records each modality's performance score."""
 
-    curves: ClassVar[dict[str, Curve]] = {
+    curves: dict[str, Curve] = {
         "performance_score": Curve("Performance score of the modality alone")
     }
 

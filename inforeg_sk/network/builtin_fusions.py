@@ -9,8 +9,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from .._validation import nearest
-from .checks import check_positive
+from ..utils.suggestions import did_you_mean
+from .checks import check_settings
 
 __all__ = ["Attention", "Concat", "FiLM", "Gated", "Sum"]
 
@@ -72,8 +72,8 @@ class _Projections(nn.Module):
 
     def __init__(self, widths, width):
         super().__init__()
+        check_settings(self, width=width)
         width = max(widths.values()) if width is None else width
-        check_positive(width=width)
         self.widths = dict(widths)
         self.projections = nn.ModuleList(nn.Linear(d, width) for d in widths.values())
 
@@ -274,6 +274,6 @@ def _check_conditioning(widths, conditioning):
         )
     if not isinstance(conditioning, str) or conditioning not in widths:
         raise ValueError(
-            f"fusion__conditioning={conditioning!r} is no modality; accepted are {names}"
-            f"{nearest(conditioning, widths)}"
+            f"fusion__conditioning={conditioning!r} must be one of the modalities {names}"
+            f"{did_you_mean(conditioning, widths)}"
         )

@@ -1,34 +1,43 @@
 """Checks that several parts of the network share: of settings, of shapes, of what comes out."""
 
-from math import isfinite
 from numbers import Integral, Real
 
 import torch
 
-__all__ = ["check_axes", "check_number_or_none", "check_positive", "not_vectors"]
+from ..utils.parameters import Interval, IsNone, SequenceOf, check_parameter
+
+__all__ = ["SETTINGS", "check_axes", "check_settings", "not_vectors"]
+
+_COUNT = Interval(Integral, 1)
+#: What the settings of the built-in encoders and fusions may be.
+SETTINGS = {
+    "channels": [_COUNT, SequenceOf(_COUNT)],
+    "dropout": [Interval(Real, 0, 1)],
+    "hidden": [_COUNT],
+    "n_heads": [_COUNT],
+    "n_layers": [_COUNT],
+    "padding_value": [IsNone(), Interval(Real)],
+    "width": [IsNone(), _COUNT],
+}
 
 
-def check_positive(**settings):
-    """Raise a ValueError that names those `settings` that are no positive integers."""
-    bad = [
-        f"{name}={value!r}"
-        for name, value in settings.items()
-        if not isinstance(value, Integral) or isinstance(value, bool) or value < 1
-    ]
-    if bad:
-        raise ValueError(f"{', '.join(bad)}: positive integers are needed.")
+def check_settings(module, table=SETTINGS, **settings):
+    """Raise unless settings of an encoder or a fusion are what a table says.
 
+    Parameters
+    ----------
+    module : object
+        Its class is named in the error.
+    table : dict of str to list of Constraint, default=SETTINGS
+    **settings
+        Values by name.
 
-def check_number_or_none(**settings):
-    """Raise a ValueError that names those `settings` that are neither None nor finite numbers."""
+    Raises
+    ------
+    InvalidParameterError
+    """
     for name, value in settings.items():
-        good = isinstance(value, Real) and not isinstance(value, bool)
-        try:
-            good = good and isfinite(value)
-        except OverflowError:  # an int that no float holds
-            good = False
-        if value is not None and not good:
-            raise ValueError(f"{name}={value!r}: a finite number or None is needed.")
+        check_parameter(name, value, table[name], type(module).__name__)
 
 
 def check_axes(encoder, input_shape, what, **accepted):

@@ -5,6 +5,8 @@ from numbers import Real
 import torch
 from torch import nn
 
+from ..utils.parameters import Interval, check_parameter
+
 __all__ = ["Dropout", "seed_dropout"]
 
 
@@ -22,8 +24,7 @@ class Dropout(nn.Module):
 
     def __init__(self, p=0.5):
         super().__init__()
-        if not isinstance(p, Real) or not 0 <= p < 1:
-            raise ValueError(f"dropout={p!r}: a probability in [0, 1) is needed.")
+        check_parameter("p", p, [Interval(Real, 0, 1)], "Dropout")
         self.p = p
         self.seed = 0
         self.generator = None

@@ -8,10 +8,9 @@ from math import prod
 import torch
 from torch import nn
 
-from .._validation import lookup, nearest
+from ..utils.suggestions import did_you_mean, lookup
 from .checks import not_vectors
 from .images import CNNEncoder, ResNet18Encoder
-from .inputs import input_shape, zero_samples
 from .sequences import GRUEncoder, TransformerEncoder
 from .vectors import MLPEncoder
 
@@ -25,6 +24,8 @@ ENCODERS = {
     "resnet18": ResNet18Encoder,
 }
 
+# Floating types are those of the network.
+_TYPES = {"int": torch.int64, "bool": torch.bool}
 # What "auto" takes, by the number of axes of one sample.
 _BY_AXES = {1: "mlp", 2: "mlp", 3: "cnn", 4: "cnn"}
 # Values of a sample up to which it takes an MLP for sequences, as measured in
@@ -32,7 +33,7 @@ _BY_AXES = {1: "mlp", 2: "mlp", 3: "cnn", 4: "cnn"}
 _FLATTENED = 10_000
 
 
-def build_encoders(encoders, shapes, settings):
+def build_encoders(encoders, shapes, settings, owner="MultimodalNetwork"):
     """Make one encoder for each modality.
 
     Parameters
@@ -44,6 +45,8 @@ def build_encoders(encoders, shapes, settings):
         Shape of one sample of each modality, in sorted-name order.
     settings : dict
         ``{"hidden": 32}`` for every encoder that takes it, ``{"text__hidden": 32}`` for one.
+    owner : str, default="MultimodalNetwork"
+        Whose parameters they are, for errors.
 
     Returns
     -------
@@ -64,10 +67,11 @@ def build_encoders(encoders, shapes, settings):
     if unknown:
         raise ValueError(
             f"encoders names {', '.join(map(repr, unknown))}, but the modalities are "
-            f"{', '.join(map(repr, shapes))}{nearest(unknown[0], shapes)}"
+            f"{', '.join(map(repr, shapes))}{did_you_mean(unknown[0], shapes)}"
         )
     factories = {
-        name: _factory(name, given.get(name, "auto"), shape) for name, shape in shapes.items()
+        name: _factory(name, given.get(name, "auto"), shape, owner)
+        for name, shape in shapes.items()
     }
     kwargs = _distribute(settings, factories)
     # One memo: an instance given to two modalities stays one.
@@ -78,7 +82,7 @@ def build_encoders(encoders, shapes, settings):
     }
 
 
-def _factory(name, spec, shape):
+def _factory(name, spec, shape, owner):
     """Turn what the user gave for one modality into a class, callable or instance."""
     if isinstance(spec, str):
         if isinstance(shape, dict):
@@ -96,10 +100,9 @@ def _factory(name, spec, shape):
                     "height, width). Give one, "
                     f"encoders={{{name!r}: module class, callable, instance or name}}."
                 )
-            spec = _BY_AXES[len(shape)]
-            if len(shape) == 2 and prod(shape) > _FLATTENED:
-                spec = "gru"
-        return lookup(spec, ENCODERS, f"encoders[{name!r}]")
+            long = len(shape) == 2 and prod(shape) > _FLATTENED
+            return ENCODERS["gru" if long else _BY_AXES[len(shape)]]
+        return lookup(spec, ENCODERS, f"encoders[{name!r}]", owner)
     if isinstance(spec, nn.Module) or callable(spec):
         return spec
     raise TypeError(
@@ -136,11 +139,11 @@ def _distribute(settings, factories):
                 modality = key.partition("__")[0]
                 raise ValueError(
                     f"encoders__{key}: {modality!r} is no modality; the modalities are "
-                    f"{', '.join(map(repr, factories))}{nearest(modality, factories)}"
+                    f"{', '.join(map(repr, factories))}{did_you_mean(modality, factories)}"
                 )
             raise ValueError(
                 f"encoders__{key}: no encoder takes it; they take "
-                f"{', '.join(known) or 'no settings'}{nearest(key, known)}"
+                f"{', '.join(known) or 'no settings'}{did_you_mean(key, known)}"
             )
         for name in takers:
             kwargs[name][key] = value
@@ -150,7 +153,7 @@ def _distribute(settings, factories):
         if parameter not in known and not any_name:
             raise ValueError(
                 f"encoders__{key}: the encoder of {name!r} takes "
-                f"{', '.join(sorted(known)) or 'no settings'}{nearest(parameter, known)}"
+                f"{', '.join(sorted(known)) or 'no settings'}{did_you_mean(parameter, known)}"
             )
         kwargs[name][parameter] = value
     return kwargs
@@ -175,6 +178,36 @@ def _make(name, factory, shape, kwargs, memo):
             f"encoders[{name!r}] made {type(module).__name__}; a torch module is needed."
         )
     return module
+
+
+def input_shape(shape):
+    """What encoders get as ``input_shape``: a tuple, or a dict of tuples for several arrays."""
+    if isinstance(shape, dict):
+        return {part: spec.shape for part, spec in shape.items()}
+    return shape
+
+
+def zero_samples(shape, n_samples, dtype):
+    """Samples of zeros.
+
+    Parameters
+    ----------
+    shape : tuple of int, or dict of str to ArraySpec
+        Of one sample.
+    n_samples : int
+    dtype : torch.dtype
+        Type of the floats.
+
+    Returns
+    -------
+    Tensor of shape (n_samples, ...), or dict of str to Tensor
+    """
+    if isinstance(shape, dict):
+        return {
+            part: torch.zeros(n_samples, *spec.shape, dtype=_TYPES.get(spec.kind, dtype))
+            for part, spec in shape.items()
+        }
+    return torch.zeros(n_samples, *shape, dtype=dtype)
 
 
 def feature_width(name, encoder, shape, dtype):

@@ -6,7 +6,7 @@ import inspect
 import torch
 from torch import nn
 
-from .._validation import lookup, nearest
+from ..utils.suggestions import did_you_mean, lookup
 from .builtin_fusions import Attention, Concat, FiLM, Gated, Sum
 from .modes import evaluating
 
@@ -37,7 +37,7 @@ def zeroed_unimodal_logits(fusion, head, features):
         return {name: head(fusion({**zeros, name: z})) for name, z in features.items()}
 
 
-def build_fusion(fusion, widths, settings):
+def build_fusion(fusion, widths, settings, owner="MultimodalNetwork"):
     """Make the fusion.
 
     Parameters
@@ -49,6 +49,8 @@ def build_fusion(fusion, widths, settings):
         Number of features of each modality, in sorted-name order.
     settings : dict
         ``fusion__...`` parameters.
+    owner : str, default="MultimodalNetwork"
+        Whose parameters they are, for errors.
 
     Returns
     -------
@@ -60,7 +62,7 @@ def build_fusion(fusion, widths, settings):
         If the name or a setting is unknown, the fusion cannot be made, or it is no module.
     """
     if isinstance(fusion, str):
-        fusion = lookup(fusion, FUSIONS, "fusion")
+        fusion = lookup(fusion, FUSIONS, "fusion", owner)
     if isinstance(fusion, nn.Module):
         if settings:
             raise ValueError(
@@ -79,7 +81,7 @@ def build_fusion(fusion, widths, settings):
         if key not in known and not any_name:
             raise ValueError(
                 f"fusion__{key}: the fusion {getattr(fusion, '__name__', fusion)} takes "
-                f"{', '.join(known) or 'no settings'}{nearest(key, known)}"
+                f"{', '.join(known) or 'no settings'}{did_you_mean(key, known)}"
             )
     try:
         module = fusion(widths, **settings)

@@ -1,12 +1,12 @@
 """Encoders of images, spectrograms and videos."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-from .checks import check_axes, check_positive
+from .checks import check_axes, check_settings
 from .dropout import Dropout
 
 __all__ = ["CNNEncoder", "ResNet18Encoder"]
@@ -58,16 +58,9 @@ class CNNEncoder(nn.Module):
     def __init__(self, input_shape, hidden=64, channels=(16, 32), dropout=0.0):
         super().__init__()
         check_axes(self, input_shape, "images", **SHAPES)
-        check_positive(hidden=hidden)
+        channels = tuple(channels) if isinstance(channels, Iterator) else channels
+        check_settings(self, hidden=hidden, channels=channels, dropout=dropout)
         stages = list(channels) if isinstance(channels, Iterable) else [channels]
-        try:
-            check_positive(**{f"channels[{i}]": n for i, n in enumerate(stages)})
-        except ValueError:
-            stages = []
-        if not stages:
-            raise ValueError(
-                f"channels={channels!r}: a positive integer or a sequence of them is needed."
-            )
         widths = [_n_channels(input_shape), *stages]
         self.convolutions = nn.ModuleList(
             nn.Conv2d(widths[i], widths[i + 1], 3, padding=1) for i in range(len(stages))

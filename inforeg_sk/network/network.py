@@ -5,13 +5,14 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
+from ..data.presence import Presence
 from .checks import not_vectors
 from .dropout import seed_dropout
 from .encoders import build_encoders, feature_width
 from .fusion import build_fusion, zeroed_unimodal_logits
 from .modes import evaluating, is_batch_norm
 
-__all__ = ["MultimodalNetwork", "NetworkOutput", "build_network", "measure_again"]
+__all__ = ["MultimodalNetwork", "NetworkOutput", "build_network", "update_widths"]
 
 
 class NetworkOutput(NamedTuple):
@@ -19,7 +20,8 @@ class NetworkOutput(NamedTuple):
 
     logits: torch.Tensor
     features: dict
-    present: torch.Tensor | None = None  # bool, (n_samples, n_modalities); None: all are there
+    presence: Presence  # which samples have which modality
+    inputs: dict  # what the network got
 
 
 class MultimodalNetwork(nn.Module):
@@ -80,10 +82,11 @@ class MultimodalNetwork(nn.Module):
         -------
         dict of str to Tensor of shape (n_samples, n_features)
         """
-        presence = getattr(X, "presence", {})
+        presence = getattr(X, "presence", None)  # a plain dict of tensors is complete
+        incomplete = () if presence is None else presence.masks
         return {
-            name: self._encode_present(name, encoder, X.get(name), presence[name])
-            if name in presence
+            name: self._encode_present(name, encoder, X.get(name), presence)
+            if name in incomplete
             else self._run(name, encoder, X[name])
             for name, encoder in self.encoders.items()
         }
@@ -99,7 +102,8 @@ class MultimodalNetwork(nn.Module):
 
     def _encode_present(self, name, encoder, x, presence):
         """Features of the samples that have the modality, zeros for the others."""
-        n_samples, n_present = len(presence.mask), len(presence.rows)
+        rows = presence.rows(name)
+        n_samples, n_present = presence.n_samples, len(rows)
         if n_present == 0:
             like = next(self.head.parameters())
             return like.new_zeros(n_samples, self.widths[name])
@@ -107,19 +111,12 @@ class MultimodalNetwork(nn.Module):
         alone = [m for m in encoder.modules() if is_batch_norm(m)] if n_present == 1 else []
         with evaluating(*alone):
             features = self._run(name, encoder, x)
-        return features.new_zeros(n_samples, features.shape[1]).index_copy(
-            0, presence.rows, features
-        )
+        return features.new_zeros(n_samples, features.shape[1]).index_copy(0, rows, features)
 
     def forward(self, X):
         features = self.encode(X)
-        presence = getattr(X, "presence", None)
-        present = None
-        if presence:
-            whole = torch.ones_like(next(iter(presence.values())).mask)
-            masks = [presence[m].mask if m in presence else whole for m in self.modalities]
-            present = torch.stack(masks, dim=1)
-        return NetworkOutput(self.head(self.fusion(features)), features, present)
+        presence = getattr(X, "presence", None) or Presence(len(next(iter(features.values()))))
+        return NetworkOutput(self.head(self.fusion(features)), features, presence, X)
 
     def unimodal_logits(self, features):
         """Logits of each modality alone.
@@ -133,13 +130,16 @@ class MultimodalNetwork(nn.Module):
         dict of str to Tensor of shape (n_samples, n_outputs)
             In the order of `modalities`.
         """
-        # Under autocast the encoders' features may be of a shorter type than the head.
-        dtype = next(self.head.parameters()).dtype
-        features = {name: z.to(dtype) for name, z in features.items()}
+        features = self._in_type_of_head(features)
         if not hasattr(self.fusion, "unimodal_logits"):
             return zeroed_unimodal_logits(self.fusion, self.head, features)
         logits = self.fusion.unimodal_logits(features, self.head)
         return {name: logits[name] for name in self.modalities}
+
+    def _in_type_of_head(self, features):
+        # Under autocast the encoders' features may be of a shorter type than the head.
+        dtype = next(self.head.parameters()).dtype
+        return {name: z.to(dtype) for name, z in features.items()}
 
     def coalition_logits(self, features, coalition):
         """Joint logits with the features of all modalities outside a coalition set to zero.
@@ -154,6 +154,7 @@ class MultimodalNetwork(nn.Module):
         Tensor of shape (n_samples, n_outputs)
             Fusion and head run in evaluation mode.
         """
+        features = self._in_type_of_head(features)
         features = {m: z if m in coalition else torch.zeros_like(z) for m, z in features.items()}
         with evaluating(self.fusion, self.head):
             return self.head(self.fusion(features))
@@ -165,7 +166,15 @@ def attribute_name(modality):
 
 
 def build_network(
-    shapes, n_outputs, *, encoders="auto", fusion="concat", settings=None, dtype, dropout_seed=0
+    shapes,
+    n_outputs,
+    *,
+    encoders="auto",
+    fusion="concat",
+    settings=None,
+    dtype,
+    dropout_seed=0,
+    owner="MultimodalNetwork",
 ):
     """Make a network for data of given shapes, on the CPU.
 
@@ -184,23 +193,25 @@ def build_network(
         Floating type of the parameters.
     dropout_seed : int, default=0
         Where the built-in dropout layers' generators start.
+    owner : str, default="MultimodalNetwork"
+        Whose parameters they are, for errors.
 
     Returns
     -------
     MultimodalNetwork
     """
     settings = settings or {}
-    made = build_encoders(encoders, shapes, settings.get("encoders", {}))
+    made = build_encoders(encoders, shapes, settings.get("encoders", {}), owner)
     made = {name: encoder.to(dtype) for name, encoder in made.items()}
     widths = {name: feature_width(name, made[name], shapes[name], dtype) for name in shapes}
-    fuse = build_fusion(fusion, widths, settings.get("fusion", {})).to(dtype)
+    fuse = build_fusion(fusion, widths, settings.get("fusion", {}), owner).to(dtype)
     head = nn.Linear(_fused_width(fuse, widths, dtype), n_outputs, dtype=dtype)
     network = MultimodalNetwork(made, fuse, head, widths)
     seed_dropout(network, dropout_seed)
     return network
 
 
-def measure_again(network, before, shapes, dtype):
+def update_widths(network, before, shapes, dtype):
     """Bring `widths` up to date where a method has put another encoder in place.
 
     Parameters

@@ -1,20 +1,21 @@
 """The trainable parameters of encoders, and what multi-tensor operations do with lists of them."""
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from ..functional import pull_share, trace_from_norms
+from ..functional import trace_from_norms
 
 __all__ = [
     "EncoderParameters",
-    "add_pull_gradient",
+    "add_gradient_pull",
+    "apply_decoupled_pull",
     "encoder_parameters",
+    "fisher_traces",
     "layer_weights",
-    "pull_decoupled",
-    "squared_gradient",
 ]
 
 # What the authors' code measures (transposed convolutions and normalisation are left out).
@@ -54,40 +55,45 @@ def layer_weights(encoder: nn.Module, parameters: list[Tensor]) -> list[Tensor]:
     return [p for p in parameters if p in weights]
 
 
-def squared_gradient(parameters: list[Tensor], weights: Tensor | None = None) -> Tensor | None:
-    """Weighted sum of squared gradient norms; `trace_from_norms` of a list of parameters.
+def fisher_traces(
+    encoders: Sequence[tuple[list[Tensor], Tensor | None]],
+) -> list[Tensor | None]:
+    """Fisher traces of encoders from their gradients; `trace_from_norms` of lists of parameters.
 
     Parameters
     ----------
-    parameters : list of Tensor
-        Those without a gradient (unused in this batch) count as zero.
-    weights : Tensor of shape (n_parameters,), default=None
-        Weight of each parameter's squared norm; None: 1.
+    encoders : list of tuple of (list of Tensor, Tensor of shape (n_parameters,) or None)
+        The parameters of each encoder, and the weight of each one's squared norm (None: 1).
+        Parameters without a gradient (unused in this batch) count as zero.
 
     Returns
     -------
-    Tensor of shape () or None
-        On the parameters' device; None if no parameter has a gradient.
+    list of Tensor of shape () or None
+        On the parameters' device; None if no parameter of the encoder has a gradient.
 
     Examples
     --------
     >>> import torch
     >>> w = torch.nn.Parameter(torch.zeros(2))
     >>> w.grad = torch.tensor([3.0, 4.0])
-    >>> squared_gradient([w])
-    tensor(25.)
+    >>> fisher_traces([([w], None)])
+    [tensor(25.)]
     """
-    used = [i for i, p in enumerate(parameters) if p.grad is not None]
-    if not used:
-        return None
-    norms = torch.stack(torch._foreach_norm([parameters[i].grad for i in used]))
-    if weights is not None and len(used) < len(parameters):
-        weights = weights[used]
-    return trace_from_norms(norms, weights)
+    traces: list[Tensor | None] = []
+    for parameters, weights in encoders:
+        used = [i for i, p in enumerate(parameters) if p.grad is not None]
+        if not used:
+            traces.append(None)
+            continue
+        norms = torch.stack(torch._foreach_norm([parameters[i].grad for i in used]))
+        if weights is not None and len(used) < len(parameters):
+            weights = weights[used]
+        traces.append(trace_from_norms(norms, weights))
+    return traces
 
 
 @torch.no_grad()
-def add_pull_gradient(
+def add_gradient_pull(
     parameters: list[Tensor], reference: list[Tensor], coefficient: Tensor
 ) -> None:
     """Add the `gradient_pull` to the gradients of a list of parameters (paper, eq. 12).
@@ -109,21 +115,19 @@ def add_pull_gradient(
 
 
 @torch.no_grad()
-def pull_decoupled(
-    parameters: list[Tensor], reference: list[Tensor], coefficient: Tensor, n_batches: int
-) -> None:
+def apply_decoupled_pull(parameters: list[Tensor], reference: list[Tensor], share: Tensor) -> None:
     """Move a list of parameters by `decoupled_pull`, in place.
 
     Parameters
     ----------
-    parameters, reference, coefficient :
-        As in `add_pull_gradient`.
-    n_batches : int
-        Batches of the epoch.
+    parameters, reference :
+        As in `add_gradient_pull`.
+    share : Tensor of shape ()
+        From `pull_share`.
     """
     if not parameters:
         return
     weights = [p.detach() for p in parameters]
     step = torch._foreach_sub(reference, weights)
-    torch._foreach_mul_(step, pull_share(coefficient, n_batches))
+    torch._foreach_mul_(step, share)
     torch._foreach_add_(weights, step)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import torch
 from torch import nn
 
-from .._validation import lookup
+from ..utils.parameters import Instance, IsCallable, IsNone, Options, check_parameter
 
 __all__ = ["PretrainedEncoder"]
 
@@ -96,18 +96,19 @@ class PretrainedEncoder(nn.Module):
     def __init__(self, module, *, frozen=False, pooling="mean", output=None):
         super().__init__()
         if not isinstance(module, nn.Module):
-            hint = ": give an instance" if isinstance(module, type) else ""
-            hint = ": load it first" if isinstance(module, str) else hint
-            raise TypeError(f"module={module!r}: a torch module is needed{hint}.")
-        if isinstance(pooling, str):
-            lookup(pooling, POOLINGS, "pooling")
-        elif isinstance(pooling, type) or not callable(pooling):
+            hint = "; give an instance" if isinstance(module, type) else ""
+            hint = "; load it first" if isinstance(module, str) else hint
             raise TypeError(
-                f"pooling={pooling!r}: accepted are {', '.join(map(repr, POOLINGS))} or a callable "
-                "(of a class, an instance)."
+                "The 'module' parameter of PretrainedEncoder must be a torch module. Got "
+                f"{module!r}{hint}."
             )
-        if not (output is None or isinstance(output, str)):
-            raise TypeError(f"output={output!r}: the name of an entry, or None, is needed.")
+        check_parameter("frozen", frozen, [Instance(bool, text="a bool")], "PretrainedEncoder")
+        accepted = [Options(*POOLINGS)]
+        if not isinstance(pooling, type):
+            accepted.append(IsCallable("a callable (of a class, an instance)"))
+        check_parameter("pooling", pooling, accepted, "PretrainedEncoder")
+        accepted = [IsNone(), Instance(str, text="the name of an entry")]
+        check_parameter("output", output, accepted, "PretrainedEncoder")
         # The given one may serve another encoder, to be tuned.
         self.module = copy.deepcopy(module) if frozen else module
         self.frozen = frozen

@@ -5,7 +5,7 @@ from math import log
 import torch
 from torch import nn
 
-from .checks import check_axes, check_number_or_none, check_positive
+from .checks import check_axes, check_settings
 from .dropout import Dropout
 
 __all__ = ["GRUEncoder", "TransformerEncoder"]
@@ -55,8 +55,9 @@ class GRUEncoder(nn.Module):
     def __init__(self, input_shape, hidden=64, n_layers=1, dropout=0.0, padding_value=0.0):
         super().__init__()
         check_axes(self, input_shape, "sequences", sequence="(n_steps, n_features)")
-        check_positive(hidden=hidden, n_layers=n_layers)
-        check_number_or_none(padding_value=padding_value)
+        check_settings(
+            self, hidden=hidden, n_layers=n_layers, dropout=dropout, padding_value=padding_value
+        )
         # Single layers, since torch's own dropout between layers draws on the global generator.
         widths = [input_shape[1]] + [hidden] * n_layers
         self.layers = nn.ModuleList(
@@ -128,11 +129,18 @@ class TransformerEncoder(nn.Module):
     ):
         super().__init__()
         check_axes(self, input_shape, "sequences", sequence="(n_steps, n_features)")
-        check_positive(hidden=hidden, n_layers=n_layers, n_heads=n_heads)
-        check_number_or_none(padding_value=padding_value)
+        check_settings(
+            self,
+            hidden=hidden,
+            n_layers=n_layers,
+            n_heads=n_heads,
+            dropout=dropout,
+            padding_value=padding_value,
+        )
         if hidden % n_heads:
             raise ValueError(
-                f"hidden={hidden!r}, n_heads={n_heads!r}: hidden must be divisible by n_heads."
+                "The 'hidden' parameter of TransformerEncoder must be divisible by n_heads. Got "
+                f"hidden={hidden!r}, n_heads={n_heads!r}."
             )
         self.projection = nn.Linear(input_shape[1], hidden)
         self.dropout = Dropout(dropout)

@@ -1,13 +1,19 @@
 """The encoder of vectors."""
 
+from collections.abc import Iterator
 from math import prod
 from numbers import Integral
 
 from torch import nn
 
+from ..utils.parameters import Interval, SequenceOf
+from .checks import SETTINGS, check_settings
 from .dropout import Dropout
 
 __all__ = ["MLPEncoder"]
+
+
+_SETTINGS = {**SETTINGS, "hidden": [Interval(Integral, 1), SequenceOf(Interval(Integral, 1))]}
 
 
 class MLPEncoder(nn.Sequential):
@@ -36,10 +42,11 @@ class MLPEncoder(nn.Sequential):
     """
 
     def __init__(self, input_shape, hidden=64, dropout=0.0):
+        if isinstance(hidden, Iterator):
+            hidden = tuple(hidden)
+        check_settings(self, _SETTINGS, hidden=hidden, dropout=dropout)
         layers, width = [nn.Flatten()] if len(input_shape) > 1 else [], prod(input_shape)
         for units in [hidden] if isinstance(hidden, Integral) else hidden:
-            if not isinstance(units, Integral) or units < 1:
-                raise ValueError(f"hidden={hidden!r}: positive integers are needed.")
             layers += [nn.Linear(width, units), nn.ReLU()]
             if dropout != 0:
                 layers.append(Dropout(dropout))

@@ -12,10 +12,11 @@ from sklearn.model_selection import GridSearchCV
 from skorch.callbacks import Callback
 from skorch.dataset import ValidSplit
 from torch import nn
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.overrides import TorchFunctionMode
 
-from ..container import ModalityDict
+from ..data import ModalityDict
 from ..methods.base import REQUIREMENTS, TASKS, BalancingMethod, loss_weights_of
+from ..methods.context import BatchContext, EpochContext, TrainingContext
 from ..methods.curves import REDUCTIONS, Curve
 from ..network.fusion import FUSIONS
 from .fits import (
@@ -66,12 +67,8 @@ def check_tasks(method):
     """Tasks that are not declared are refused by name."""
     for task in set(TASKS) - set(method.tasks):
         X, y = make_data(task)
-        try:
-            make_estimator(method, task).fit(X, y)
-        except ValueError as error:
-            assert type(method).__name__ in str(error), f"the error names no method: {error}"
-        else:
-            raise AssertionError(f"a method for {method.tasks} trained for {task}.")
+        estimator = make_estimator(method, task)
+        _assert_refused(method, lambda e=estimator, X=X, y=y: e.fit(X, y), f"{task}")
 
 
 def check_trains(method):
@@ -87,21 +84,24 @@ def check_trains(method):
 
 
 def check_fusions(method):
-    """It trains with every fusion, or refuses those it cannot work with by name."""
+    """It trains with every fusion, or refuses by name those that it cannot work with."""
+    trained = 0
     for task in method.tasks:
         X, y = make_data(task)
         for fusion in FUSIONS:
             settings = {"fusion__conditioning": "a"} if fusion in ("gated", "film") else {}
             estimator = make_estimator(method, task, fusion=fusion, **settings)
-            if "additive_fusion" in method.requires and fusion != "concat":
-                try:
-                    estimator.fit(X, y)
-                except ValueError as error:
-                    assert type(method).__name__ in str(error), str(error)
-                else:
-                    raise AssertionError(f"fusion={fusion!r} was not refused.")
-            else:
-                assert_finite(estimator.fit(X, y), X, y)
+            try:
+                estimator.fit(X, y)
+            except ValueError as error:
+                if type(method).__name__ not in str(error):
+                    raise
+                continue
+            trained += 1
+            assert_finite(estimator, X, y)
+            if "additive_fusion" in method.requires:
+                assert estimator.module_.is_additive, f"fusion={fusion!r} was not refused."
+    assert trained, "every fusion is refused."
 
 
 def check_curves(method):
@@ -128,25 +128,45 @@ def check_curves(method):
 
 
 def check_missing_modalities(method):
-    """Samples lack modalities, and one batch has none of a modality."""
+    """Samples lack modalities, and one batch has none of a modality; or they are refused."""
     for task in method.tasks:
         X, y = make_data(task)
         X["a"][: BATCH + 3] = np.nan
         X["b"][BATCH + 3 :: 4] = np.nan
-        settings = {"missing": "allow", "iterator_train__shuffle": False}
-        assert_finite(make_estimator(method, task, **settings).fit(X, y), X, y)
+        estimator = make_estimator(method, task, missing="allow", iterator_train__shuffle=False)
+        if "complete" in method.requires:
+            _assert_refused(method, lambda e=estimator, X=X, y=y: e.fit(X, y), "missing samples")
+            dropout, data = make_estimator(method, task, modality_dropout=0.2), make_data(task)
+            _assert_refused(method, lambda e=dropout, d=data: e.fit(*d), "modality dropout")
+        else:
+            assert_finite(estimator.fit(X, y), X, y)
+
+
+def _assert_refused(method, call, what):
+    """A call raises an error that names the method."""
+    try:
+        call()
+    except (TypeError, ValueError) as error:
+        assert type(method).__name__ in str(error), f"the error does not name the method: {error}"
+    else:
+        raise AssertionError(f"{what} must be refused: the method says so in requires.")
 
 
 def check_sample_weight(method):
-    """Weights of 1 change nothing, and samples of weight 0 are harmless."""
+    """Weights of 1 change nothing, and samples of weight 0 are harmless; or they are refused."""
     for task in method.tasks:
         X, y = make_data(task)
-        plain = make_estimator(method, task).fit(X, y)
-        weighted = make_estimator(method, task).fit(X, y, sample_weight=np.ones(N_SAMPLES))
-        assert_same_fit(plain, weighted, "sample weights of 1", exact=False)
         weight = np.random.default_rng(1).integers(0, 3, N_SAMPLES)
         weight[BATCH : 2 * BATCH] = 0  # a whole batch, with held-out samples or without
         estimator = make_estimator(method, task, iterator_train__shuffle=False)
+        if "unweighted" in method.requires:
+            _assert_refused(
+                method, lambda e=estimator, d=(X, y, weight): e.fit(*d), "sample weights"
+            )
+            continue
+        plain = make_estimator(method, task).fit(X, y)
+        weighted = make_estimator(method, task).fit(X, y, sample_weight=np.ones(N_SAMPLES))
+        assert_same_fit(plain, weighted, "sample weights of 1", exact=False)
         assert_finite(estimator.fit(X, y, sample_weight=weight), X, y)
 
 
@@ -194,7 +214,7 @@ def check_pickle(method):
         plain = make_estimator(method, task).partial_fit(X, y)
         saved = pickle.loads(pickle.dumps(plain))
         known = {*method.get_params(deep=False), *plain.method_.state_dict()} - {"method"}
-        held = {k for k in vars(saved.method_) if k not in known and vars(saved.method_)[k]}
+        held = set(vars(saved.method_)) - known
         assert not held, f"the pickle holds {sorted(held)}, which are neither settings nor state."
         for _ in range(2):
             plain.partial_fit(X, y)
@@ -203,21 +223,22 @@ def check_pickle(method):
 
 
 def check_release(method):
-    """After training the method holds no tensors besides its state."""
+    """After training the method holds no tensors, networks or contexts besides its state."""
     task = method.tasks[0]
     X, y = make_data(task)
     fitted = make_estimator(method, task).fit(X, y).method_
     known = {*method.get_params(deep=False), *fitted.state_dict()}
-    held = [k for k, v in vars(fitted).items() if k not in known and holds_tensors(v)]
-    assert not held, f"{held} hold tensors after training; release them in on_train_end."
+    held = [k for k, v in vars(fitted).items() if k not in known and _holds_training(v)]
+    assert not held, f"{held} hold what only training needs; release them in on_train_end."
 
 
-def holds_tensors(value):
+def _holds_training(value):
     if isinstance(value, Mapping):
-        return any(map(holds_tensors, value.values()))
+        return any(map(_holds_training, value.values()))
     if isinstance(value, list | tuple | set):
-        return any(map(holds_tensors, value))
-    return isinstance(value, torch.Tensor | nn.Module)
+        return any(map(_holds_training, value))
+    contexts = (TrainingContext, EpochContext, BatchContext)
+    return isinstance(value, (torch.Tensor, nn.Module, torch.Generator, *contexts))
 
 
 class _Other(BalancingMethod):
@@ -313,39 +334,68 @@ class _Remember(Callback):
 
 
 def check_no_transfer_in_a_batch(method):
-    """No value leaves the device while batches are trained: twice as many cost no more reads."""
+    """The hooks of a batch read no value of a tensor, which would wait for a GPU every time."""
     task = method.tasks[0]
     X, y = make_data(task)
-    reads = []
-    for batch_size in (BATCH, BATCH // 2):
-        estimator = make_estimator(
-            method, task, batch_size=batch_size, iterator_train__shuffle=False
-        )
-        with _reads() as counter:
-            estimator.fit(X, y)
-        reads.append(counter.count)
-    assert reads[0] == reads[1], (
-        f"{reads[0]} values are read with {N_SAMPLES // BATCH} batches and {reads[1]} with "
-        f"{2 * N_SAMPLES // BATCH}; avoid .item(), float() and if on tensors; record() values."
+    with _Reads() as reads:
+        watched = _watched(type(method), reads)(**method.get_params(deep=False))
+        make_estimator(watched, task).fit(X, y)
+    assert not reads.found, (
+        f"{', '.join(sorted(reads.found))} in loss, on_gradients or on_step: values are read while "
+        "a batch is trained. Use torch.where instead of an if on tensors, and record() values."
     )
 
 
-class _Reads(TorchDispatchMode):
-    """Counts values that leave a tensor for Python: what would wait for a device."""
+def _watched(cls, reads):
+    """A subclass whose hooks of a batch are watched."""
+
+    def watch(hook):
+        def call(self, batch):
+            with reads.watching():
+                return getattr(super(Watched, self), hook)(batch)
+
+        return call
+
+    hooks = {name: watch(name) for name in ("loss", "on_gradients", "on_step")}
+    # Those that the method leaves to its base class stay as they are.
+    hooks = {k: v for k, v in hooks.items() if getattr(cls, k) is not getattr(BalancingMethod, k)}
+    Watched = type(cls.__name__, (cls,), hooks)
+    return Watched
+
+
+class _Reads(TorchFunctionMode):
+    """Notes which calls, made while watching, bring values of a tensor to Python."""
+
+    NAMES = frozenset(
+        "item tolist numpy cpu nonzero masked_select unique __bool__ __float__ __int__ __index__ "
+        "__array__ is_nonzero equal allclose".split()
+    )
 
     def __init__(self):
         super().__init__()
-        self.count = 0
+        self.found = set()
+        self._watching = False
 
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        self.count += func is torch.ops.aten._local_scalar_dense.default
+    @contextmanager
+    def watching(self):
+        before, self._watching = self._watching, True
+        try:
+            yield
+        finally:
+            self._watching = before
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        name = getattr(func, "__name__", "")
+        by_mask = name == "__getitem__" and any(map(_is_mask, args[1:]))
+        if self._watching and (name in self.NAMES or by_mask):
+            self.found.add(f"{name}()" if not by_mask else "indexing by a mask")
         return func(*args, **(kwargs or {}))
 
 
-@contextmanager
-def _reads():
-    with _Reads() as counter:
-        yield counter
+def _is_mask(index):
+    if isinstance(index, tuple):
+        return any(map(_is_mask, index))
+    return isinstance(index, torch.Tensor) and index.dtype == torch.bool
 
 
 def check_loss_weights(method):

@@ -1,6 +1,6 @@
 """The training loop, batches, random numbers and the default optimizer."""
 
-from .batches import ModalityDataset
+from ..data.batches import ModalityDataset
 from .loop import TrainingLoop
 from .optimizer import DecayAdamW
 from .random import draw_seeds

@@ -42,8 +42,8 @@ def resolve_device(device, dtype="float32"):
         return torch.device(device)
     except (RuntimeError, TypeError) as error:
         raise ValueError(
-            f"device={device!r}: accepted are 'auto', 'cpu', 'cuda', 'cuda:0', 'mps' and other "
-            f"devices of torch ({error})."
+            "The 'device' parameter must be 'auto', 'cpu', 'cuda', 'cuda:0', 'mps' or another "
+            f"device of torch. Got {device!r} ({error})."
         ) from error
 
 
@@ -69,5 +69,7 @@ def resolve_dtype(dtype):
         except TypeError:
             name = None
     if name not in _DTYPES:
-        raise ValueError(f"dtype={dtype!r}: accepted are 'float32' and 'float64'.")
+        raise ValueError(
+            f"The 'dtype' parameter must be one of 'float32', 'float64'. Got {dtype!r}."
+        )
     return np.dtype(name), _DTYPES[name]

@@ -1,4 +1,4 @@
-"""The training loop: skorch's hooks, wired to the network, the method and the history."""
+"""The training loop: skorch's hooks, wired to the network, the run and the history."""
 
 import torch
 from skorch import NeuralNet
@@ -8,11 +8,11 @@ from skorch.history import History
 from skorch.utils import is_dataset
 from torch.utils.data import DataLoader
 
-from ..methods.base import loss_weights_of
+from ..data.batches import JoinedBatchSampler, collate_whole_batch
 from ..methods.context import TrainingContext
 from ..methods.losses import weighted_criterion
 from ..network.modes import has_batch_norm
-from .batches import JoinedBatchSampler, draw_kept, identity
+from .device import resolve_device
 from .random import device_generator
 from .run import TrainingRun
 from .trial import TrainingData
@@ -25,7 +25,7 @@ class EpochLog(PrintLog):
 
     def on_epoch_end(self, net, **kwargs):
         # Not a parameter: those are the same before and after a fit.
-        self.keys_ignored_ |= {*net._curve_keys.labelled, "train_objective"}
+        self.keys_ignored_ |= {*net._run.keys.labelled, "train_objective"}
         super().on_epoch_end(net, **kwargs)
 
 
@@ -37,8 +37,11 @@ class TrainingLoop(NeuralNet):
     then, so a callback that reads them in ``on_batch_end`` finds none (it gets ``loss=``).
     """
 
-    #: What the kind of task adds to the callbacks: pairs of name and callback.
-    _scoring_callbacks = ()
+    #: Floating type of data and network; a parameter of the estimators.
+    dtype: object
+    #: The state of training; None before the first fit.
+    _run: TrainingRun | None = None
+    _n_batches: int = 0
 
     @property
     def _default_callbacks(self):
@@ -46,29 +49,46 @@ class TrainingLoop(NeuralNet):
             ("epoch_timer", EpochTimer()),
             ("train_loss", PassthroughScoring(name="train_loss", on_train=True)),
             ("valid_loss", PassthroughScoring(name="valid_loss")),
-            *self._scoring_callbacks,
+            *self._scoring_callbacks(),
             ("print_log", EpochLog()),
         ]
+
+    def _scoring_callbacks(self):
+        """Pairs of name and callback; override this to score what the task has to score."""
+        return []
 
     def initialize_history(self):
         # A new one: the old may belong to a model that is kept should this fit fail.
         self.history_ = History()
         return self
 
+    @property
+    def device(self):
+        given = vars(self)["device"]
+        if not isinstance(given, str | int | torch.device | None):
+            raise ValueError(
+                f"The 'device' parameter of {type(self).__name__} must be a name such as 'auto' "
+                f"or 'cpu'. Got {given!r}."
+            )
+        return resolve_device(given, str(self.dtype))
+
+    @device.setter
+    def device(self, value):
+        vars(self)["device"] = value
+
     # Data
 
     def get_iterator(self, dataset, training=False):
         """Make the DataLoader: whole batches, own generator; `iterator_train__...` reach it."""
-        return self._make_iterator(
-            dataset, training, self.shuffling_ if training else torch.Generator()
-        )
+        # A DataLoader draws a seed for its workers from its generator, not from the global one.
+        own = self._run.generators.shuffling if training else torch.Generator()
+        return self._make_iterator(dataset, training, own)
 
     def _make_iterator(self, dataset, training, generator):
         prefix = "iterator_train" if training else "iterator_valid"
         kwargs = {"batch_size": self.batch_size, "shuffle": training, "drop_last": False}
         kwargs.update(self.get_params_for(prefix))
-        kwargs.setdefault("collate_fn", identity)
-        # A DataLoader draws a seed for its workers from this instead of the global generator.
+        kwargs.setdefault("collate_fn", collate_whole_batch)
         kwargs.setdefault("generator", generator)
         factory = getattr(self, prefix)
         if factory is DataLoader and not {"batch_sampler", "sampler"} & set(kwargs):
@@ -85,6 +105,23 @@ class TrainingLoop(NeuralNet):
             if "batch_sampler" in kwargs:
                 kwargs.pop("batch_size"), kwargs.pop("drop_last")
         return factory(dataset, **kwargs)
+
+    def _make_pass(self, dataset, generator):
+        """Make a DataLoader for one look at all samples, shuffled if there is a generator."""
+        kwargs = self.get_params_for("iterator_train")
+        sampler = JoinedBatchSampler(
+            len(dataset),
+            len(dataset) if self.batch_size == -1 else self.batch_size,
+            generator=generator,
+        )
+        return DataLoader(
+            dataset,
+            batch_sampler=sampler,
+            collate_fn=collate_whole_batch,
+            num_workers=kwargs.get("num_workers", 0),
+            # Its seed for workers comes from here, not from the global generator.
+            generator=torch.Generator(),
+        )
 
     def fit_loop(self, X, y=None, epochs=None, groups=None):
         """Train for some epochs on a checked dataset.
@@ -111,57 +148,55 @@ class TrainingLoop(NeuralNet):
             self.get_iterator(train, training=True),
             None if valid is None else self.get_iterator(valid, training=False),
         )
-        if len(iterators[0]) == 0:
+        self._n_batches = len(iterators[0])
+        if self._n_batches == 0:
             raise ValueError(
                 f"{len(train)} training samples make no batch: batch_size={self.batch_size!r} "
                 "with drop_last leaves none."
             )
         epochs = self.max_epochs if epochs is None else epochs
-        self._run = self._make_run(train, valid, epochs)
         try:
-            self.method_.on_train_start(self._run.training)
+            self._enter_run(train, valid, epochs)
             for _ in range(epochs):
                 data = {"dataset_train": train, "dataset_valid": valid}
-                self._n_batches = len(iterators[0])
                 self.notify("on_epoch_begin", **data)
                 self.run_single_epoch(iterators[0], True, "train", self.train_step)
                 self.run_single_epoch(iterators[1], False, "valid", self.validation_step)
                 self.notify("on_epoch_end", **data)
         finally:
-            self._run.end()
-            self._run = None
+            self._run.leave()
         return self
 
-    def _make_run(self, train, valid, n_epochs):
-        """Make the TrainingRun of a call of ``fit``."""
-        monitors = self.method_.monitors() if self.fisher is not None else []
-        done, on_device = len(self.history), device_generator(self._method_generator, self.device)
+    def _enter_run(self, train, valid, epochs):
+        """Begin a call of ``fit``: what the method sees of it."""
+        run, device = self._run, self.device
+        settings = run.settings
+        monitors = run.method.monitors() if settings.monitored else []
         data = TrainingData(
             {"training": train, "held_out": valid},
             make_iterator=self._make_iterator,
+            make_pass=self._make_pass,
             make_optimizer=self._make_optimizer,
-            drop=self._drop_modalities,
+            drop_rates=settings.drop_rates,
             criterion=self.criterion_,
-            score=self._score,
-            device=self.device,
-            generator=self._method_generator,
+            score=settings.score,
+            device=device,
+            generator=run.generators.method,
         )
         training = TrainingContext(
             network=self.module_,
-            task=self._task,
-            n_outputs=self._fitted_target().n_outputs,
-            device=self.device,
-            generator=self._method_generator,
-            device_generator=on_device,
-            first_epoch=done,
-            last_epoch=done + n_epochs - 1,
+            task=settings.task,
+            n_outputs=settings.n_outputs,
+            device=device,
+            generator=run.generators.method,
+            device_generator=device_generator(run.generators.method, device),
+            first_epoch=len(self.history),
+            last_epoch=len(self.history) + epochs - 1,
             history=self.history,
             monitored=frozenset(quantity for m in monitors for quantity in m.curves),
             data=data,
         )
-        return TrainingRun(
-            self.method_, monitors, training, self._score, self.history, self._curve_keys
-        )
+        run.enter(training, monitors, self.history)
 
     def _make_optimizer(self, network):
         """A fresh optimizer of the estimator's kind and settings for a copy of the network."""
@@ -205,7 +240,10 @@ class TrainingLoop(NeuralNet):
 
     def evaluation_step(self, batch, training=False):
         """Joint logits of a batch, in evaluation mode."""
-        return super().evaluation_step(batch, training=training).logits
+        # skorch's own step asks for each batch whether the net is fitted.
+        self._set_training(training)
+        with torch.set_grad_enabled(training):
+            return self.infer(unpack_data(batch)[0]).logits
 
     def validation_step(self, batch, **fit_params):
         """Joint loss and joint logits of a validation batch."""
@@ -218,11 +256,7 @@ class TrainingLoop(NeuralNet):
         weight = None if X is None or X.weight is None else X.weight.to(self.device)
         if not training:
             return weighted_criterion(self.criterion_, y_pred.logits, target, weight)
-        batch = self._run.start_batch(
-            X, y_pred, target, weight, self.criterion_, self.gradient_scale()
-        )
-        weights = loss_weights_of(self.method_, batch)
-        return self.method_.loss(batch) if weights is None else batch.weighted_loss(weights)
+        return self._run.loss(y_pred, target, weight, self.criterion_, self.gradient_scale())
 
     def on_grad_computed(self, net, named_parameters, batch=None, training=False, **kwargs):
         # The net's own hook runs before the callbacks': clipping sees the regulated gradient.
@@ -231,15 +265,8 @@ class TrainingLoop(NeuralNet):
     def train_step(self, batch, **fit_params):
         """One optimizer step on what modality dropout and the method leave of a batch."""
         X, y = batch
-        X = self.method_.on_batch_start(self._drop_modalities(X, self.dropping_))
-        result = super().train_step((X, y))
+        result = super().train_step((self._run.start_batch(X), y))
         return {**result, "y_pred": result["y_pred"].logits.detach()}
-
-    def _drop_modalities(self, X, generator):
-        """Leave modalities out of samples at random (`modality_dropout`), never all of one's."""
-        if not self._drop_rates:
-            return X
-        return X.keep(draw_kept(X, self._drop_rates, generator))
 
     def gradient_scale(self):
         """Factor by which a loss scaler has multiplied the gradients (mixed precision).
@@ -256,6 +283,8 @@ class TrainingLoop(NeuralNet):
 
     def forward_iter(self, X, training=False, device="cpu"):
         """Joint logits batch by batch; X is a dataset, or whatever ``predict`` takes."""
+        if is_dataset(X):
+            self.check_is_fitted()
         dataset = X if is_dataset(X) else self.get_dataset(X)
         for batch in self.get_iterator(dataset, training=False):
             yield self.evaluation_step(batch, training=training).to(device)

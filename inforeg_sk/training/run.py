@@ -1,124 +1,183 @@
-"""A training run: what one call of ``fit`` or ``partial_fit`` needs while it lasts."""
+"""A training run: all that a continuation needs, and what one call of ``fit`` adds to it."""
 
-from math import nan
+import copy
+from typing import NamedTuple
 
 import torch
 
+from ..data.batches import Batch
 from ..methods.context import BatchContext, EpochContext
+from ..methods.records import CurveKeys
 from ..network.parameters import encoder_parameters
-from .records import BatchRecords, EpochRecords, by_label, epoch_value
+from .records import EpochRecords, epoch_value
 
-__all__ = ["EpochHistory", "TrainingRun"]
+__all__ = ["CallSettings", "Generators", "TrainingRun"]
 
 
-class EpochHistory:
-    """The history of a run, as quantities by name and label.
+class Generators(NamedTuple):
+    """The random generators of a run, on the CPU; they go on from one call to the next."""
 
-    Parameters
-    ----------
-    history : skorch.history.History
-    keys : CurveKeys
-    """
+    shuffling: torch.Generator
+    modality_dropout: torch.Generator
+    method: torch.Generator
 
-    def __init__(self, history, keys):
-        self._history = history
-        self._keys = keys
+    @classmethod
+    def from_seeds(cls, seeds):
+        """New generators from the seeds of a fit."""
+        return cls(
+            *(
+                torch.Generator().manual_seed(seed)
+                for seed in (seeds.shuffling, seeds.modality_dropout, seeds.method)
+            )
+        )
 
-    def record(self, quantity, values, labels=None):
-        """Write a quantity of the epoch that is running; see `BatchContext.record`."""
-        labels, values = by_label(quantity, values, labels, self._keys.modalities)
-        self._keys.claim(quantity, labels)
-        if isinstance(values, list):
-            values = [value.item() for value in values]
-        else:
-            values = values.tolist()
-        for label, value in zip(labels or (None,), [values] if labels is None else values):
-            self._history.record(self._keys.key(quantity, label), value)
 
-    def past(self, quantity, n_epochs=None):
-        """Values of a quantity of all modalities in finished epochs; see `EpochContext.past`."""
-        modalities = self._keys.modalities
-        n_past = len(self._history) - 1
-        first = 0 if n_epochs is None else max(0, n_past - n_epochs)
-        rows = [
-            [self._history[t].get(f"{quantity}_{m}", nan) for m in modalities]
-            for t in range(first, n_past)
-        ]
-        return torch.tensor(rows, dtype=torch.float64).reshape(-1, len(modalities))
+class CallSettings(NamedTuple):
+    """What one call of ``fit`` or ``partial_fit`` reads anew from the estimator's parameters."""
+
+    task: str
+    n_outputs: int
+    score: str  # name of the performance score
+    drop_rates: dict  # rate of modality dropout by modality; empty if there is none
+    monitored: bool  # whether Fisher traces and scores are tracked
 
 
 class TrainingRun:
-    """One call of ``fit`` or ``partial_fit``: method, monitors, and the records of the epoch.
+    """The state of training that lives on from call to call, and is part of a pickle.
 
     Parameters
     ----------
     method : BalancingMethod
-    monitors : list of Monitor
-    training : TrainingContext
-    score : str
-        Name of the performance score; see `inforeg_sk.methods.context.SCORES`.
-    history : skorch.history.History
+    generators : Generators
     keys : CurveKeys
+        Which quantities were recorded.
     """
 
-    def __init__(self, method, monitors, training, score, history, keys):
+    def __init__(self, method, generators, keys):
         self.method = method
-        self.monitors = monitors
+        self.generators = generators
+        self.keys = keys
+        self._leave()
+
+    @classmethod
+    def first(cls, method, seeds, modalities, shown):
+        """The run of a first fit; `modalities` are sorted, `shown` are in the user's order."""
+        return cls(method, Generators.from_seeds(seeds), CurveKeys(modalities, shown))
+
+    def next(self, method):
+        """The run that goes on with a method that has taken over the state of this one's."""
+        # A copy: what a refused fit has claimed is forgotten.
+        return TrainingRun(method, self.generators, copy.deepcopy(self.keys))
+
+    # One call of fit
+
+    #: Set by the estimator before it trains.
+    settings: CallSettings | None = None
+    #: Steps of this call so far.
+    n_steps = 0
+
+    def enter(self, training, monitors, history):
+        """Begin a call of ``fit`` or ``partial_fit``; `settings` are those of the call."""
         self.training = training
-        self._score = score
-        self._keys = keys
+        self.monitors = monitors
         self._history = history
-        self._values = EpochHistory(history, keys)
-        self._curves = {**method.curves}
+        self.n_steps = 0
+        self._curves = {**self.method.curves}
         for monitor in monitors:
             self._curves.update(monitor.curves)
+        self.method.move_state(training.device)
+        self.method.on_train_start(training)
+
+    def leave(self):
+        """End a call: release what only training needed, whatever happened."""
+        self._leave()
+        self.method.on_train_end()
+
+    def _leave(self):
+        self.training = self._history = None
         self._epoch = self._records = self._batch = None
+        self.monitors, self._curves = [], {}
+
+    def __getstate__(self):
+        # What belongs to a call of `fit` is never part of a pickle.
+        return {"method": self.method, "generators": self.generators, "keys": self.keys}
+
+    def __setstate__(self, state):
+        vars(self).update(state)
+        self._leave()
+
+    # Epochs and batches
 
     def start_epoch(self, n_batches):
         """Begin an epoch, whose row of the history is the last."""
-        network = self.training.network
         self._records = EpochRecords()
         self._epoch = EpochContext(
             self.training,
             len(self._history) - 1,
             n_batches,
-            encoder_parameters(network.encoders),
-            self._values,
+            encoder_parameters(self.training.network.encoders),
+            self.keys,
+            self._curves,
         )
         for monitor in self.monitors:
             monitor.on_epoch_start(self._epoch)
         self.method.on_epoch_start(self._epoch)
 
-    def start_batch(self, inputs, output, target, weight, criterion, gradient_scale):
-        """Return the context of a batch after its forward pass."""
+    def start_batch(self, inputs):
+        """The inputs of a batch, as modality dropout and the method leave them."""
+        if self.settings.drop_rates:
+            inputs = inputs.drop(self.settings.drop_rates, self.generators.modality_dropout)
+        changed = self.method.on_batch_start(inputs, self._epoch)
+        if changed is not inputs:
+            self._check_inputs(changed)
+        return changed
+
+    def _check_inputs(self, inputs):
+        name = type(self.method).__name__
+        if not isinstance(inputs, Batch):
+            raise TypeError(
+                f"{name}.on_batch_start must return a Batch. Got {type(inputs).__name__}."
+            )
+        if not inputs.presence.matrix(self.keys.modalities).any(dim=1).all():
+            raise ValueError(f"{name}.on_batch_start leaves a sample without any modality.")
+
+    def loss(self, output, target, weight, criterion, gradient_scale):
+        """The method's loss of a batch, after its forward pass."""
         self._batch = BatchContext(
             network=self.training.network,
-            inputs=inputs,
             output=output,
             target=target,
             weight=weight,
             criterion=criterion,
-            score=self._score,
-            records=BatchRecords(self._keys, output.logits),
+            score=self.settings.score,
+            keys=self.keys,
             generator=self.training.device_generator,
             epoch=self._epoch,
             gradient_scale=gradient_scale,
         )
-        return self._batch
+        loss = self.method.loss(self._batch)
+        if loss.ndim:
+            raise ValueError(
+                f"{type(self.method).__name__}.loss must return a single number. Got a tensor of "
+                f"shape {tuple(loss.shape)}."
+            )
+        return loss
 
     def change_gradients(self):
         """Let the method change the gradients of the batch, and the monitors look at them."""
         for monitor in self.monitors:
-            monitor.on_gradients(self._batch)
+            if not monitor.after_regulation:
+                monitor.on_gradients(self._batch)
         self.method.on_gradients(self._batch)
         for monitor in self.monitors:
-            monitor.on_regulated_gradients(self._batch)
+            if monitor.after_regulation:
+                monitor.on_gradients(self._batch)
 
     def finish_step(self, loss, n_samples):
         """Let the method change the weights after the step, and keep what the batch recorded."""
+        self.n_steps += 1
         self.method.on_step(self._batch)
-        losses = (self._batch.joint_loss, loss)
-        self._records.add(losses, self._batch._records, n_samples)
+        self._records.add(self._batch, loss, n_samples)
         self._batch = None
 
     def resolve_epoch(self):
@@ -135,16 +194,12 @@ class TrainingRun:
         self._history.record("train_objective", whole)
         for (quantity, label), found in values.items():
             reduction = self._curves[quantity].reduction if quantity in self._curves else "mean"
-            self._history.record(self._keys.key(quantity, label), epoch_value(found, reduction))
+            self._history.record(self.keys.key(quantity, label), epoch_value(found, reduction))
         self._records = None
         return [row[0] for row in losses]
 
     def end_epoch(self):
         """End an epoch that was not interrupted."""
         self.method.on_epoch_end(self._epoch)
+        self.method.check_state()
         self._epoch = None
-
-    def end(self):
-        """Release what only training needed, whatever happened."""
-        self._epoch = self._batch = self._records = None
-        self.method.on_train_end()

@@ -1,13 +1,14 @@
 """What a method may do with the data besides training: look at them, and train a copy."""
 
 from copy import deepcopy
+from itertools import islice
 
 import torch
 
 from ..methods.context import BatchContext
+from ..methods.records import CurveKeys
 from ..network.dropout import seed_dropout
 from ..network.modes import evaluating
-from .records import BatchRecords, CurveKeys
 
 __all__ = ["TrainingData"]
 
@@ -21,10 +22,12 @@ class TrainingData:
         Under "training" and "held_out".
     make_iterator : callable
         ``(dataset, training, generator) -> DataLoader``.
+    make_pass : callable
+        ``(dataset, generator) -> DataLoader``: all samples, shuffled if the generator is not None.
     make_optimizer : callable
         ``network -> torch optimizer``, fresh.
-    drop : callable
-        ``(inputs, generator) -> inputs``: modality dropout.
+    drop_rates : dict of str to float
+        Modality dropout of trials.
     criterion : torch loss module
     score : str
     device : torch.device
@@ -33,12 +36,23 @@ class TrainingData:
     """
 
     def __init__(
-        self, parts, *, make_iterator, make_optimizer, drop, criterion, score, device, generator
+        self,
+        parts,
+        *,
+        make_iterator,
+        make_pass,
+        make_optimizer,
+        drop_rates,
+        criterion,
+        score,
+        device,
+        generator,
     ):
         self._parts = parts
         self._make_iterator = make_iterator
+        self._make_pass = make_pass
         self._make_optimizer = make_optimizer
-        self._drop = drop
+        self._drop_rates = drop_rates
         self._criterion = criterion
         self._score = score
         self._device = device
@@ -60,13 +74,8 @@ class TrainingData:
         return self._evaluated(part, network, shuffle, n_batches)
 
     def _evaluated(self, part, network, shuffle, n_batches):
-        # The DataLoader draws a seed for its workers from the generator it is given.
-        generator = self._generator if shuffle else torch.Generator()
-        for i, (inputs, target) in enumerate(
-            self._make_iterator(self._parts[part], shuffle, generator)
-        ):
-            if n_batches is not None and i >= n_batches:
-                return
+        batches = self._make_pass(self._parts[part], self._generator if shuffle else None)
+        for inputs, target in islice(batches, n_batches):
             with torch.no_grad(), evaluating(network):
                 batch = self._context(network, inputs, target)
             yield batch  # outside, so that a paused loop leaves the mode as it was
@@ -86,10 +95,16 @@ class TrainingData:
             network.train()
             for _ in range(n_epochs):
                 for inputs, target in iterator:
-                    batch = self._context(network, self._drop(inputs, generator), target)
-                    optimizer.zero_grad()
-                    loss(batch).backward()
-                    optimizer.step()
+                    if self._drop_rates:
+                        inputs = inputs.drop(self._drop_rates, generator)
+
+                    def closure(inputs=inputs, target=target):
+                        optimizer.zero_grad()
+                        value = loss(self._context(network, inputs, target))
+                        value.backward()
+                        return value
+
+                    optimizer.step(closure)
         return network
 
     def _context(self, network, inputs, target):
@@ -97,11 +112,10 @@ class TrainingData:
         output = network(moved)
         return BatchContext(
             network=network,
-            inputs=moved,
             output=output,
             target=target.to(self._device),
             weight=moved.weight,
             criterion=self._criterion,
             score=self._score,
-            records=BatchRecords(CurveKeys(network.modalities), output.logits),
+            keys=CurveKeys(network.modalities),
         )

@@ -1,21 +1,24 @@
 """One transformer for each modality; the padding of sequences is left out."""
 
 from collections.abc import Mapping
+from numbers import Real
+from typing import ClassVar
 
 import numpy as np
 from sklearn.base import TransformerMixin, clone
-from sklearn.utils.metaestimators import _BaseComposition
 from sklearn.utils.validation import check_is_fitted
 
-from ._transforming import is_word, run_transformer
-from ._validation import check_known_modalities, nearest
-from .container import ModalityDict
-from .network.checks import check_number_or_none
+from ..data.checks import check_known_modalities
+from ..data.container import ModalityDict
+from ..utils.compat import BaseComposition, parallel_block
+from ..utils.parameters import ByName, Constraint, Interval, IsNone, Options, check_parameters
+from ..utils.suggestions import did_you_mean
+from .run import is_keyword, run_transformer
 
 __all__ = ["ModalityTransformer"]
 
 
-class ModalityTransformer(TransformerMixin, _BaseComposition, auto_wrap_output_keys=None):
+class ModalityTransformer(TransformerMixin, BaseComposition, auto_wrap_output_keys=None):
     """Apply one scikit-learn transformer to each modality.
 
     Parameters
@@ -103,6 +106,17 @@ class ModalityTransformer(TransformerMixin, _BaseComposition, auto_wrap_output_k
            [ 3.,  0.,  0.]])
     """
 
+    # What `transformers` holds is checked with the data, whose modalities it names.
+    _parameter_constraints: ClassVar[dict[str, list[Constraint]]] = {
+        "remainder": [Options("passthrough", "drop")],
+        "padding_value": [
+            IsNone(),
+            Interval(Real),
+            ByName(IsNone(), Interval(Real)),
+        ],
+        "missing": [Options("pass", "allow")],
+    }
+
     def __init__(
         self,
         transformers="passthrough",
@@ -116,7 +130,7 @@ class ModalityTransformer(TransformerMixin, _BaseComposition, auto_wrap_output_k
         self.padding_value = padding_value
         self.missing = missing
 
-    # `_BaseComposition` sets nested parameters and replaces steps in a list of pairs.
+    # `BaseComposition` sets nested parameters and replaces steps in a list of pairs.
     @property
     def _pairs(self):
         return list(self.transformers.items()) if isinstance(self.transformers, Mapping) else []
@@ -184,8 +198,7 @@ class ModalityTransformer(TransformerMixin, _BaseComposition, auto_wrap_output_k
         )
 
     def _fit(self, X, y, method):
-        if self.missing not in ("pass", "allow"):
-            raise ValueError(f"missing={self.missing!r}: accepted are 'pass' and 'allow'.")
+        check_parameters(self)
         X = ModalityDict(X)
         padding, skip = self._padding(X), self.missing == "allow"
         chosen = {name: t if isinstance(t, str) else clone(t) for name, t in self._choose(X)}
@@ -194,32 +207,26 @@ class ModalityTransformer(TransformerMixin, _BaseComposition, auto_wrap_output_k
             for name, t in chosen.items()
         }
         self.transformers_ = chosen
-        self.modalities_ = tuple(n for n, t in chosen.items() if not is_word(t, "drop"))
+        self.modalities_ = tuple(n for n, t in chosen.items() if not is_keyword(t, "drop"))
         self._n_columns = {n: X[n].shape[-1] if len(X[n].shape) > 1 else 1 for n in X}
         self._columns = {name: names for name in X if (names := _column_names(X[name]))}
         return output
 
     def _padding(self, X):
-        """The padding value of each modality, checked."""
+        """The padding value of each modality."""
         given = self.padding_value
         if not isinstance(given, Mapping):
-            check_number_or_none(padding_value=given)
             return dict.fromkeys(X, given)
-        for name, value in given.items():
+        for name in given:
             if name not in X:
                 raise ValueError(
-                    f"padding_value names {name!r}, but the data's modalities are "
-                    f"{', '.join(map(repr, X))}{nearest(name, X)}"
+                    f"The 'padding_value' parameter of ModalityTransformer names {name!r}, but the "
+                    f"data's modalities are {', '.join(map(repr, X))}{did_you_mean(name, X)}"
                 )
-            check_number_or_none(**{f"padding_value[{name!r}]": value})
         return {name: given.get(name) for name in X}
 
     def _choose(self, X):
         """Yield name and transformer for each modality, checked."""
-        if self.remainder not in ("passthrough", "drop"):
-            raise ValueError(
-                f"remainder={self.remainder!r} is unknown: it is 'passthrough' or 'drop'."
-            )
         given = self.transformers
         if not isinstance(given, Mapping):
             given = dict.fromkeys(X, given)
@@ -231,7 +238,7 @@ class ModalityTransformer(TransformerMixin, _BaseComposition, auto_wrap_output_k
             )
         for name in X:
             transformer = given.get(name, self.remainder)
-            if is_word(transformer, "drop", "passthrough"):
+            if is_keyword(transformer, "drop", "passthrough"):
                 yield name, transformer
             elif isinstance(transformer, type) or not (
                 hasattr(transformer, "fit") and hasattr(transformer, "transform")
@@ -269,7 +276,7 @@ class ModalityTransformer(TransformerMixin, _BaseComposition, auto_wrap_output_k
             columns = self._columns.get(name)
             if columns is None:
                 columns = [f"x{i}" for i in range(self._n_columns[name])]
-            if not is_word(transformer, "passthrough"):
+            if not is_keyword(transformer, "passthrough"):
                 if not hasattr(transformer, "get_feature_names_out"):
                     raise AttributeError(
                         f"The transformer of modality {name!r}, {type(transformer).__name__}, "
@@ -302,6 +309,18 @@ class ModalityTransformer(TransformerMixin, _BaseComposition, auto_wrap_output_k
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "transformers_")
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.dict = True
+        tags.input_tags.two_d_array = False
+        return tags
+
+    def _sk_visual_block_(self):
+        given = getattr(self, "transformers_", self.transformers)
+        if not isinstance(given, Mapping):
+            given = {"each modality": given}
+        return parallel_block(list(given.values()), list(given))
 
 
 def _column_names(value):

@@ -1,17 +1,17 @@
-"""Constructor parameters: names, nested settings, device, and what a pickle holds."""
+"""Constructor parameters: names, nested settings, subclasses, and what a pickle holds."""
 
 import inspect
 import re
-from functools import wraps
+import weakref
 
-import torch
 from sklearn.base import BaseEstimator
 from skorch import NeuralNet
 
-from ._validation import nearest
-from .methods import METHODS
-from .training.device import resolve_device
-from .training.loop import TrainingLoop
+from ..methods import METHODS
+from ..training.device import resolve_device
+from ..training.loop import TrainingLoop
+from ..utils.compat import OwnParametersInHtml
+from ..utils.suggestions import did_you_mean
 
 __all__ = ["ParameterHandling"]
 
@@ -21,8 +21,12 @@ _OWN = ("method", "encoders", "fusion")
 _PARTS = (*_OWN, "criterion", "iterator_train", "iterator_valid", "compile")
 
 
-class ParameterHandling(TrainingLoop):
-    """Parameters by scikit-learn's rules, on top of skorch's ``part__name`` settings."""
+class ParameterHandling(OwnParametersInHtml, TrainingLoop):
+    """Parameters by scikit-learn's rules, on top of skorch's ``part__name`` settings.
+
+    A subclass may hand parameters on by ``**kwargs``: they stay its parameters, as do those that
+    it names itself. One that it fixes, ``super().__init__(alpha=0, **kwargs)``, is none.
+    """
 
     prefixes_ = [*NeuralNet.prefixes_, *_OWN]
 
@@ -33,19 +37,20 @@ class ParameterHandling(TrainingLoop):
             part, dunder, setting = key.partition("__")
             if dunder and part in parts and setting:
                 continue
-            options = [*self._signature_names(), *(f"{part}__..." for part in parts)]
-            close = nearest(f"{part}__..." if dunder else key, options)
+            options = [*_named(type(self)), *(f"{part}__..." for part in parts)]
+            close = did_you_mean(f"{part}__..." if dunder else key, options)
             if any(key in method._get_param_names() for method in METHODS.values()):
                 close = f": it is a setting of the method, 'method__{key}'"
             raise TypeError(
                 f"{type(self).__name__} has no parameter {key!r}"
-                f"{close or '; see get_params() for what there is'}"
+                f"{close or '; get_params() lists the parameters'}"
             )
 
-    @classmethod
-    def _signature_names(cls):
-        parameters = inspect.signature(cls.__init__).parameters.values()
-        return [p.name for p in parameters if p.name != "self" and p.kind is not p.VAR_KEYWORD]
+    def _signature_names(self):
+        """Names of the constructor's parameters, those that ``**kwargs`` hand on included."""
+        names = _named(type(self))
+        fixed = _fixed(type(self), {name: vars(self).get(name) for name in names})
+        return [name for name in names if name not in fixed]
 
     def _get_param_names(self):
         # skorch lists every attribute; only constructor arguments are parameters.
@@ -54,7 +59,10 @@ class ParameterHandling(TrainingLoop):
         return [k for k in [*self._signature_names(), *nested] if k != "device"]
 
     def get_params(self, deep=True):
-        return {**super().get_params(deep=deep), "device": vars(self)["device"]}
+        params = super().get_params(deep=deep)
+        if "device" in self._signature_names():
+            params["device"] = vars(self)["device"]
+        return params
 
     def set_params(self, **params):
         """Set parameters; see `get_params` for their names.
@@ -73,18 +81,18 @@ class ParameterHandling(TrainingLoop):
         -------
         self
         """
+        names = self._signature_names()
         for key in params:
             part, dunder, _ = key.partition("__")
             # skorch would take any name that begins with a part's, such as `fusionn`.
-            if not dunder and key not in self._signature_names():
+            if not dunder and key not in names:
                 raise ValueError(
-                    f"Invalid parameter {key!r} for {type(self).__name__}"
-                    f"{nearest(key, self._signature_names())}"
+                    f"Invalid parameter {key!r} for {type(self).__name__}{did_you_mean(key, names)}"
                 )
             if dunder and part not in {*self.prefixes_, "criterion", "optimizer"}:
                 raise ValueError(
                     f"Invalid parameter {key!r} for {type(self).__name__}: it has no part "
-                    f"{part!r}{nearest(part, self.prefixes_)}"
+                    f"{part!r}{did_you_mean(part, self.prefixes_)}"
                 )
         plain = {k: v for k, v in params.items() if k.partition("__")[0] in _PARTS}
         # The settings of a running optimizer; skorch would forget them at the next fit.
@@ -97,26 +105,6 @@ class ParameterHandling(TrainingLoop):
         for key, value in {**plain, **kept}.items():
             setattr(self, key, value)
         return self
-
-    @property
-    def device(self):
-        given = vars(self)["device"]
-        if not isinstance(given, str | int | torch.device | None):
-            raise ValueError(f"device={given!r}: a name such as 'auto' or 'cpu' is needed.")
-        return resolve_device(given, str(self.dtype))
-
-    @device.setter
-    def device(self, value):
-        vars(self)["device"] = value
-
-    def __getstate__(self):
-        state = super().__getstate__()
-        # What belongs to a running fit only.
-        return {
-            k: v
-            for k, v in state.items()
-            if k not in ("_run", "_n_batches", "_plan", "_drop_rates", "_score")
-        }
 
     def __setstate__(self, state):
         given, keep = state["device"], state["device"] in (None, "auto")
@@ -132,41 +120,51 @@ class ParameterHandling(TrainingLoop):
         return BaseEstimator.__repr__(self, **kwargs)
 
 
-def merged_init(init, base, **defaults):
-    """A constructor that shows the parameters it hands on to its base class.
+def _named(cls):
+    """Parameters that the constructors of a class name, from the class down its bases.
 
-    Parameters
-    ----------
-    init : function
-        A constructor that takes ``**kwargs`` and hands them on.
-    base : class
-        Whose constructor gets them.
-    **defaults
-        Other default values of parameters of `init`.
-
-    Returns
-    -------
-    function
-        Does what `init` does; its signature has the parameters of both.
+    A base's are taken in only as far as ``**kwargs`` hand them on.
     """
-    own = inspect.signature(init)
+    names = {}
+    for base in cls.__mro__:
+        if base is NeuralNet:  # what it takes is written out by the classes above it
+            break
+        init = vars(base).get("__init__")
+        if init is None:
+            continue
+        parameters = inspect.signature(init).parameters.values()
+        names.update(
+            (p.name, None)
+            for p in list(parameters)[1:]
+            if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)
+        )
+        if not any(p.kind is p.VAR_KEYWORD for p in parameters):
+            break
+    return list(names)
 
-    @wraps(init)
-    def __init__(self, *args, **kwargs):
-        given = own.bind_partial(self, *args).arguments
-        init(self, *args, **{k: v for k, v in defaults.items() if k not in given} | kwargs)
 
-    named = [
-        p.replace(default=defaults.get(p.name, p.default))
-        for p in own.parameters.values()
-        if p.kind is not p.VAR_KEYWORD
-    ]
-    theirs = inspect.signature(base.__init__).parameters.values()
-    handed = [
-        p.replace(kind=p.KEYWORD_ONLY) if p.kind is p.POSITIONAL_OR_KEYWORD else p
-        for p in theirs
-        if p.name not in own.parameters and p.kind is not p.VAR_KEYWORD
-    ]
-    rest = [p for p in theirs if p.kind is p.VAR_KEYWORD]
-    __init__.__signature__ = own.replace(parameters=[*named, *handed, *rest])
-    return __init__
+# Parameters that a subclass's constructor fixes, by class: found once, by trying.
+_FIXED = weakref.WeakKeyDictionary()
+
+
+def _fixed(cls, values):
+    """Parameters that ``super().__init__(alpha=0, **kwargs)`` fixes, and a caller cannot give."""
+    if cls.__module__.startswith("inforeg_sk."):
+        return ()
+    if cls not in _FIXED:
+        fixed, values = [], dict(values)
+        while True:
+            try:
+                cls(**values)
+            except TypeError as error:
+                found = re.search(r"multiple values for (?:keyword )?argument '(\w+)'", str(error))
+                if found is None or found[1] not in values:
+                    break
+                fixed.append(found[1])
+                del values[found[1]]
+            except Exception:  # whatever a user's constructor checks; nothing more is to be found
+                break
+            else:
+                break
+        _FIXED[cls] = tuple(fixed)
+    return _FIXED[cls]

@@ -1,8 +1,11 @@
-"""InfoReg's main settings as parameters of an estimator."""
+"""InfoReg's main settings as parameters of an estimator, and its curves as attributes."""
 
-from .methods import InfoReg
+from typing import ClassVar
 
-__all__ = ["InfoRegParameters"]
+from ..methods import InfoReg
+from .base import MultimodalEstimator
+
+__all__ = ["INFOREG_CONSTRAINTS", "InfoRegEstimator"]
 
 _FLAT = (
     "alpha",
@@ -10,54 +13,33 @@ _FLAT = (
     "window_threshold",
     "window_smoothing",
     "unimodal_weight",
-    "strength",
+    "pull",
     "padding",
     "first_epoch",
 )
+INFOREG_CONSTRAINTS = {name: InfoReg._parameter_constraints[name] for name in _FLAT}
 
 
-class InfoRegParameters:
-    """Mixin of the estimators that are trained with InfoReg."""
+class InfoRegEstimator(MultimodalEstimator):
+    """What the estimators that are trained with InfoReg share."""
 
-    def __init__(
-        self,
-        alpha=3.0,
-        beta=0.9,
-        window_threshold=0.04,
-        window_smoothing=10,
-        unimodal_weight=1.0,
-        strength="drift",
-        *,
-        padding="zeros",
-        first_epoch="open",
-        method=InfoReg,
-        **kwargs,
-    ):
-        super().__init__(method, **kwargs)
-        self.alpha = alpha
-        self.beta = beta
-        self.window_threshold = window_threshold
-        self.window_smoothing = window_smoothing
-        self.unimodal_weight = unimodal_weight
-        self.strength = strength
-        self.padding = padding
-        self.first_epoch = first_epoch
+    #: The estimator that takes other methods.
+    _general: ClassVar[str]
 
-    def _method_settings(self):
+    def method_settings(self):
+        """Settings of the method: the flat ones and ``method__...``."""
         if not (isinstance(self.method, type) and issubclass(self.method, InfoReg)):
             raise TypeError(
-                f"method={self.method!r}: {type(self).__name__} takes the class InfoReg or a "
+                f"The 'method' parameter of {type(self).__name__} must be the class InfoReg or a "
                 "subclass, since its settings are alpha, beta, ... and method__...; another method "
-                f"or an instance is for {self._general}(method=...)."
+                f"or an instance is for {self._general}(method=...). Got {self.method!r}."
             )
         flat = {name: getattr(self, name) for name in _FLAT}
-        nested = self.get_params_for("method")
+        nested = super().method_settings()
         for key in nested:
             if key in flat:
                 raise ValueError(f"method__{key} is given as {key} here.")
         return {**flat, **nested}
-
-    # What a fit found
 
     @property
     def fisher_trace_(self):

@@ -3,17 +3,18 @@
 import numpy as np
 from scipy import sparse
 from sklearn.base import BaseEstimator
-from sklearn.utils import _safe_indexing, get_tags
+from sklearn.utils import get_tags
 
-from ._missing import present_rows, scatter_rows, stack_rows
-from ._steps import from_steps, to_steps
+from ..data.presence import find_present, scatter_rows, stack_rows
+from ..utils.compat import safe_indexing
+from .timesteps import flatten_time_steps, restore_time_steps
 
-__all__ = ["is_word", "run_transformer"]
+__all__ = ["is_keyword", "run_transformer"]
 
 
-def is_word(transformer, *words):
-    """Whether a transformer is one of the words that may stand for one."""
-    return isinstance(transformer, str) and transformer in words
+def is_keyword(transformer, *keywords):
+    """Whether `transformer` is one of the given keywords."""
+    return isinstance(transformer, str) and transformer in keywords
 
 
 def run_transformer(name, transformer, value, y, method, padding_value, skip_missing):
@@ -37,27 +38,27 @@ def run_transformer(name, transformer, value, y, method, padding_value, skip_mis
     transformed values, None for a modality that is dropped or that all samples lack, or, for
     "fit", anything
     """
-    if is_word(transformer, "drop"):
+    if is_keyword(transformer, "drop"):
         return None
-    if is_word(transformer, "passthrough"):
+    if is_keyword(transformer, "passthrough"):
         return value
-    there = None
+    present = None
     if skip_missing:
-        there = present_rows(value)
-        if there is not None:
-            if not there.any():
+        present = find_present(value)
+        if present is not None:
+            if not present.any():
                 if method == "transform":
                     return None
                 raise ValueError(
                     f"Modality {name!r} is missing in every sample, so its transformer cannot be "
                     "fitted: leave it out."
                 )
-            rows = np.flatnonzero(there)
-            value = _safe_indexing(value, rows)
-            y = None if y is None else _safe_indexing(y, rows)
+            rows = np.flatnonzero(present)
+            value = safe_indexing(value, rows)
+            y = None if y is None else safe_indexing(y, rows)
         value = stack_rows(value)
     output = _run(name, transformer, value, y, method, padding_value)
-    return output if there is None or method == "fit" else scatter_rows(output, there)
+    return output if present is None or method == "fit" else scatter_rows(output, present)
 
 
 def _run(name, transformer, value, y, method, padding_value):
@@ -68,7 +69,7 @@ def _run(name, transformer, value, y, method, padding_value):
     whole = len(shape) < 3 or _takes_sequences(transformer)
     try:
         if not whole:
-            table, y, real = to_steps(np.asarray(value), y, padding_value)
+            table, y, real = flatten_time_steps(np.asarray(value), y, padding_value)
         if method == "transform":
             output = transformer.transform(table)
         elif method == "fit_transform" and hasattr(transformer, "fit_transform"):
@@ -85,7 +86,7 @@ def _run(name, transformer, value, y, method, padding_value):
     output = output.toarray() if sparse.issparse(output) else np.asarray(output)
     if output.shape[:1] != (len(table),):
         raise ValueError(f"{who}: output of shape {output.shape} for {len(table)} steps.")
-    return from_steps(output, shape[:-1], real, padding_value)
+    return restore_time_steps(output, shape[:-1], real, padding_value)
 
 
 def _takes_sequences(transformer):
@@ -95,10 +96,10 @@ def _takes_sequences(transformer):
 
 def _hint(value):
     """What may be behind an error of a transformer, or nothing."""
-    there = present_rows(value)
-    if there is not None:
+    present = find_present(value)
+    if present is not None:
         return (
-            f" Sample {int(np.argmin(there))} has no value here: "
+            f" Sample {int(np.argmin(present))} has no value here: "
             "ModalityTransformer(missing='allow') leaves such samples out."
         )
     if isinstance(value, np.ndarray) and value.dtype == object and value.ndim == 1:

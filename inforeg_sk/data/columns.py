@@ -5,16 +5,18 @@ from collections.abc import Mapping
 import numpy as np
 from scipy import sparse
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.utils import _safe_indexing
-from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ._output import OwnOutput
+from ..utils.compat import check_feature_names_in, safe_indexing
+from ..utils.output import SetOutputNoOpMixin
 from .container import ModalityDict, check_name
 
 __all__ = ["ColumnsToModalities", "resolve_columns", "split_columns"]
 
 
-class ColumnsToModalities(OwnOutput, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
+class ColumnsToModalities(
+    SetOutputNoOpMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
+):
     """Cut a 2-D array or DataFrame into modalities.
 
     Parameters
@@ -101,10 +103,10 @@ class ColumnsToModalities(OwnOutput, TransformerMixin, BaseEstimator, auto_wrap_
         ndarray of str
         """
         check_is_fitted(self, "modalities_")
-        names = _check_feature_names_in(self, input_features)
+        names = check_feature_names_in(self, input_features)
         # One row of column positions, cut like the data, says which column went where.
         cut = {
-            name: np.atleast_1d(_safe_indexing(names, _positions(key, names)))
+            name: np.atleast_1d(safe_indexing(names, _positions(key, names)))
             for name, key in self._columns.items()
         }
         return np.asarray([f"{m}__{c}" for m, cols in cut.items() for c in cols], dtype=object)
@@ -134,7 +136,7 @@ def resolve_columns(X, modalities):
         try:
             if key is None:
                 raise TypeError("None selects nothing")
-            chosen = _safe_indexing(X[:1], key, axis=1)
+            chosen = safe_indexing(X[:1], key, axis=1)
             _positions(key, labels)  # pandas takes a slice that ends at a name it does not have
         except (ValueError, KeyError, IndexError, TypeError) as error:
             raise ValueError(
@@ -148,7 +150,7 @@ def resolve_columns(X, modalities):
 
 def split_columns(X, columns):
     """Cut a table by a resolved column map into a `ModalityDict`."""
-    parts = {name: _safe_indexing(X, key, axis=1) for name, key in columns.items()}
+    parts = {name: safe_indexing(X, key, axis=1) for name, key in columns.items()}
     return ModalityDict(parts)
 
 

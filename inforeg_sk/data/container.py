@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 import numpy as np
 from scipy import sparse
-from sklearn.utils import _safe_indexing
+
+from ..utils.compat import safe_indexing
 
 __all__ = ["ModalityDict"]
 
@@ -133,7 +134,7 @@ class ModalityDict(Mapping):
                         f"The mask has {len(indices)} entries for {len(self)} samples."
                     )
                 indices = np.flatnonzero(indices)
-        return self._from_rows({k: _safe_indexing(v, indices) for k, v in self._data.items()})
+        return self._from_rows({k: safe_indexing(v, indices) for k, v in self._data.items()})
 
     @property
     def iloc(self):

@@ -1,24 +1,20 @@
 """From checked arrays to batches: whole-batch indexing, no work for a single sample."""
 
-from typing import NamedTuple
-
 import numpy as np
 import torch
 from scipy import sparse
 from skorch.dataset import Dataset
 from torch.utils.data import BatchSampler, RandomSampler, SequentialSampler
 
-__all__ = ["Batch", "JoinedBatchSampler", "ModalityDataset", "Presence", "draw_kept", "identity"]
+from .presence import Presence
 
-
-class Presence(NamedTuple):
-    """Which samples of a batch have a modality."""
-
-    mask: torch.Tensor  # bool, (n_samples,)
-    rows: torch.Tensor  # int, (n_present,); kept, since to find them on a device is to wait for it
-
-    def to(self, device):
-        return Presence(*(x.to(device, non_blocking=True) for x in self))
+__all__ = [
+    "Batch",
+    "JoinedBatchSampler",
+    "ModalityDataset",
+    "collate_whole_batch",
+    "sample_modality_dropout",
+]
 
 
 class Batch(dict):
@@ -27,29 +23,35 @@ class Batch(dict):
     The tensor of a modality (or dict of tensors, if it is made of several arrays) holds the
     samples that have the modality, and may be left out if none has.
 
+    Parameters
+    ----------
+    tensors : dict of str to Tensor
+    presence : Presence
+    weight : Tensor of shape (n_samples,), default=None
+
     Attributes
     ----------
     n_samples : int
-    presence : dict of str to Presence
-        Of the modalities that some samples lack.
+    presence : Presence
     weight : Tensor of shape (n_samples,) or None
     """
 
-    def __init__(self, tensors, n_samples, presence=None, weight=None):
+    def __init__(self, tensors, presence, weight=None):
         super().__init__(tensors)
-        self.n_samples = n_samples
-        self.presence = presence or {}
+        self.n_samples = presence.n_samples
+        self.presence = presence
         self.weight = weight
 
     def to(self, device):
         """The batch on a device."""
+        if device.type == "cpu":  # where batches are cut
+            return self
         return Batch(
             {
                 name: each_part(lambda t: t.to(device, non_blocking=True), x)
                 for name, x in self.items()
             },
-            self.n_samples,
-            {name: presence.to(device) for name, presence in self.presence.items()},
+            self.presence.to(device) if self.presence.masks else self.presence,
             None if self.weight is None else self.weight.to(device),
         )
 
@@ -58,7 +60,24 @@ class Batch(dict):
         tensors = {
             name: each_part(torch.zeros_like, x) if name in names else x for name, x in self.items()
         }
-        return Batch(tensors, self.n_samples, self.presence, self.weight)
+        return Batch(tensors, self.presence, self.weight)
+
+    def drop(self, rates, generator):
+        """The batch with modalities of samples left out at random, never all of a sample's.
+
+        Parameters
+        ----------
+        rates : dict of str to float
+            Probability of each modality, in [0, 1); 0 for one that is left out.
+        generator : torch.Generator
+            On the CPU.
+
+        Returns
+        -------
+        Batch
+        """
+        rates = {**rates, **{name: 0.0 for name in self if name not in rates}}
+        return self.keep(sample_modality_dropout(self, rates, generator))
 
     def keep(self, kept):
         """The batch without some samples of some modalities.
@@ -66,25 +85,26 @@ class Batch(dict):
         Parameters
         ----------
         kept : dict of str to Tensor of bool of shape (n_samples,)
-            True only where the modality is there.
+            Where it is false, or the sample lacks the modality already, it is left out.
 
         Returns
         -------
         Batch
         """
-        tensors, presence = dict(self), dict(self.presence)
+        tensors, masks = dict(self), {}
         for name, mask in kept.items():
-            if name not in self or mask.all():
+            if name not in self or mask.numpy().all():
                 continue
-            chosen = mask[presence[name].rows] if name in presence else mask
+            mask = mask & self.presence.mask(name)
+            chosen = mask[self.presence.rows(name)] if name in self.presence.masks else mask
             rows = chosen.nonzero()[:, 0]
             tensors[name] = each_part(lambda t, rows=rows: t[rows], self[name])
-            presence[name] = Presence(mask, mask.nonzero()[:, 0])
-        return Batch(tensors, self.n_samples, presence, self.weight)
+            masks[name] = mask
+        return Batch(tensors, self.presence.replace(masks), self.weight)
 
 
-def draw_kept(batch, rates, generator):
-    """Draw which modalities of a batch's samples stay (modality dropout).
+def sample_modality_dropout(batch, rates, generator):
+    """Draw which modalities of a batch's samples are kept (modality dropout).
 
     Each modality of a sample is dropped with its probability, independently; if that would leave
     the sample none, one that it has, any with the same probability, stays.
@@ -102,14 +122,12 @@ def draw_kept(batch, rates, generator):
     dict of str to Tensor of bool of shape (n_samples,)
     """
     rate = torch.tensor(list(rates.values()), dtype=torch.float64)
-    whole = torch.ones(batch.n_samples, dtype=torch.bool)
-    masks = [batch.presence[m].mask if m in batch.presence else whole for m in rates]
-    there = torch.stack(masks, dim=1)
-    drawn = torch.rand(there.shape, generator=generator, dtype=torch.float64)
-    kept = there & (drawn >= rate)
+    present = batch.presence.matrix(rates)
+    drawn = torch.rand(present.shape, generator=generator, dtype=torch.float64)
+    kept = present & (drawn >= rate)
     # Where all would go, each draw is uniform below its rate: as a share of that, the largest is
     # any of them with the same probability.
-    last = torch.where(there, drawn / rate, -1).argmax(dim=1)
+    last = torch.where(present, drawn / rate, -1).argmax(dim=1)
     empty = (~kept.any(dim=1)).nonzero()[:, 0]
     kept[empty, last[empty]] = True
     return dict(zip(rates, kept.unbind(dim=1), strict=True))
@@ -148,27 +166,25 @@ class ModalityDataset(Dataset):
     # index a sample, which we never do.
     def __init__(self, X, y=None, weight=None):
         self.X = X.arrays
-        self.present = X.present
+        self.presence = X.presence
         self.y = y
         self.weight = weight
-        self._n_samples = X.n_samples
 
     def __len__(self):
-        return self._n_samples
+        return self.presence.n_samples
 
     def __getitems__(self, indices):
         rows = np.asarray(indices)
-        presence, chosen = {}, {}
-        for name, present in self.present.items():
-            there = present[rows]
-            if not there.all():
-                chosen[name] = rows[there]
-                presence[name] = Presence(*map(torch.from_numpy, (there, np.flatnonzero(there))))
-        tensors = {name: _cut(value, chosen.get(name, rows)) for name, value in self.X.items()}
+        complete = not self.presence.masks
+        presence = Presence(len(rows)) if complete else self.presence.take(rows)
+        tensors = {
+            name: _cut(value, rows[presence.rows(name).numpy()] if name in presence.masks else rows)
+            for name, value in self.X.items()
+        }
         weight = None if self.weight is None else torch.from_numpy(self.weight[rows])
         # skorch unpacks a batch into inputs and target; without a target it gets a zero.
         target = np.zeros(len(rows), int) if self.y is None else self.y[rows]
-        return Batch(tensors, len(rows), presence, weight), torch.from_numpy(target)
+        return Batch(tensors, presence, weight), torch.from_numpy(target)
 
     def __getitem__(self, index):
         return self.__getitems__([index])
@@ -220,6 +236,6 @@ class JoinedBatchSampler(BatchSampler):
         return super().__len__() - self.joined
 
 
-def identity(batch):
-    """Collate function of batches that are cut whole (a lambda could not go to workers)."""
+def collate_whole_batch(batch):
+    """Return a batch that was cut whole as it is (a lambda could not go to workers)."""
     return batch

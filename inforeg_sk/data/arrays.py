@@ -6,22 +6,24 @@ from typing import NamedTuple
 import numpy as np
 from scipy import sparse
 
-from ._missing import CHUNK, present_rows, scatter_rows, stack_rows
 from .container import n_rows
-from .network.inputs import ArraySpec
+from .presence import CHUNK, Presence, find_present, scatter_rows, stack_rows
 
-__all__ = ["CheckedModalities", "check_shapes", "numeric_modalities", "sample_shapes"]
+__all__ = ["CheckedModalities", "check_arrays"]
 
 
 class CheckedModalities(NamedTuple):
     """The modalities of some samples."""
 
     arrays: dict  # modality -> array, or dict of arrays by part; one that all lack is left out
-    present: dict  # modality -> mask of the samples that have it; a complete one is left out
-    n_samples: int
+    presence: Presence
+
+    @property
+    def n_samples(self):
+        return self.presence.n_samples
 
 
-def numeric_modalities(X, dtype, *, missing="error", expected=()):
+def check_arrays(X, dtype, *, missing="error", expected=()):
     """Check the modalities and return them as finite arrays of one floating type.
 
     Parameters
@@ -52,61 +54,34 @@ def numeric_modalities(X, dtype, *, missing="error", expected=()):
     n_samples = len(X)
     if n_samples == 0:
         raise ValueError("Found array with 0 sample(s): at least 1 sample is required.")
-    arrays, present = {}, {}
-    for name in sorted({*X, *expected}):
-        if name not in X:
-            present[name] = np.zeros(n_samples, dtype=bool)
+    given = dict(X.items())
+    names = sorted({*given, *expected})
+    arrays, masks = {}, {}
+    for name in names:
+        if name not in given:
+            masks[name] = np.zeros(n_samples, dtype=bool)
             continue
-        there = present_rows(X[name]) if missing == "allow" else None
-        if there is not None:
-            present[name] = there
-            if not there.any():
+        present = find_present(given[name]) if missing == "allow" else None
+        if present is not None:
+            masks[name] = present
+            if not present.any():
                 continue
-        arrays[name] = _modality(name, X[name], dtype, there)
-    if len(present) == len({*X, *expected}):
-        empty = ~np.logical_or.reduce(list(present.values()))
+        arrays[name] = _modality(name, given[name], dtype, present)
+    if len(masks) == len(names):
+        empty = ~np.logical_or.reduce(list(masks.values()))
         if empty.any():
             raise ValueError(
                 f"{int(empty.sum())} of {n_samples} samples have no modality at all, the first is "
                 f"sample {int(np.argmax(empty))}: each needs at least one; drop such samples first."
             )
-    return CheckedModalities(arrays, present, n_samples)
+    presence = Presence.from_arrays(n_samples, masks) if masks else Presence(n_samples)
+    return CheckedModalities(arrays, presence)
 
 
-def sample_shapes(arrays):
-    """Shape of one sample of each modality: a tuple, or a dict of `ArraySpec` by part."""
-    return {name: _sample_shape(value) for name, value in arrays.items()}
-
-
-def check_shapes(arrays, expected):
-    """Raise if the samples of a modality have another shape than in ``fit``."""
-    for name, got in sample_shapes(arrays).items():
-        wanted = expected[name]
-        if got == wanted:
-            continue
-        if isinstance(got, dict) and isinstance(wanted, dict):
-            text = [", ".join(f"{k}: {v}" for k, v in sorted(d.items())) for d in (got, wanted)]
-        else:
-            text = [sorted(d) if isinstance(d, dict) else d for d in (got, wanted)]
-        raise ValueError(
-            f"Modality {name!r} has samples of shape {text[0]}, but was fitted with {text[1]}."
-        )
-
-
-def _sample_shape(value):
-    if isinstance(value, dict):
-        kinds = {"f": "float", "i": "int", "b": "bool"}
-        return {
-            part: ArraySpec(tuple(array.shape[1:]), kinds[array.dtype.kind])
-            for part, array in value.items()
-        }
-    return tuple(value.shape[1:])
-
-
-def _modality(name, value, dtype, there):
-    """Array of a modality, or dict of arrays; the samples that are `there` (None: all) count."""
+def _modality(name, value, dtype, present):
+    """Array of a modality, or dict of arrays; the samples that are `present` (None: all) count."""
     if not isinstance(value, Mapping):
-        return _numeric(name, value, dtype, there)
+        return _numeric(name, value, dtype, present)
     for part in value:
         if isinstance(value[part], Mapping):
             raise TypeError(
@@ -114,21 +89,21 @@ def _modality(name, value, dtype, there):
                 "or a mapping of arrays."
             )
     return {
-        part: _numeric(f"{name}[{part}]", value[part], dtype, there, part=True)
+        part: _numeric(f"{name}[{part}]", value[part], dtype, present, part=True)
         for part in sorted(value)
     }
 
 
-def _numeric(name, value, dtype, there, part=False):
+def _numeric(name, value, dtype, present, part=False):
     if sparse.issparse(value):
-        return _sparse(name, value.tocsr(), dtype, there)
+        return _sparse(name, value.tocsr(), dtype, present)
     if np.ma.is_masked(value):
-        _check_mask(name, value, there)
+        _check_mask(name, value, present)
     array = np.asarray(value)
     if array.dtype == object:
         if hasattr(value, "isna"):  # pandas' own types, whose NA is no float
             array = _from_frame(value, array)
-        array = _without_objects(name, array, there, part)
+        array = _without_objects(name, array, present, part)
     if array.ndim < (1 if part else 2):
         raise ValueError(
             f"Modality {name!r} has shape {array.shape} and type {array.dtype}: one row a sample "
@@ -148,15 +123,15 @@ def _numeric(name, value, dtype, there, part=False):
         array = _parse(name, array, dtype)
     with np.errstate(over="ignore"):  # an overflow becomes infinite, and is reported below
         converted = array if array.dtype == dtype else array.astype(dtype)
-    _check_finite(name, converted, array, there)
+    _check_finite(name, converted, array, present)
     return converted
 
 
-def _check_mask(name, value, there):
+def _check_mask(name, value, present):
     """Raise unless what a masked array masks is samples as a whole, and they may be missing."""
     masked = np.ma.getmaskarray(value).reshape(n_rows(value), -1).any(axis=1)
-    if there is not None:
-        masked &= there
+    if present is not None:
+        masked &= present
     if masked.any():
         raise ValueError(
             f"Modality {name!r} has masked values in row {int(np.argmax(masked))}: all values must "
@@ -165,7 +140,7 @@ def _check_mask(name, value, there):
         )
 
 
-def _sparse(name, value, dtype, there):
+def _sparse(name, value, dtype, present):
     """A sparse matrix (CSR) of the floating type; batches of it are dense."""
     if 0 in value.shape:
         raise ValueError(f"Modality {name!r} is empty: 0 feature(s) in shape {value.shape}.")
@@ -177,8 +152,8 @@ def _sparse(name, value, dtype, there):
     bad = ~np.isfinite(converted.data)
     if bad.any():
         row_of = np.repeat(np.arange(value.shape[0]), np.diff(value.indptr))
-        if there is not None:
-            bad &= there[row_of]
+        if present is not None:
+            bad &= present[row_of]
         if bad.any():
             row = int(row_of[bad].min())
             _check_finite(name, converted[[row]].toarray(), value[[row]].toarray(), None, row)
@@ -194,22 +169,22 @@ def _from_frame(value, array):
         return array
 
 
-def _without_objects(name, array, there, part):
+def _without_objects(name, array, present, part):
     """An array of objects without the None of missing samples; rows of equal shape are stacked."""
-    if there is None:
-        missing = present_rows(array)
+    if present is None:
+        missing = find_present(array)
         if missing is not None:
             raise ValueError(_not_finite(name, "NaN", int(np.argmin(missing))))
         return _stack(name, array, part)
     if array.ndim > 1:
         array = array.copy()
-        array[~there] = np.nan
+        array[~present] = np.nan
         return array
-    rows = _stack(name, array[there], part)
+    rows = _stack(name, array[present], part)
     if rows.dtype == object:
         return array
     # What stands for a missing sample is never read; integers stay integers.
-    return np.ma.getdata(scatter_rows(rows, there, keep_integers=part))
+    return np.ma.getdata(scatter_rows(rows, present, keep_integers=part))
 
 
 def _stack(name, array, part):
@@ -240,8 +215,8 @@ def _parse(name, array, dtype):
         ) from error
 
 
-def _check_finite(name, array, original, there, first=0):
-    """Raise unless all values of the samples that are `there` (None: of all) are finite.
+def _check_finite(name, array, original, present, first=0):
+    """Raise unless all values of the samples that are `present` (None: of all) are finite.
 
     `first` is the number of the first row, for the message.
     """
@@ -253,8 +228,8 @@ def _check_finite(name, array, original, there, first=0):
             if np.isfinite(part.sum(dtype=np.float64)):
                 continue
         bad = ~np.isfinite(part).reshape(len(part), -1)
-        if there is not None:
-            bad &= there[start : start + CHUNK, None]
+        if present is not None:
+            bad &= present[start : start + CHUNK, None]
         if not bad.any():
             continue
         row = int(np.flatnonzero(bad.any(axis=1))[0])

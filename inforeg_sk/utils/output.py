@@ -1,9 +1,9 @@
 """Transformers whose output no DataFrame can hold."""
 
-__all__ = ["OwnOutput"]
+__all__ = ["SetOutputNoOpMixin"]
 
 
-class OwnOutput:
+class SetOutputNoOpMixin:
     """Mixin of transformers whose output is what it is, whatever container is asked for."""
 
     def set_output(self, *, transform=None):

@@ -5,10 +5,10 @@ from math import prod
 import numpy as np
 from sklearn.utils import check_consistent_length
 
-__all__ = ["from_steps", "to_steps"]
+__all__ = ["restore_time_steps", "flatten_time_steps"]
 
 
-def to_steps(value, y, padding_value):
+def flatten_time_steps(value, y, padding_value):
     """Make a table of all real steps of all samples.
 
     Parameters
@@ -37,7 +37,7 @@ def to_steps(value, y, padding_value):
     return table, y, real
 
 
-def from_steps(table, axes, real, padding_value):
+def restore_time_steps(table, axes, real, padding_value):
     """Put the steps of a table where they came from, and padding where none came from.
 
     Parameters
@@ -46,7 +46,7 @@ def from_steps(table, axes, real, padding_value):
     axes : tuple of int
         ``(n_samples, n_steps)``, or more steps' axes.
     real, padding_value
-        See `to_steps`.
+        See `flatten_time_steps`.
 
     Returns
     -------

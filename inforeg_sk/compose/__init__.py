@@ -1,0 +1,5 @@
+"""One transformer for each modality."""
+
+from .transformer import ModalityTransformer
+
+__all__ = ["ModalityTransformer"]

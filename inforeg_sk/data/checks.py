@@ -1,0 +1,169 @@
+"""Checks of what the user gives as X: checked arrays, or an error that names the modality."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+from scipy import sparse
+from sklearn.utils.validation import check_array, validate_data
+
+from .arrays import CheckedModalities, check_arrays
+from .columns import resolve_columns, split_columns
+from .container import ModalityDict
+from .spec import check_shapes, sample_shapes
+
+__all__ = ["CheckedInput", "check_fitted_modalities", "check_known_modalities", "check_modalities"]
+
+#: Name of the one modality that a 2-D array without a column map becomes.
+SINGLE = "X"
+
+
+class FittedInput(NamedTuple):
+    """What a fitted estimator remembers of its data."""
+
+    modalities: tuple
+    shapes: dict
+    columns: dict | None
+    dtype: np.dtype
+
+
+class CheckedInput(NamedTuple):
+    """Checked data of a first fit, and what has to be remembered of them."""
+
+    X: CheckedModalities
+    modalities: tuple  # in the order of the data
+    shapes: dict  # shape of one sample of each modality; see `sample_shapes`
+    columns: dict | None  # resolved column map; None: X was a mapping
+    table: object  # the table itself, for its column names; None: X was a mapping
+
+
+def check_modalities(X, estimator, dtype):
+    """Check the data of a first fit.
+
+    Parameters
+    ----------
+    X : mapping, 2-D array or DataFrame
+    estimator : MultimodalEstimator
+        For its parameters `modalities` and `missing`, and its name in errors. Nothing is set on
+        it.
+    dtype : numpy dtype
+
+    Returns
+    -------
+    CheckedInput
+    """
+    columns = table = None
+    if _is_mapping(X):
+        if estimator.modalities is not None:
+            raise ValueError(
+                "modalities= cuts a 2-D array or DataFrame, but X is a mapping and names its "
+                "modalities itself; leave modalities at None."
+            )
+        X = as_modalities(X)
+    else:
+        table = as_table(X, estimator)
+        columns = {SINGLE: slice(None)}
+        if estimator.modalities is not None:
+            columns = resolve_columns(table, estimator.modalities)
+        X = split_columns(table, columns)
+    if "joint" in X:
+        raise ValueError(
+            "A modality cannot be called 'joint', which stands for all modalities together: give "
+            "it another name."
+        )
+    checked = check_arrays(X, dtype, missing=estimator.missing)
+    for name, mask in checked.presence.masks.items():
+        if not mask.numpy().any():
+            raise ValueError(
+                f"Modality {name!r} is missing in every sample, so nothing can be learnt about "
+                "it: leave it out."
+            )
+    return CheckedInput(checked, tuple(X), sample_shapes(checked.arrays), columns, table)
+
+
+def check_fitted_modalities(X, estimator, fitted):
+    """Check data for a fitted estimator: the same modalities and shapes as in ``fit``.
+
+    With ``missing="allow"`` a mapping may leave modalities out, but not all.
+
+    Parameters
+    ----------
+    X : mapping, 2-D array or DataFrame
+        A table if ``fit`` got one, else a mapping.
+    estimator : MultimodalEstimator
+        For its parameter `missing`, its name in errors, and the column names that it has seen.
+    fitted : FittedInput
+        What ``fit`` remembered.
+
+    Returns
+    -------
+    CheckedModalities
+    """
+    name = type(estimator).__name__
+    if _is_mapping(X):
+        partial = estimator.missing == "allow"
+        check_known_modalities(tuple(X.keys()), fitted.modalities, name, partial)
+        X = as_modalities(X)
+    else:
+        if fitted.columns is None:
+            raise ValueError(
+                f"{name} was fitted with a mapping of the modalities "
+                f"{', '.join(map(repr, fitted.modalities))}; got {type(X).__name__}."
+            )
+        table = as_table(X, estimator)
+        validate_data(estimator, table, reset=False, skip_check_array=True)
+        X = split_columns(table, fitted.columns)
+    checked = check_arrays(X, fitted.dtype, missing=estimator.missing, expected=fitted.modalities)
+    check_shapes(checked.arrays, fitted.shapes)
+    return checked
+
+
+def _is_mapping(X):
+    return isinstance(X, Mapping) and not sparse.issparse(X)
+
+
+def check_known_modalities(given, expected, who, partial=False):
+    """Raise if `given` names are not those that `who` was fitted with (`partial`: some of them)."""
+    missing = [] if partial else [name for name in expected if name not in given]
+    unknown = [name for name in given if name not in expected]
+    problems = []
+    if missing:
+        problems.append(f"misses {', '.join(map(repr, missing))}")
+    if unknown:
+        problems.append(f"has unknown {', '.join(map(repr, unknown))}")
+    if problems:
+        raise ValueError(
+            f"X {' and '.join(problems)}: {who} was fitted with the modalities "
+            f"{', '.join(map(repr, expected))}."
+            + (" With missing='allow' some may be absent." if missing and not unknown else "")
+        )
+
+
+def as_table(X, estimator):
+    """Return `X` as a DataFrame or 2-D array, or raise and say what is accepted."""
+    if hasattr(X, "columns") and hasattr(X, "shape"):
+        if X.shape[0] == 0:
+            raise ValueError(f"Found array with 0 sample(s) (shape={X.shape}).")
+        return X
+    if not sparse.issparse(X):
+        try:
+            array = X if hasattr(X, "shape") else np.asarray(X)
+        except ValueError:  # rows of unequal length, or no rows at all
+            array = np.empty((), dtype=object)
+        if len(array.shape) != 2 or np.asarray(array).dtype.kind in "US":
+            raise ValueError(
+                "X is a mapping from modality names to arrays, or a 2-D array or DataFrame (with "
+                f"modalities={{'name': columns, ...}} to cut it); got {type(X).__name__}"
+                f"{_describe(array)}. Reshape your data with array.reshape(-1, 1) if it is a "
+                "single feature."
+            )
+    return check_array(X, ensure_all_finite=False, estimator=estimator, input_name="X")
+
+
+def _describe(array):
+    return "" if array.dtype == object else f" of shape {tuple(array.shape)}, type {array.dtype}"
+
+
+def as_modalities(X):
+    """Return a mapping as a `ModalityDict`; one that is already is not copied."""
+    return X if isinstance(X, ModalityDict) else ModalityDict(X)

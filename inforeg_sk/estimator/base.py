@@ -1,0 +1,335 @@
+"""The base class of the estimators: it holds target, run and network, and says how a fit goes."""
+
+import sys
+import warnings
+from pathlib import Path
+from typing import ClassVar
+
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.validation import validate_data
+from skorch.utils import is_dataset
+
+from ..data.batches import ModalityDataset
+from ..data.checks import FittedInput, check_fitted_modalities
+from ..network import MultimodalNetwork
+from ..training.random import isolated
+from ..training.run import TrainingRun
+from ..utils.parameters import Constraint, Options, check_parameter
+from .checks import SHARED_CONSTRAINTS
+from .parameters import ParameterHandling
+from .plan import (
+    FitPlan,
+    call_seed,
+    first_divergence,
+    plan_continuation,
+    plan_fit,
+    restore_on_error,
+)
+from .targets import ClassLabels, TargetScaler
+from .unimodal import by_modality, score_by_modality
+
+__all__ = ["MultimodalEstimator"]
+
+_PACKAGE = str(Path(__file__).parents[1])
+
+
+class MultimodalEstimator(ParameterHandling):
+    """Base class of the estimators; `MultimodalClassifier` documents the parameters.
+
+    A subclass says its kind of target, `ClassLabels` or `TargetScaler`, which a fit learns and
+    holds as `target_`.
+    """
+
+    target_class: ClassVar[type[ClassLabels] | type[TargetScaler]]
+    _parameter_constraints: ClassVar[dict[str, list[Constraint]]] = SHARED_CONSTRAINTS
+
+    # With metadata routing, groups go to the outer splitter and reach `fit` only if asked for.
+    __metadata_request__fit: ClassVar[dict] = {"groups": False}
+    __metadata_request__partial_fit: ClassVar[dict] = {"groups": False}
+
+    #: The plan of the fit that is about to start.
+    _plan: FitPlan | None = None
+
+    def __init__(
+        self,
+        method,
+        *,
+        modalities,
+        encoders,
+        fusion,
+        fisher,
+        optimizer,
+        lr,
+        max_epochs,
+        batch_size,
+        missing,
+        modality_dropout,
+        random_state,
+        dtype,
+        device,
+        train_split,
+        callbacks,
+        warm_start,
+        verbose,
+        criterion,
+        iterator_train,
+        iterator_valid,
+        compile,
+        use_caching,
+        torch_load_kwargs,
+        **kwargs,
+    ):
+        self._check_names(kwargs)
+        super().__init__(
+            MultimodalNetwork,
+            criterion=criterion,
+            optimizer=optimizer,
+            lr=lr,
+            max_epochs=max_epochs,
+            batch_size=batch_size,
+            iterator_train=iterator_train,
+            iterator_valid=iterator_valid,
+            train_split=train_split,
+            callbacks=callbacks,
+            warm_start=warm_start,
+            verbose=verbose,
+            device=device,
+            compile=compile,
+            use_caching=use_caching,
+            torch_load_kwargs=torch_load_kwargs,
+            **kwargs,
+        )
+        self.method = method
+        self.modalities = modalities
+        self.encoders = encoders
+        self.fusion = fusion
+        self.fisher = fisher
+        self.missing = missing
+        self.modality_dropout = modality_dropout
+        self.random_state = random_state
+        self.dtype = dtype
+
+    # Fitting
+
+    def fit(self, X, y, sample_weight=None, groups=None):
+        """Train on a dict of modalities.
+
+        Parameters
+        ----------
+        X : dict of str to array, ModalityDict, or 2-D array or DataFrame of n_samples rows
+            Values of each modality: ``(n_samples, n_features)`` or with more axes, finite
+            numbers; a sparse matrix; or a mapping of such for a modality that is made of several
+            arrays. With ``missing="allow"`` rows without any value lack the modality.
+        y : array-like of shape (n_samples,)
+            Class labels of any type. Of a regressor numbers, also of shape (n_samples,
+            n_outputs).
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights in the loss and in the performance score; at least 0.
+        groups : array-like of shape (n_samples,), default=None
+            Groups for `train_split`.
+
+        Returns
+        -------
+        self
+        """
+        if self.warm_start and self.initialized_:
+            return self._continue(X, y, sample_weight, groups, self.max_epochs)
+        return self._start(plan_fit(self, X, y, sample_weight), groups, self.max_epochs)
+
+    def partial_fit(self, X, y, classes=None, sample_weight=None, groups=None):
+        """Train one more epoch on the data given; the first call makes the network.
+
+        Parameters
+        ----------
+        X, y, sample_weight, groups :
+            As in `fit`.
+        classes : array-like of shape (n_classes,), default=None
+            All labels there will be. Needed in a classifier's first call if its `y` lacks some; a
+            regressor has none.
+
+        Returns
+        -------
+        self
+        """
+        if self.initialized_:
+            return self._continue(X, y, sample_weight, groups, 1)
+        return self._start(plan_fit(self, X, y, sample_weight, classes), groups, 1)
+
+    def _start(self, plan, groups, epochs):
+        """Take a plan over and train; what was fitted before stays if that is refused."""
+        with restore_on_error(self):
+            for name in ("n_features_in_", "feature_names_in_"):
+                vars(self).pop(name, None)
+            data = plan.data
+            if data.table is not None:
+                validate_data(self, data.table, skip_check_array=True)
+            self.target_ = plan.target
+            self.modalities_ = data.modalities
+            self.fitted_input_ = FittedInput(data.modalities, data.shapes, data.columns, plan.dtype)
+            self._run = TrainingRun.first(
+                plan.method, plan.seeds, plan.network.modalities, data.modalities
+            )
+            self._plan = plan
+            try:
+                self.initialize()
+            finally:
+                self._plan = None
+            return self._train(plan, groups, epochs)
+
+    def _continue(self, X, y, sample_weight, groups, epochs):
+        self.check_is_fitted()
+        plan = plan_continuation(self, X, y, sample_weight)
+        with restore_on_error(self):
+            self._run = self._run.next(plan.method)
+            return self._train(plan, groups, epochs)
+
+    def initialize_module(self):
+        """Take the network of the plan; skorch calls this in ``initialize``."""
+        if self._plan is None:
+            raise RuntimeError(
+                f"{type(self).__name__} learns the network's shapes from data: call fit."
+            )
+        self.module_ = self._plan.network
+        return self
+
+    def _train(self, plan, groups, epochs):
+        dataset, seed = plan.dataset, call_seed(self._run)
+        self._run.settings = plan.settings
+        self.notify("on_train_begin", X=dataset.X, y=dataset.y)
+        with isolated(seed, self.device):
+            try:
+                self.fit_loop(dataset, dataset.y, epochs=epochs, groups=groups)
+            except BaseException as error:
+                # The unfinished epoch has no traces to go on.
+                if self.history and "train_batch_count" not in self.history[-1]:
+                    del self.history[-1]
+                # skorch's habit: an interrupt keeps the weights.
+                if not isinstance(error, KeyboardInterrupt):
+                    raise
+        self.notify("on_train_end", X=dataset.X, y=dataset.y)
+        epoch = first_divergence(self.history)
+        if epoch is not None:
+            warnings.warn(
+                f"{type(self).__name__}: training diverged, the loss of epoch {epoch['epoch']} "
+                f"is {epoch['train_objective']}. Predictions mean nothing; try a smaller lr, "
+                "or scale the data.",
+                ConvergenceWarning,
+                stacklevel=_level_of_caller(),
+            )
+        return self
+
+    def method_settings(self):
+        """Settings of the method (dict); an estimator with flat ones adds them."""
+        return self.get_params_for("method")
+
+    def _scoring_callbacks(self):
+        return self.target_class.callbacks()
+
+    # Prediction
+
+    def get_dataset(self, X, y=None):
+        """Checked data as a dataset, for prediction."""
+        self.check_is_fitted()
+        return ModalityDataset(check_fitted_modalities(X, self, self.fitted_input_))
+
+    def score_by_modality(self, X, y, sample_weight=None, *, samples="common"):
+        """Score of each modality alone: accuracy, or R^2 of a regressor.
+
+        Parameters
+        ----------
+        X : as in ``fit``
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            True target; encoded, if `X` is a dataset that skorch hands to a callback.
+        sample_weight : array-like of shape (n_samples,), default=None
+        samples : {"common", "each"}, default="common"
+            Where samples lack modalities: score on the samples that have all modalities of `X`,
+            so that the scores compare, or each modality on the samples that have it.
+
+        Returns
+        -------
+        dict of str to float
+            Without modalities that no sample has.
+
+        Raises
+        ------
+        ValueError
+            If there is no sample to score on.
+        """
+        check_parameter("samples", samples, [Options("common", "each")], "score_by_modality")
+        outputs, present = self._unimodal_outputs(X)
+        target = self.target_
+        decode = target.decode_encoded if is_dataset(X) else target.decode
+        return score_by_modality(outputs, present, y, sample_weight, samples, decode, target.metric)
+
+    def common_samples(self, X):
+        """Which samples have all of the modalities that any has.
+
+        Parameters
+        ----------
+        X : as in ``fit``
+
+        Returns
+        -------
+        ndarray of bool of shape (n_samples,)
+        """
+        return self.get_dataset(X).presence.common().numpy()
+
+    def transform_by_modality(self, X):
+        """Features of each modality, from its trained encoder.
+
+        Parameters
+        ----------
+        X : as in ``fit``
+
+        Returns
+        -------
+        dict of str to ndarray of shape (n_samples, n_features)
+            Rows of NaN where a sample lacks the modality.
+        """
+        features, _ = by_modality(self, X, lambda features: features)
+        return {name: z.numpy() for name, z in features.items()}
+
+    def _unimodal_outputs(self, X):
+        """Unimodal logits (or outputs, in regression), and which samples have the modality."""
+        self.check_is_fitted()
+        return by_modality(self, X, self.module_.unimodal_logits)
+
+    # What a fit found
+
+    @property
+    def method_(self):
+        self._fitted("module_")
+        return self._run.method
+
+    @property
+    def encoders_(self):
+        encoders = self._fitted("module_").encoders
+        return {name: encoders[name] for name in self.modalities_}
+
+    @property
+    def head_(self):
+        return self._fitted("module_").head
+
+    @property
+    def curves_(self):
+        self._fitted("module_")
+        return self._run.keys.curves(self.history_)
+
+    def _fitted(self, attribute):
+        if attribute not in vars(self):
+            raise AttributeError(f"{type(self).__name__} is not fitted yet: call fit.")
+        return vars(self)[attribute]
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.dict = True
+        tags.input_tags.allow_nan = self.missing == "allow"
+        return tags
+
+
+def _level_of_caller():
+    """The ``stacklevel`` by which a warning of the calling function points at the user's line."""
+    frame, level = sys._getframe(1), 1
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+        frame, level = frame.f_back, level + 1
+    return level

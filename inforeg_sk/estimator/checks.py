@@ -1,0 +1,225 @@
+"""Checks of an estimator's parameters before anything is built, and against data and network."""
+
+import fnmatch
+from inspect import signature
+from numbers import Integral, Real
+
+import numpy as np
+import torch
+
+from ..methods.losses import per_sample_loss
+from ..network.modes import has_batch_norm
+from ..utils.parameters import (
+    ByName,
+    Instance,
+    Interval,
+    IsCallable,
+    IsNone,
+    Options,
+    check_parameter,
+    check_parameters,
+)
+from ..utils.suggestions import did_you_mean
+
+__all__ = [
+    "SHARED_CONSTRAINTS",
+    "check_criterion",
+    "check_fit_to_data",
+    "check_requirements",
+    "check_training_parameters",
+    "drop_rates",
+]
+
+_RATE = Interval(Real, 0, 1)
+#: What the parameters that all estimators share may be. `random_state`, `dtype`, `device`,
+#: `modalities`, `encoders`, `fusion` and `method` have checks of their own.
+SHARED_CONSTRAINTS = {
+    "fisher": [Options("batch"), IsNone()],
+    "optimizer": [IsCallable("a torch optimizer class")],
+    "lr": [Interval(Real, 0)],
+    "max_epochs": [Interval(Integral, 1)],
+    "batch_size": [Interval(Integral, 1), Interval(Integral, -1, -1, "both")],
+    "missing": [Options("error", "allow")],
+    "modality_dropout": [_RATE, ByName(_RATE)],
+    "train_split": [
+        IsNone(),
+        IsCallable("a callable such as skorch.dataset.ValidSplit(5, stratified=True)"),
+    ],
+    "callbacks": [IsNone(), Options("disable"), Instance(list, tuple, text="a list")],
+    "warm_start": [Instance(bool, np.bool_, text="a bool")],
+    "verbose": [Interval(Integral, 0), Instance(bool, text="a bool")],
+    "iterator_train": [IsCallable("a DataLoader class")],
+    "iterator_valid": [IsCallable("a DataLoader class")],
+    "compile": [Instance(bool, np.bool_, text="a bool")],
+    "use_caching": [Options("auto"), Instance(bool, np.bool_, text="a bool")],
+    "torch_load_kwargs": [IsNone(), Instance(dict, text="a dict")],
+}
+
+
+def check_training_parameters(estimator, target_class):
+    """Check what skorch and torch would refuse late, or without naming the parameter.
+
+    Parameters
+    ----------
+    estimator : MultimodalEstimator
+    target_class : class
+        `ClassLabels` or `TargetScaler`: which criteria there are.
+    """
+    check_parameters(estimator)
+    owner = type(estimator).__name__
+    if estimator.device.type == "cuda" and not torch.cuda.is_available():
+        raise ValueError(
+            f"The 'device' parameter of {owner} must be a device that is here: torch finds no "
+            f"CUDA device; 'auto' takes what there is. Got {vars(estimator)['device']!r}."
+        )
+    _check_optimizer_settings(estimator)
+    _check_criterion_class(estimator, target_class, owner)
+    for name in ("iterator_train", "iterator_valid"):
+        known = signature(getattr(estimator, name)).parameters
+        if any(p.kind is p.VAR_KEYWORD for p in known.values()):
+            continue
+        for key in estimator.get_params_for(name):
+            if key not in known:
+                raise ValueError(
+                    f"{name}__{key}: {getattr(estimator, name).__name__} has no such setting"
+                    f"{did_you_mean(key, known)}"
+                )
+
+
+def _check_optimizer_settings(estimator):
+    settings = estimator.get_params_for("optimizer")
+    # The optimizer validates per-group settings, once there is a network.
+    settings = {key: value for key, value in settings.items() if key != "param_groups"}
+    try:
+        estimator.optimizer(
+            [torch.nn.Parameter(torch.zeros(1))], **{"lr": estimator.lr, **settings}
+        )
+    except TypeError as error:
+        names = ", ".join(f"optimizer__{key}" for key in settings) or "no settings"
+        raise TypeError(f"The optimizer could not be made with {names}: {error}") from error
+
+
+def _check_criterion_class(estimator, target_class, owner):
+    """Refuse a criterion that does not fit the kind of target, or is not a mean."""
+    given, accepted = estimator.criterion, target_class.criteria
+    if not issubclass(given if isinstance(given, type) else type(given), accepted):
+        names = ", ".join(kind.__name__ for kind in accepted)
+        raise TypeError(
+            f"The 'criterion' parameter of {owner} must be {names} or a subclass. Got {given!r}."
+        )
+    settings = estimator.get_params_for("criterion")
+    if settings.get("reduction") is not None or getattr(given, "reduction", "mean") != "mean":
+        raise ValueError(
+            "criterion__reduction is not accepted: the loss is the mean over the samples, with "
+            "their weights (sample_weight)."
+        )
+    target_class.check_criterion(given, settings)
+
+
+def check_criterion(estimator, dataset, score, n_outputs, rates):
+    """Refuse a criterion that cannot tell samples apart, where that is needed."""
+    whole = dataset.weight is None and not dataset.presence.masks and not rates
+    if whole and score != "negative_loss":
+        return
+    criterion = estimator.criterion
+    if isinstance(criterion, type):
+        criterion = criterion(**estimator.get_params_for("criterion"))
+    target = torch.from_numpy(dataset.y[:1]).repeat(2, *[1] * (dataset.y.ndim - 1))
+    per_sample_loss(criterion, torch.zeros(2, n_outputs), target)
+
+
+def check_fit_to_data(estimator, n_samples, network):
+    """Check settings that make sense only for some data or networks."""
+    if has_batch_norm(network) and (estimator.batch_size == 1 or n_samples == 1):
+        raise ValueError(
+            "The network has batch normalisation, which needs at least 2 samples in a batch; "
+            f"got batch_size={estimator.batch_size} and {n_samples} samples."
+        )
+    if getattr(estimator, "iterator_train__drop_last", False) and n_samples < estimator.batch_size:
+        raise ValueError(
+            f"iterator_train__drop_last leaves no batch: {n_samples} samples, "
+            f"batch_size={estimator.batch_size}."
+        )
+    names = [name for name, _ in network.named_parameters()]
+    for pattern, _ in getattr(estimator, "optimizer__param_groups", []):
+        if not fnmatch.filter(names, pattern):
+            raise ValueError(
+                f"optimizer__param_groups: the pattern {pattern!r} matches no parameter; their "
+                f"names begin with {', '.join(sorted({n.split('.')[0] for n in names}))}."
+            )
+
+
+def check_requirements(estimator, method, network, dataset, rates):
+    """Refuse a method that needs what the estimator or the data do not provide."""
+    monitors = [] if estimator.fisher is None else method.monitors()
+    # What provides it, and what the user has to give for it.
+    provided = {
+        "fisher_trace": (
+            any("fisher_trace" in monitor.curves for monitor in monitors),
+            f"the Fisher traces: fisher='batch'. Got fisher={estimator.fisher!r}",
+        ),
+        "held_out": (
+            bool(estimator.train_split),
+            "held-out samples: train_split=skorch.dataset.ValidSplit(5). Got train_split=None",
+        ),
+        "additive_fusion": (
+            network.is_additive,
+            "unimodal logits that add up to the joint logits: fusion='concat'. Got "
+            f"fusion={estimator.fusion!r}",
+        ),
+        "complete": (
+            not dataset.presence.masks and not rates,
+            "samples that have all modalities, and no modality_dropout",
+        ),
+        "unweighted": (dataset.weight is None, "samples without weights"),
+    }
+    name = type(method).__name__
+    for need in method.requires:
+        if need not in provided:
+            raise ValueError(
+                f"{name}.requires must hold names among {', '.join(map(repr, provided))}. Got "
+                f"{need!r}{did_you_mean(need, provided)}"
+            )
+        is_provided, what = provided[need]
+        if not is_provided:
+            raise ValueError(f"The method {name} needs {what}.")
+
+
+def drop_rates(given, modalities, owner):
+    """Rate of modality dropout of each modality; empty if there is none.
+
+    Parameters
+    ----------
+    given : float or dict of str to float
+        The checked parameter `modality_dropout`.
+    modalities : tuple of str
+    owner : str
+        Name of the estimator.
+    """
+    if isinstance(given, Real):
+        rates = dict.fromkeys(modalities, float(given))
+    else:
+        check_names(given, modalities, "modality_dropout", owner)
+        rates = {name: float(given.get(name, 0)) for name in modalities}
+    return rates if any(rates.values()) else {}
+
+
+def check_names(given, modalities, parameter, owner):
+    """Raise if a dict by modality names one that the data do not have."""
+    for name in given:
+        if name not in modalities:
+            raise ValueError(
+                f"The {parameter!r} parameter of {owner} names the unknown modality {name!r}; the "
+                f"modalities are {', '.join(map(repr, modalities))}"
+                f"{did_you_mean(name, modalities)}"
+            )
+
+
+def check_modality_dropout(estimator):
+    """Check `modality_dropout` by itself."""
+    check_parameter(
+        "modality_dropout",
+        estimator.modality_dropout,
+        SHARED_CONSTRAINTS["modality_dropout"],
+        type(estimator).__name__,
+    )

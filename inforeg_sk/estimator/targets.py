@@ -1,0 +1,317 @@
+"""The two kinds of target: class labels, and numbers; held by an estimator, not inherited."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from numbers import Real
+from typing import ClassVar
+
+import numpy as np
+from sklearn.metrics import accuracy_score, r2_score
+from sklearn.utils import column_or_1d, compute_class_weight
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_array
+from skorch.callbacks import EpochScoring
+from torch import nn
+
+from ..utils.compat import check_weights
+
+__all__ = ["ClassLabels", "TargetScaler", "check_sample_weight"]
+
+
+@dataclass(frozen=True)
+class ClassLabels:
+    """The class labels that a classifier knows, and what is particular to them.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (n_classes,)
+        Sorted.
+    """
+
+    labels: np.ndarray
+
+    task: ClassVar = "classification"
+    scores: ClassVar = (
+        "log_probability",
+        "probability_sum",
+        "negative_loss",
+    )  # the first is "auto"
+    criteria: ClassVar = (nn.CrossEntropyLoss,)
+    metric = staticmethod(accuracy_score)
+
+    @property
+    def n_outputs(self):
+        return len(self.labels)
+
+    @classmethod
+    def fit(cls, y, owner, sample_weight=None, classes=None):
+        """Learn the sorted class labels of a first fit, or raise if there is only one."""
+        if classes is not None:
+            classes = np.asarray(classes)
+            infinite = classes.dtype.kind == "f" and not np.isfinite(classes).all()
+            if classes.ndim != 1 or infinite:
+                raise ValueError(f"classes must be a 1-D array of labels. Got {classes.tolist()}.")
+        found = np.unique(y if classes is None else classes)
+        if len(found) < 2:
+            raise ValueError(
+                f"{owner} needs samples of at least 2 classes; y has one class, "
+                f"{found.tolist()[0]!r}."
+            )
+        return cls(found)
+
+    def encode(self, y, dtype):
+        """Positions of labels among the classes (int64), or an error for an unknown one."""
+        position = np.searchsorted(self.labels, y).clip(max=len(self.labels) - 1)
+        unknown = y[self.labels[position] != y]
+        if len(unknown):
+            raise ValueError(
+                f"y holds the label {unknown[:1].tolist()[0]!r}, which is not among the classes "
+                f"{self.labels.tolist()} of the first fit."
+            )
+        return position.astype(np.int64)
+
+    def decode(self, outputs):
+        """Labels from logits (Tensor of shape (n_samples, n_classes))."""
+        return self.labels[self.decode_encoded(outputs)]
+
+    def decode_encoded(self, outputs):
+        """Positions of the labels among the classes, as `encode` gives them."""
+        return outputs.argmax(dim=1).numpy()
+
+    @staticmethod
+    def callbacks():
+        """Callbacks beside skorch's defaults: pairs of name and callback."""
+        accuracy = EpochScoring(joint_accuracy, name="valid_acc", lower_is_better=False)
+        return [("valid_acc", accuracy)]
+
+    @staticmethod
+    def check(y, n_samples, estimator):
+        """Return the labels as a 1-D array, or raise."""
+        check_y_given(y, estimator)
+        y = check_array(y, ensure_2d=False, dtype=None, input_name="y", estimator=estimator)
+        y = column_or_1d(y, warn=True)
+        if len(y) != n_samples:
+            raise ValueError(f"y has {len(y)} labels, but X has {n_samples} samples.")
+        if y.dtype.kind == "S" or (y.dtype == object and any(isinstance(v, bytes) for v in y)):
+            raise TypeError(
+                "y holds labels of bytes; string or integer labels are accepted, such as "
+                "y.astype(str)."
+            )
+        try:
+            check_classification_targets(y)
+        except TypeError as error:
+            kinds = sorted({type(label).__name__ for label in y.tolist()})
+            if len(kinds) == 1:
+                raise
+            raise TypeError(
+                f"y mixes labels of the types {', '.join(kinds)}, which have no order: give "
+                "labels of one type."
+            ) from error
+        return y
+
+    def weights(self, sample_weight, y, class_weight):
+        """Combine sample and class weights (float64); None if there are neither."""
+        weight = check_sample_weight(sample_weight, len(y))
+        if class_weight is None:
+            return weight
+        weight = np.ones(len(y)) if weight is None else weight
+        weight *= class_weights(class_weight, y, self)
+        if not weight.any():
+            raise ValueError("All weights are 0: at least one sample must count.")
+        return weight
+
+    @staticmethod
+    def check_criterion(criterion, settings):
+        """Refuse settings of the criterion that are given elsewhere, or out of range."""
+        if "weight" in settings or getattr(criterion, "weight", None) is not None:
+            raise ValueError(
+                "criterion__weight is not accepted: weights are given as class_weight or "
+                "sample_weight."
+            )
+        smoothing = settings.get("label_smoothing", 0.0)
+        if not isinstance(smoothing, Real) or not 0 <= smoothing <= 1:
+            raise ValueError(
+                f"criterion__label_smoothing must be a float in [0, 1]. Got {smoothing!r}."
+            )
+
+
+@dataclass(frozen=True)
+class TargetScaler:
+    """Mean and scale of a target of numbers, by output, and what is particular to it.
+
+    Parameters
+    ----------
+    mean, scale : ndarray of float64 of shape (n_outputs,)
+    flat : bool
+        Whether the target is 1-D.
+    """
+
+    mean: np.ndarray
+    scale: np.ndarray
+    flat: bool
+
+    task: ClassVar = "regression"
+    scores: ClassVar = ("negative_loss",)
+    criteria: ClassVar = (nn.MSELoss, nn.L1Loss, nn.SmoothL1Loss, nn.HuberLoss)
+    metric = staticmethod(r2_score)
+
+    @property
+    def n_outputs(self):
+        return len(self.mean)
+
+    @classmethod
+    def fit(cls, y, owner, sample_weight=None, classes=None):
+        """Learn mean and standard deviation, by output, with the sample weights."""
+        weight = check_sample_weight(sample_weight, len(y))
+        table = y.reshape(len(y), -1)
+        with np.errstate(over="ignore", invalid="ignore"):
+            mean = np.average(table, axis=0, weights=weight)
+            scale = np.sqrt(np.average((table - mean) ** 2, axis=0, weights=weight))
+        if not (np.isfinite(mean).all() and np.isfinite(scale).all()):
+            raise ValueError("The values of y are too large to take their variance: scale them.")
+        # A constant has no spread, or only that of rounding.
+        scale[scale <= 10 * np.finfo(np.float64).eps * np.abs(mean)] = 1.0
+        return cls(mean, scale, y.ndim == 1)
+
+    def encode(self, y, dtype):
+        """Targets of mean 0 and standard deviation 1 in the first fit, (n_samples, n_outputs)."""
+        y = y.reshape(len(y), -1)
+        if y.shape[1] != self.n_outputs:
+            raise ValueError(
+                f"y has {y.shape[1]} output(s) a sample, but had {self.n_outputs} in the first fit."
+            )
+        with np.errstate(over="ignore"):
+            encoded = ((y - self.mean) / self.scale).astype(dtype)
+        if not np.isfinite(encoded).all():
+            row = int(np.argmin(np.isfinite(encoded).all(axis=1)))
+            raise ValueError(
+                f"y has a value in row {row} that is too far from those of the first fit for "
+                f"{np.dtype(dtype)}: scale it, or use dtype='float64'."
+            )
+        return encoded
+
+    def decode(self, outputs):
+        """Predictions in the units and the shape of the target."""
+        values = self.decode_encoded(outputs) * self.scale + self.mean
+        return values[:, 0] if self.flat else values
+
+    def decode_encoded(self, outputs):
+        """Predictions of the standardised target, as `encode` gives it."""
+        return outputs.double().numpy()
+
+    @staticmethod
+    def callbacks():
+        """Callbacks beside skorch's defaults: none."""
+        return []
+
+    @staticmethod
+    def check(y, n_samples, estimator):
+        """Return the target as float64, or raise."""
+        check_y_given(y, estimator)
+        try:
+            y = check_array(
+                y, ensure_2d=False, dtype=np.float64, input_name="y", estimator=estimator
+            )
+        except (TypeError, ValueError) as error:
+            if "could not convert" not in str(error):
+                raise
+            raise ValueError(
+                f"y must hold numbers for {type(estimator).__name__} ({error}); labels are for a "
+                "classifier, such as MultimodalInfoRegClassifier."
+            ) from error
+        if y.ndim > 2:
+            raise ValueError(
+                f"y must have shape (n_samples,) or (n_samples, n_outputs). Got {y.shape}."
+            )
+        if len(y) != n_samples:
+            raise ValueError(f"y has {len(y)} values, but X has {n_samples} samples.")
+        return y
+
+    def weights(self, sample_weight, y, class_weight=None):
+        """Sample weights (float64) or None."""
+        return check_sample_weight(sample_weight, len(y))
+
+    @staticmethod
+    def check_criterion(criterion, settings):
+        """Any settings will do."""
+
+
+def check_y_given(y, estimator):
+    """Raise if there is no target."""
+    if y is None:
+        raise ValueError(
+            f"{type(estimator).__name__} requires y to be passed, but the target y is None."
+        )
+
+
+def check_sample_weight(sample_weight, n_samples):
+    """Return sample weights as float64, or raise; None stays None.
+
+    Parameters
+    ----------
+    sample_weight : array-like of shape (n_samples,) or None
+        At least 0, and not all 0.
+    n_samples : int
+
+    Returns
+    -------
+    ndarray of float64 of shape (n_samples,) or None
+        A copy.
+    """
+    if sample_weight is None:
+        return None
+    if (axes := np.asarray(sample_weight).ndim) > 1:
+        raise ValueError(
+            f"sample_weight must be a 1D array of shape ({n_samples},); got one of {axes}D."
+        )
+    weight = check_weights(sample_weight, n_samples)
+    if weight.min() < 0:
+        raise ValueError(
+            f"sample_weight holds the negative value {weight.min():g}; weights are at least 0."
+        )
+    if not weight.any():
+        raise ValueError("All weights are 0: at least one sample must count.")
+    return weight
+
+
+def class_weights(class_weight, y, target):
+    """Weight of each sample by its class.
+
+    Parameters
+    ----------
+    class_weight : dict or "balanced"
+        scikit-learn's meaning: weights by class label, or ``n / (n_classes * count)``.
+    y : ndarray of shape (n_samples,)
+        Labels.
+    target : ClassLabels
+
+    Returns
+    -------
+    ndarray of float64 of shape (n_samples,)
+    """
+    classes, position = target.labels, target.encode(y, None)
+    # Classes that this batch of data lacks (partial_fit) have no count; theirs is not used.
+    present = np.unique(position)
+    if isinstance(class_weight, Mapping):
+        unknown = [label for label in class_weight if label not in classes.tolist()]
+        if unknown:
+            raise ValueError(
+                f"class_weight names the unknown class {unknown[0]!r}; the classes are "
+                f"{classes.tolist()}."
+            )
+        for label, value in class_weight.items():
+            if not (np.isfinite(value) and value >= 0):
+                raise ValueError(
+                    f"class_weight[{label!r}] must be a finite number of at least 0. Got {value!r}."
+                )
+        class_weight = {c: class_weight.get(c, 1.0) for c in classes[present].tolist()}
+    by_class = np.ones(len(classes))
+    by_class[present] = compute_class_weight(
+        class_weight, classes=classes[present], y=classes[position]
+    )
+    return by_class[position]
+
+
+def joint_accuracy(net, X, y):
+    """Accuracy on a dataset whose labels are encoded, as skorch's callbacks hold them."""
+    return float((net.forward(X).argmax(dim=1).cpu().numpy() == y).mean())

@@ -1,0 +1,89 @@
+"""What a fitted network says of each modality by itself."""
+
+import numpy as np
+import torch
+from sklearn.utils import check_consistent_length
+from skorch.utils import is_dataset
+
+from ..utils.compat import safe_indexing
+
+__all__ = ["by_modality", "score_by_modality"]
+
+
+def by_modality(estimator, X, function):
+    """Apply a function to the features, batch by batch, in evaluation mode.
+
+    Parameters
+    ----------
+    estimator : MultimodalEstimator
+        Fitted.
+    X : Dataset, or what ``predict`` takes
+    function : callable
+        Maps the dict of features to a dict of Tensors of shape (n_samples, ...).
+
+    Returns
+    -------
+    values : dict of str to Tensor of shape (n_samples, ...)
+        In the order of `modalities_`, on the CPU; NaN where a sample lacks the modality.
+    present : dict of str to ndarray of bool of shape (n_samples,)
+    """
+    estimator.check_is_fitted()
+    dataset = X if is_dataset(X) else estimator.get_dataset(X)
+    estimator._set_training(False)
+    names = estimator.modalities_
+    parts, masks = {name: [] for name in names}, []
+    with torch.no_grad():
+        for batch, _ in estimator.get_iterator(dataset, training=False):
+            output = estimator.infer(batch)
+            present = output.presence.to(output.logits.device).matrix(names)
+            present = present.to(output.logits.device)
+            values = function(output.features)
+            for i, (name, part) in enumerate(parts.items()):
+                part.append(values[name].masked_fill(~present[:, i : i + 1], torch.nan).cpu())
+            masks.append(present.cpu())
+    present = torch.cat(masks).numpy()
+    return (
+        {name: torch.cat(values) for name, values in parts.items()},
+        {name: present[:, i] for i, name in enumerate(parts)},
+    )
+
+
+def score_by_modality(outputs, present, y, sample_weight, samples, decode, metric):
+    """Score of each modality's unimodal outputs.
+
+    Parameters
+    ----------
+    outputs, present : dict
+        From `by_modality`.
+    y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+    sample_weight : array-like of shape (n_samples,) or None
+    samples : {"common", "each"}
+        See `MultimodalEstimator.score_by_modality`.
+    decode : callable
+        From outputs to predictions.
+    metric : callable
+        ``(y_true, y_pred, sample_weight=None) -> float``.
+
+    Returns
+    -------
+    dict of str to float
+    """
+    check_consistent_length(next(iter(outputs.values())), y, sample_weight)
+    names = [name for name in outputs if present[name].any()]
+    if samples == "common":
+        common = np.logical_and.reduce([present[name] for name in names])
+        if not common.any():
+            raise ValueError(
+                f"No sample has all of {', '.join(map(repr, names))}, so their scores do not "
+                "compare; samples='each' scores each modality on the samples that have it."
+            )
+        present = dict.fromkeys(names, common)
+    scores = {}
+    for name in names:
+        rows, truth, weight = present[name], y, sample_weight
+        if not rows.all():
+            truth = safe_indexing(y, rows)
+            weight = None if weight is None else np.asarray(weight)[rows]
+        predicted = decode(outputs[name][rows])
+        scores[name] = float(metric(truth, predicted, sample_weight=weight))
+    return scores
