@@ -7,6 +7,9 @@ import numpy as np
 import pytest
 import torch
 
+# Failures of helpers say what was compared, as those of tests do.
+pytest.register_assert_rewrite("bad_input", "entry_points", "recordings")
+
 ROOT = Path(__file__).resolve().parent.parent
 
 

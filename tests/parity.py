@@ -3,6 +3,7 @@
 from copy import deepcopy
 
 import numpy as np
+import oracle
 import torch
 from torch import nn
 
@@ -19,10 +20,10 @@ SETTINGS = {
     "paper_star": dict(presets.PAPER_STAR),
     "authors_code": presets.authors_code("audio", {"audio": 0.95, "text": 0.1}),
     # Ours, and corners of the published ones.
-    "drift": {**presets.PAPER, "strength": "drift", "alpha": 5.0, "window_smoothing": 3},
+    "drift": {**presets.PAPER, "pull": "decoupled", "alpha": 5.0, "window_smoothing": 3},
     "drift_star": {
         **presets.PAPER_STAR,
-        "strength": "drift",
+        "pull": "decoupled",
         "alpha": {"audio": 5.0, "video": 2.0},
         "window_smoothing": 10,
         "padding": "zeros",
@@ -30,6 +31,15 @@ SETTINGS = {
     },
     "always": {**presets.PAPER, "window_threshold": -1e9, "alpha": 3.0},
 }
+
+
+# The slow statement's words for the two pulls.
+_STRENGTH = {"gradient": "coefficient", "decoupled": "drift"}
+
+
+def slow_inforeg(*args, pull="gradient", **kwargs):
+    """The slow statement, in today's names of the settings."""
+    return oracle.slow_inforeg(*args, strength=_STRENGTH[pull], **kwargs)
 
 
 class ConvEncoder(nn.Module):

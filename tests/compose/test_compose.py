@@ -363,6 +363,12 @@ def test_pickle_and_html(X):
 # Errors
 
 
+PADDING_VALUE = (
+    "The 'padding_value' parameter of ModalityTransformer",
+    "None or a number that is finite or a dict of these by modality",
+)
+
+
 @pytest.mark.parametrize("method", ["fit", "fit_transform"])
 @pytest.mark.parametrize(
     "params, error, words",
@@ -373,12 +379,16 @@ def test_pickle_and_html(X):
         ({"transformers": {"vector": "pass"}}, TypeError, ["'vector'", "'pass'", "'drop'"]),
         ({"transformers": None}, TypeError, ["None", "fit and transform"]),
         ({"transformers": [("vector", PCA())]}, TypeError, ["PCA()", "fit and transform"]),
-        ({"remainder": "keep"}, ValueError, ["remainder='keep'", "'passthrough'", "'drop'"]),
-        ({"padding_value": np.nan}, ValueError, ["padding_value=nan", "finite number or None"]),
-        ({"padding_value": -np.inf}, ValueError, ["padding_value=-inf", "finite number or None"]),
-        ({"padding_value": "0"}, ValueError, ["padding_value='0'", "finite number or None"]),
-        ({"padding_value": True}, ValueError, ["padding_value=True", "finite number or None"]),
-        ({"padding_value": [0.0]}, ValueError, ["padding_value=[0.0]", "finite number or None"]),
+        (
+            {"remainder": "keep"},
+            ValueError,
+            ["'remainder' parameter", "'passthrough', 'drop'.", "Got 'keep'."],
+        ),
+        ({"padding_value": np.nan}, ValueError, [*PADDING_VALUE, "Got nan."]),
+        ({"padding_value": -np.inf}, ValueError, [*PADDING_VALUE, "Got -inf."]),
+        ({"padding_value": "0"}, ValueError, [*PADDING_VALUE, "Got '0'."]),
+        ({"padding_value": True}, ValueError, [*PADDING_VALUE, "Got True."]),
+        ({"padding_value": [0.0]}, ValueError, [*PADDING_VALUE, "Got [0.0]."]),
         ({"transformers": {"vector": PCA(99)}}, ValueError, ["Modality 'vector', PCA: ", "99"]),
         ({"transformers": {"vector": CountVectorizer()}}, ValueError, ["'vector', CountVec"]),
     ],

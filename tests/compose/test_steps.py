@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from ids import stable_id
 from scipy import sparse
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.decomposition import PCA
@@ -14,7 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
 from inforeg_sk import ModalityDict, ModalityTransformer, MultimodalInfoRegClassifier
-from inforeg_sk._steps import to_steps
+from inforeg_sk.compose.timesteps import flatten_time_steps
 from inforeg_sk.network.sequences import real_lengths
 
 #: Full, padded, one step, no step at all (its first counts), a hole, one feature left at the end.
@@ -86,7 +87,7 @@ def test_the_encoders_lose_the_padding_without():
     np.testing.assert_array_equal(lengths_to_the_encoders(out), [9] * 6)
 
 
-@pytest.mark.parametrize("transformer", [StandardScaler(), PCA(2, random_state=0)], ids=str)
+@pytest.mark.parametrize("transformer", [StandardScaler(), PCA(2, random_state=0)], ids=stable_id)
 def test_more_padding_changes_nothing(transformer):
     x = sequences()
     fitted = ModalityTransformer(transformer).fit({"m": x})
@@ -305,7 +306,7 @@ def test_no_work_a_sample():
     """A hundred thousand samples take numpy's time, not Python's."""
     x = np.zeros((100_000, 3, 1), dtype=np.float32)
     x[:, 0] = x[::2, 1] = 1
-    table, y, real = to_steps(x, np.arange(100_000), 0.0)
+    table, y, real = flatten_time_steps(x, np.arange(100_000), 0.0)
     assert table.shape == (150_000, 1) and real.sum() == len(y) == 150_000
 
 
@@ -326,8 +327,14 @@ def test_padding_by_modality():
 @pytest.mark.parametrize(
     "padding_value, words",
     [
-        ({"sequenc": 0.0}, ["padding_value names 'sequenc'", "did you mean 'sequence'"]),
-        ({"sequence": np.nan}, ["padding_value['sequence']=nan", "finite number or None"]),
+        (
+            {"sequenc": 0.0},
+            ["'padding_value' parameter", "names 'sequenc'", "did you mean 'sequence'"],
+        ),
+        (
+            {"sequence": np.nan},
+            ["padding_value['sequence']", "None or a number that is finite", "Got nan."],
+        ),
     ],
 )
 def test_bad_padding_by_modality(padding_value, words):

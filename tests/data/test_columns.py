@@ -5,6 +5,7 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
+from ids import stable_id
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.compose import make_column_selector
@@ -60,7 +61,7 @@ def frame(table):
         (lambda X: slice(0, X.shape[1] // 2), [0, 1, 2]),
         (lambda X: [3], [3]),
     ],
-    ids=str,
+    ids=stable_id,
 )
 def test_columns_by_position(table, frame, key, columns):
     columns = list(columns)
@@ -96,7 +97,7 @@ def test_columns_by_position(table, frame, key, columns):
         (make_column_selector(pattern="[ace]"), "ace"),
         (make_column_selector(dtype_include=float), "abcdef"),
     ],
-    ids=str,
+    ids=stable_id,
 )
 def test_columns_by_name(frame, key, columns):
     cutter = ColumnsToModalities({"m": key}).fit(frame)
@@ -135,7 +136,7 @@ def test_texts_and_numbers_from_one_frame(y):
         ]
     )
     assert model.fit(table, y).predict(table).shape == (24,)
-    assert model[-1].modalities_ == ("sound", "text")
+    assert model[-1].modalities_ == ("text", "sound")
     np.testing.assert_array_equal(
         pickle.loads(pickle.dumps(model)).predict_proba(table), model.predict_proba(table)
     )
@@ -202,7 +203,7 @@ def test_a_callable_is_asked_once(frame):
         ({"m": slice("zz", None)}, ValueError, ["'m'", "'zz'"]),
         ({"m": ["a", 1]}, ValueError, ["'m'", "['a', 1]"]),
     ],
-    ids=str,
+    ids=stable_id,
 )
 def test_bad_columns(table, frame, y, columns, error, words, data):
     data = table if data == "array" else frame

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from ids import stable_id
 from scipy import sparse
 from sklearn.model_selection import KFold, LeaveOneOut, cross_val_score, train_test_split
 from sklearn.utils import _safe_indexing, indexable, resample
@@ -53,7 +54,7 @@ def arrays():
         ((slice(1, 3), ...), [1, 2]),
         ((4, ...), [4]),
     ],
-    ids=str,
+    ids=stable_id,
 )
 def test_rows(arrays, key, rows):
     X = ModalityDict(arrays)
@@ -87,7 +88,7 @@ def test_rows(arrays, key, rows):
         (([0], ..., 0), "one axis, the samples"),
         (([0], slice(None)), "one axis, the samples"),
     ],
-    ids=str,
+    ids=stable_id,
 )
 def test_bad_rows(arrays, key, words):
     with pytest.raises(IndexError) as info:

@@ -12,7 +12,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import inforeg_sk.datasets
-from inforeg_sk.container import ModalityDict
+from inforeg_sk.data.container import ModalityDict
 from inforeg_sk.datasets import load_av_digits
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -139,7 +139,10 @@ def test_one_part(digits, part):
 
 @pytest.mark.parametrize("split", ["valid", "", 1, ["train"], np.array(["train", "test"])])
 def test_bad_split(split):
-    with pytest.raises(ValueError, match="split must be None, 'train', 'validation' or 'test'"):
+    accepted = (
+        "The 'split' parameter of load_av_digits must be None or one of 'train', 'validation'"
+    )
+    with pytest.raises(ValueError, match=f"{accepted}, 'test'. Got "):
         load_av_digits(split=split)
 
 

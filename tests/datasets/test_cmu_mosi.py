@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from inforeg_sk.container import ModalityDict
+from inforeg_sk.data.container import ModalityDict
 from inforeg_sk.datasets import load_cmu_mosi
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -99,7 +99,7 @@ def test_return_X_y(folder):
 
 @pytest.mark.parametrize("split", ["valid", "Train", 0, ["train"], True])
 def test_unknown_split(folder, split):
-    with pytest.raises(ValueError, match="split must be None, 'train' or 'test'; got"):
+    with pytest.raises(ValueError, match=r"'split' .* must be None or one of 'train', 'test'. Got"):
         load_cmu_mosi(folder, split=split)
 
 
@@ -148,7 +148,7 @@ def test_no_place_given(monkeypatch, value):
 
 
 def test_data_home_of_another_type():
-    with pytest.raises(TypeError, match="data_home must be None, a str or a path; got int"):
+    with pytest.raises(TypeError, match=r"'data_home' .* must be None or a path. Got 3"):
         load_cmu_mosi(3)
 
 
@@ -163,7 +163,7 @@ def test_without_transcripts_there_are_no_groups(folder):
     (folder / "transcripts.csv").unlink()
     mosi = load_cmu_mosi(folder)
     assert mosi.groups is None and mosi.utterance_ids is None and mosi.transcripts is None
-    assert "No transcripts.csv" in mosi.DESCR and "groups" in mosi.DESCR
+    assert "There is no transcripts.csv" in mosi.DESCR and "groups" in mosi.DESCR
     assert mosi.target.tolist() == [1, 1, 0, 1, 0]
 
 

@@ -172,7 +172,7 @@ def test_no_root(tmp_path):
 
 def test_no_lists(folder):
     (folder / "test.csv").unlink()
-    with pytest.raises(FileNotFoundError, match=r"has a list of train and none of test \(test.csv"):
+    with pytest.raises(FileNotFoundError, match=r"has a list of train but none of test \(test.csv"):
         load_crema_d(folder)
     (folder / "train.csv").unlink()
     with pytest.raises(FileNotFoundError) as info:
@@ -234,12 +234,12 @@ def test_files_not_fetched(folder):
 @pytest.mark.parametrize(
     "line, message",
     [
-        ("1081_DFA_ANG_XX,FURY", "emotion 'FURY' is unknown; accepted are NEU, HAP, SAD"),
-        ("1081_DFA_ANG_XX,ANG,3", "accepted is a clip and its emotion"),
-        ("1081_DFA_ANG_XX", "accepted is a clip and its emotion"),
-        ("1092_DFA_ANG_XX,ANG", "'1092_DFA_ANG_XX' is no clip of CREMA-D"),
-        ("1081_DFA_ANG_X,ANG", "'1081_DFA_ANG_X' is no clip of CREMA-D"),
-        ("1081_DFA_ANG_XX,SAD", "the list says SAD, the clip's name ANG"),
+        ("1081_DFA_ANG_XX,FURY", "emotion 'FURY' is unknown; expected one of NEU, HAP, SAD"),
+        ("1081_DFA_ANG_XX,ANG,3", "expected a clip and its emotion"),
+        ("1081_DFA_ANG_XX", "expected a clip and its emotion"),
+        ("1092_DFA_ANG_XX,ANG", "'1092_DFA_ANG_XX' is not a clip of CREMA-D"),
+        ("1081_DFA_ANG_X,ANG", "'1081_DFA_ANG_X' is not a clip of CREMA-D"),
+        ("1081_DFA_ANG_XX,SAD", "the list says SAD, but the clip's name says ANG"),
     ],
 )
 def test_bad_line(folder, line, message):
@@ -265,21 +265,27 @@ def test_bad_list(folder):
     with pytest.raises(ValueError, match=r"test\.csv lists no clips"):
         load_crema_d(folder)
     (folder / "test.csv").write_bytes(b"\xff\xfe1\x00")
-    with pytest.raises(ValueError, match=r"test\.csv is no text in UTF-8"):
+    with pytest.raises(ValueError, match=r"test\.csv is not text in UTF-8"):
         load_crema_d(folder)
 
 
 @pytest.mark.parametrize(
     "params, message",
     [
-        ({"split": "speakers"}, "split must be one of 'lists', 'actors'; got 'speakers'"),
-        ({"split": None}, "split must be one of"),
-        ({"defects": "mend"}, "defects must be one of 'drop', 'keep'; got 'mend'"),
-        ({"missing": True}, "missing must be one of 'error', 'drop', 'allow'; got True"),
-        ({"test_actors": 0}, "test_actors must be an integer of at least 1; got 0"),
-        ({"validation_actors": 1.5}, "validation_actors must be an integer of at least 0"),
-        ({"random_state": -1}, "random_state must be an integer of at least 0"),
-        ({"test_actors": 60, "validation_actors": 31}, "leave none of the 91 actors to train on"),
+        ({"split": "speakers"}, "'split' .* must be one of 'lists', 'actors'. Got 'speakers'"),
+        ({"split": None}, "'split' parameter of load_crema_d must be one of"),
+        ({"defects": "mend"}, "'defects' .* must be one of 'drop', 'keep'. Got 'mend'"),
+        ({"missing": True}, "'missing' .* must be one of 'error', 'drop', 'allow'. Got True"),
+        ({"test_actors": 0}, r"'test_actors' .* must be an int in \[1, inf\). Got 0"),
+        (
+            {"validation_actors": 1.5},
+            r"'validation_actors' .* must be an int in \[0, inf\). Got 1\.5",
+        ),
+        ({"random_state": -1}, r"'random_state' .* must be an int in \[0, inf\). Got -1"),
+        (
+            {"test_actors": 60, "validation_actors": 31},
+            "leave some of the 91 actors to train on. Got 60 and 31",
+        ),
     ],
 )
 def test_bad_parameters(folder, params, message):
@@ -290,9 +296,11 @@ def test_bad_parameters(folder, params, message):
 def test_bad_folder(folder):
     with pytest.raises(FileNotFoundError, match=r"video='Flash': .*AudioWAV, VideoFlash"):
         load_crema_d(folder, video="Flash")
-    with pytest.raises(TypeError, match="audio must be 'auto' or the name of a folder; got None"):
+    with pytest.raises(
+        TypeError, match=r"'audio' .* must be 'auto' or the name of a folder. Got None"
+    ):
         load_crema_d(folder, audio=None)
-    with pytest.raises(TypeError, match="lists must be None, a str or a path; got int"):
+    with pytest.raises(TypeError, match=r"'lists' .* must be None or a path. Got 3"):
         load_crema_d(folder, lists=3)
 
 

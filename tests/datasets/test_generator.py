@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import norm
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
-from inforeg_sk.container import ModalityDict
+from inforeg_sk.data.container import ModalityDict
 from inforeg_sk.datasets import make_multimodal_classification
 
 N = 20000
@@ -251,54 +251,67 @@ def test_redundancy_leaves_the_labels():
 @pytest.mark.parametrize(
     "kwargs, error, message",
     [
-        ({"n_samples": 0}, ValueError, r"n_samples must be an int of at least 1; got 0"),
-        ({"n_samples": 2.0}, TypeError, r"n_samples must be an int of at least 1; got 2\.0"),
-        ({"n_classes": 1}, ValueError, r"n_classes must be an int of at least 2; got 1"),
-        ({"n_classes": True}, TypeError, r"n_classes must be an int .* got True"),
-        ({"redundancy": 1.1}, ValueError, r"redundancy must be a number in \[0, 1\]; got 1\.1"),
-        ({"redundancy": "x"}, TypeError, r"redundancy must be a number in \[0, 1\]; got 'x'"),
-        ({"flip_y": -0.1}, ValueError, r"flip_y must be a number in \[0, 1\]; got -0\.1"),
-        ({"flip_y": float("nan")}, ValueError, r"flip_y must be a number in \[0, 1\]; got nan"),
-        ({"shuffle": "no"}, TypeError, r"shuffle must be True or False; got 'no'"),
-        ({"weights": [0.5, 0.5]}, ValueError, r"weights must be None or 3 .* got \[0\.5, 0\.5\]"),
-        ({"weights": [0.5, 0.6, -0.1]}, ValueError, r"weights must be None or 3 non-negative"),
-        ({"weights": [0.5, 0.6, 0.1]}, ValueError, r"weights .* that sum to 1; got"),
-        ({"weights": "abc"}, TypeError, r"weights must be .* got 'abc'"),
-        ({"modalities": ["a"]}, TypeError, r"modalities must be None or a mapping .* got list"),
-        ({"modalities": {}}, ValueError, r"modalities is empty"),
-        ({"modalities": {"a": 3}}, TypeError, r"modalities\['a'\] must be a mapping .* got 3"),
+        ({"n_samples": 0}, ValueError, r"'n_samples' .* must be an int in \[1, inf\). Got 0"),
+        ({"n_samples": 2.0}, TypeError, r"'n_samples' .* must be an int in \[1, inf\). Got 2\.0"),
+        ({"n_classes": 1}, ValueError, r"'n_classes' .* must be an int in \[2, inf\). Got 1"),
+        ({"n_classes": True}, TypeError, r"'n_classes' .* must be an int .* Got True"),
+        ({"redundancy": 1.1}, ValueError, r"'redundancy' .* must be a float in \[0, 1\]. Got 1\.1"),
+        ({"redundancy": "x"}, TypeError, r"'redundancy' .* must be a float in \[0, 1\]. Got 'x'"),
+        ({"flip_y": -0.1}, ValueError, r"'flip_y' .* must be a float in \[0, 1\]. Got -0\.1"),
+        ({"flip_y": float("nan")}, ValueError, r"'flip_y' .* must be a float in \[0, 1\]. Got nan"),
+        ({"shuffle": "no"}, TypeError, r"'shuffle' .* must be a bool. Got 'no'"),
+        ({"weights": [0.5, 0.5]}, ValueError, r"'weights' .* None or 3 .* Got \[0\.5, 0\.5\]"),
+        (
+            {"weights": [0.5, 0.6, -0.1]},
+            ValueError,
+            r"'weights' .* must be None or 3 numbers that are not negative",
+        ),
+        ({"weights": [0.5, 0.6, 0.1]}, ValueError, r"'weights' .* sum to 1. Got"),
+        ({"weights": "abc"}, TypeError, r"'weights' .* must be .* Got 'abc'"),
+        (
+            {"modalities": ["a"]},
+            TypeError,
+            r"'modalities' .* must be None or a dict .* Got \['a'\]",
+        ),
+        ({"modalities": {}}, ValueError, r"'modalities' .* must have at least one modality"),
+        ({"modalities": {"a": 3}}, TypeError, r"modalities\['a'\]' .* must be a dict .* Got 3"),
         (
             {"modalities": {"a": {"size": 3}}},
             ValueError,
-            r"modalities\['a'\] has the unknown setting 'size'; accepted are n_features, strength",
+            r"modalities\['a'\]' .* must have settings among 'n_features', 'strength'.* Got 'size'",
+        ),
+        (
+            {"modalities": {"a": {"n_feature": 3}}},
+            ValueError,
+            "Got 'n_feature'; did you mean 'n_features'",
         ),
         (
             {"modalities": {"a": {}, "b": {"strength": -1}}},
             ValueError,
-            r"modalities\['b'\]\['strength'\] must be a number of at least 0; got -1",
+            r"modalities\['b'\]\['strength'\]' .* must be a float in \[0, inf\). Got -1",
         ),
         (
             {"modalities": {"b": {"strength": float("inf")}}},
             ValueError,
-            r"modalities\['b'\]\['strength'\] must be a number .* got inf",
+            r"modalities\['b'\]\['strength'\]' .* must be a float .* Got inf",
         ),
         (
             {"modalities": {"b": {"redundancy": 2}}},
             ValueError,
-            r"modalities\['b'\]\['redundancy'\] must be a number in \[0, 1\]; got 2",
+            r"modalities\['b'\]\['redundancy'\]' .* must be a float in \[0, 1\]. Got 2",
         ),
         (
             {"modalities": {"b": {"n_steps": 0}}},
             ValueError,
-            r"modalities\['b'\]\['n_steps'\] must be an int of at least 1; got 0",
+            r"modalities\['b'\]\['n_steps'\]' .* must be None or an int in \[1, inf\). Got 0",
         ),
         (
             {"n_classes": 5, "modalities": {"b": {"n_features": 3}}},
             ValueError,
-            r"modalities\['b'\]\['n_features'\] must be at least n_classes - 1 = 4.*got 3",
+            r"modalities\['b'\]\['n_features'\]' .* at least n_classes - 1 = 4.*Got 3",
         ),
         ({"modalities": {1: {}}}, TypeError, r"names are strings; got 1"),
-        ({"random_state": "x"}, ValueError, r"'x'.*seed"),
+        ({"random_state": "x"}, ValueError, r"'random_state' .* or a RandomState. Got 'x'"),
     ],
 )
 def test_bad_parameters_are_named(kwargs, error, message):

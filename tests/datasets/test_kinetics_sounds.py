@@ -8,13 +8,13 @@ from inforeg_sk import ModalityDict
 from inforeg_sk.datasets import load_kinetics_sounds
 
 TRAIN = [
-    (f"{film}_{start:06d}_{start + 10:06d}", label)
-    for film, label in [("synthetic-a", 16), ("synthetic_b", 16), ("synthetic-c", 25)]
+    (f"{video}_{start:06d}_{start + 10:06d}", label)
+    for video, label in [("synthetic-a", 16), ("synthetic_b", 16), ("synthetic-c", 25)]
     for start in (0, 7)
 ] + [("-ynthetic-d_000000_000010", 25), ("-ynthetic-d_000007_000017", 25)]
 TEST = [
-    (f"{film}_125", label)
-    for film, label in [
+    (f"{video}_125", label)
+    for video, label in [
         ("synthetic-a", 16),
         ("synthetic_b", 16),
         ("synthetic-c", 25),
@@ -31,8 +31,8 @@ def folder(tmp_path):
 
 def on_disk(name):
     """The name on disk, which the test list shortens."""
-    film, start = name[:11], int(name[12:].split("_")[0])
-    return f"{film}_{start:06d}_{start + 10:06d}"
+    video, start = name[:11], int(name[12:].split("_")[0])
+    return f"{video}_{start:06d}_{start + 10:06d}"
 
 
 def test_layout(folder):
@@ -133,7 +133,7 @@ def test_no_root_and_no_lists(folder, tmp_path):
     with pytest.raises(FileNotFoundError, match=r"none of test \(my_test.txt or test.txt"):
         load_kinetics_sounds(folder)
     (folder / "my_train.txt").unlink()
-    with pytest.raises(FileNotFoundError, match=r"my_train\.txt .* in none of: .*KineticSound"):
+    with pytest.raises(FileNotFoundError, match=r"my_train\.txt .* not in any of: .*KineticSound"):
         load_kinetics_sounds(folder)
 
 
@@ -152,14 +152,14 @@ def test_missing_clips(folder):
 @pytest.mark.parametrize(
     "line, message",
     [
-        ("synthetic-z_3,10,31", "class '31' is unknown; accepted are 0 to 30"),
+        ("synthetic-z_3,10,31", "class '31' is unknown; expected 0 to 30"),
         ("synthetic-z_3,10,finger snapping", "class 'finger snapping' is unknown"),
         ("synthetic-z_3,10,-1", "class '-1' is unknown"),
-        ("synthetic-z,10,3", "'synthetic-z' is no clip"),
-        ("synthetic-zz_3,10,3", "'synthetic-zz_3' is no clip"),
-        ("synthetic-z_3", "accepted are a clip, a number"),
-        ("synthetic-z_3,ten,3", "accepted are a clip, a number"),
-        ("synthetic-z_3 13 10 3", "accepted are a clip, a number"),
+        ("synthetic-z,10,3", "'synthetic-z' is not a clip"),
+        ("synthetic-zz_3,10,3", "'synthetic-zz_3' is not a clip"),
+        ("synthetic-z_3", "expected a clip, a number"),
+        ("synthetic-z_3,ten,3", "expected a clip, a number"),
+        ("synthetic-z_3 13 10 3", "expected a clip, a number"),
     ],
 )
 def test_bad_line(folder, line, message):
@@ -179,6 +179,6 @@ def test_listed_twice(folder):
 
 def test_unknown_choice(folder):
     with pytest.raises(
-        ValueError, match="missing must be one of 'error', 'drop', 'allow'; got 'skip'"
+        ValueError, match=r"'missing' .* must be one of 'error', 'drop', 'allow'. Got 'skip'"
     ):
         load_kinetics_sounds(folder, missing="skip")

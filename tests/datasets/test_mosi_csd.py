@@ -18,7 +18,7 @@ from csd import (
     write_csd,
 )
 
-from inforeg_sk.container import ModalityDict
+from inforeg_sk.data.container import ModalityDict
 from inforeg_sk.datasets import load_cmu_mosi
 from inforeg_sk.datasets._mosi_csd import _FOLDS
 
@@ -264,7 +264,7 @@ def test_parts(folder):
         assert one.utterance_ids.tolist() == mosi.utterance_ids[rows].tolist()
         assert one.lengths["video"].tolist() == mosi.lengths["video"][rows].tolist()
         assert one[f"{part}_indices"].tolist() == list(range(n))
-    with pytest.raises(ValueError, match="split must be None, 'train', 'validation' or 'test'"):
+    with pytest.raises(ValueError, match=r"'split' .* one of 'train', 'validation', 'test'"):
         load(folder, split="valid")
 
 
@@ -298,14 +298,16 @@ def test_videos_in_no_fold_are_left_out(folder):
     reference = load(folder)
     entries = content("labels") | {"another": (np.array([[0.0, 1.0]]), np.array([[9.0]]))}
     write_csd(folder / NAMES["labels"], entries)
-    with pytest.warns(UserWarning, match=r"1 videos are in none.*left out: another\.") as record:
+    with pytest.warns(
+        UserWarning, match=r"1 videos are not in the standard folds.*left out: another\."
+    ) as record:
         mosi = load(folder)
     assert record[0].filename == __file__
     assert mosi.data == reference.data
     write_csd(folder / NAMES["labels"], {"another": entries["another"]})
     with (
         pytest.warns(UserWarning, match="another"),
-        pytest.raises(ValueError, match="labels no segment of a video of the standard folds"),
+        pytest.raises(ValueError, match="labels no segment of any video of the standard folds"),
     ):
         load(folder)
 
@@ -380,16 +382,32 @@ def test_files_of_ones_own(folder, tmp_path_factory):
 @pytest.mark.parametrize(
     "arguments, error, message",
     [
-        ({"files": ["a.csd"]}, TypeError, "files must be None or a dict"),
-        ({"files": {"text": 3}}, TypeError, "files must be None or a dict"),
-        ({"files": {"labels": "a.csd"}}, ValueError, "one modality at least"),
+        (
+            {"files": ["a.csd"]},
+            TypeError,
+            "'files' .* must be None or a dict from modality to path",
+        ),
+        ({"files": {"text": 3}}, TypeError, r"files\['text'\]' .* must be a path. Got 3"),
+        ({"files": {"labels": "a.csd"}}, ValueError, "at least one modality"),
         ({"files": {"text": "a.csd"}}, FileNotFoundError, r"a\.csd \(text\) is not in any of"),
-        ({"n_steps": 0}, ValueError, "n_steps must be None, an int of 1 or more.*got 0"),
-        ({"n_steps": True}, ValueError, "n_steps must be None.*got True"),
-        ({"n_steps": 5.0}, ValueError, "n_steps must be None.*got 5.0"),
-        ({"n_steps": {"text": "5"}}, ValueError, "n_steps must be None"),
-        ({"n_steps": {"vision": 5}}, ValueError, "n_steps names 'vision'; the modalities are"),
-        ({"drop_zeros": True, "target": "real"}, ValueError, "drop_zeros=True goes with"),
+        (
+            {"n_steps": 0},
+            ValueError,
+            r"'n_steps' .* None or an int in \[1, inf\) or a dict .*Got 0",
+        ),
+        ({"n_steps": True}, ValueError, "'n_steps' .* must be None.*Got True"),
+        ({"n_steps": 5.0}, ValueError, "'n_steps' .* must be None.*Got 5.0"),
+        ({"n_steps": {"text": "5"}}, ValueError, r"n_steps\['text'\]' .* must be None.*Got '5'"),
+        (
+            {"n_steps": {"vision": 5}},
+            ValueError,
+            "'n_steps' .* must name modalities .*Got 'vision'",
+        ),
+        (
+            {"drop_zeros": True, "target": "real"},
+            ValueError,
+            "'drop_zeros' .* must be False unless target='binary'",
+        ),
     ],
 )
 def test_bad_arguments(folder, arguments, error, message):
@@ -400,7 +418,10 @@ def test_bad_arguments(folder, arguments, error, message):
 @pytest.mark.parametrize("features", ["csv", "aligned_50"])
 def test_arguments_of_the_sdk_alone(tmp_path, features):
     for arguments in ({"files": {"text": "a.csd"}}, {"n_steps": 50}):
-        with pytest.raises(ValueError, match="files and n_steps go with features='sdk'; got"):
+        (name,) = arguments
+        with pytest.raises(
+            ValueError, match=f"'{name}' .* must be None unless features='sdk'. Got"
+        ):
             load_cmu_mosi(tmp_path, features=features, **arguments)
 
 
@@ -416,9 +437,9 @@ def refused(folder, message, name):
 @pytest.mark.parametrize(
     "entries, message",
     [
-        ({A: ([[0, 1]], [[0.0, 1.0]])}, r"labels must be of a video.*shape \(1, 2\)"),
-        ({f"{A}[0]": ([[0, 1], [1, 2]], [[0.0], [1.0]])}, r"or of one segment.*shape \(2, 1\)"),
-        ({f"{A}[x]": ([[0, 1]], [[0.0]])}, "labels must be of a video"),
+        ({A: ([[0, 1]], [[0.0, 1.0]])}, r"labels must belong to a video.*shape \(1, 2\)"),
+        ({f"{A}[0]": ([[0, 1], [1, 2]], [[0.0], [1.0]])}, r"or to one segment.*shape \(2, 1\)"),
+        ({f"{A}[x]": ([[0, 1]], [[0.0]])}, "labels must belong to a video"),
         ({f"{A}[0]": ([[0, 1]], [[0.0]]), A: ([[0, 1]], [[0.0]])}, r"labels the segment .* twice"),
         ({A: ([[0, 1], [1, 2]], [[0.0], [3.5]])}, rf"sentiment of sample {A}\[1\] is 3.5"),
         ({A: ([[0, 1]], [[np.nan]])}, rf"sentiment of sample {A}\[0\] is nan"),
@@ -434,4 +455,4 @@ def test_malformed_labels(folder, entries, message):
 
 def test_no_step_of_any_utterance(folder):
     write_csd(folder / NAMES["text"], {"another": steps("text", A)})
-    refused(folder, "no step in any labelled segment; its keys are such as 'another'", "text")
+    refused(folder, "no step in any labelled segment; it has keys such as 'another'", "text")

@@ -2,11 +2,13 @@
 
 import copy
 import pickle
+import re
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from ids import stable_id
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.feature_extraction.text import CountVectorizer
@@ -38,7 +40,7 @@ def test_dict_and_container_are_the_same(trimodal):
     X, y = trimodal
     first, second = make().fit(X, y), make().fit(ModalityDict(X), y)
     assert np.array_equal(first.predict_proba(X), second.predict_proba(ModalityDict(X)))
-    assert first.modalities_ == ("audio", "text", "video")
+    assert first.modalities_ == tuple(X) == ("text", "audio", "video")
     assert isinstance(first.encoders_["audio"], MLPEncoder)
     assert not hasattr(first, "n_features_in_")
 
@@ -62,7 +64,7 @@ def test_numeric_types_become_the_networks(trimodal, kind):
         [0.0, 1.0, 2.0],
         np.array(["x", "y", "z"], dtype=object),
     ],
-    ids=str,
+    ids=stable_id,
 )
 def test_any_labels(trimodal, labels):
     X, y = trimodal
@@ -273,7 +275,11 @@ class Renamed(MultimodalInfoRegClassifier):
 @pytest.mark.parametrize("cls", [MultimodalInfoRegClassifier, Renamed])
 @pytest.mark.parametrize("method", ["joint", Joint, InfoReg()])
 def test_another_method_is_for_the_general_classifier(trimodal, cls, method):
-    with pytest.raises(TypeError, match=rf"{cls.__name__} takes .*MultimodalClassifier\(method="):
+    words = (
+        rf"'method' parameter of {cls.__name__} must be the class InfoReg or a subclass.*"
+        rf"MultimodalClassifier\(method=.*Got {re.escape(repr(method))}"
+    )
+    with pytest.raises(TypeError, match=words):
         cls(method=method).fit(*trimodal)
 
 

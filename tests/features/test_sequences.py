@@ -129,20 +129,28 @@ def test_the_samples_are_not_changed():
 @pytest.mark.parametrize(
     "bad, error, match",
     [
-        (np.ones((2, 4)), ValueError, "Sample 2 has 4 features a step, but there were 3 in"),
-        (np.ones(2), ValueError, "Sample 2 has 1 features a step"),
-        (np.ones((2, 3, 1)), ValueError, r"Sample 2 has shape \(2, 3, 1\): a sequence of shape"),
+        (np.ones((2, 4)), ValueError, "Sample 2 has 4 features per step, but there were 3 in"),
+        (np.ones(2), ValueError, "Sample 2 has 1 features per step"),
+        (np.ones((2, 3, 1)), ValueError, r"Sample 2 has shape \(2, 3, 1\); it must be a sequence"),
         (1.5, ValueError, r"Sample 2 has shape \(\)"),
-        (np.ones((2, 0)), ValueError, r"Sample 2 has 0 features a step, shape \(2, 0\)"),
-        ([], ValueError, "Sample 2 has no steps: give None if"),
+        (np.ones((2, 0)), ValueError, r"Sample 2 has 0 features per step, shape \(2, 0\)"),
+        ([], ValueError, r"Sample 2 has no steps\. Give None if"),
         (np.ones((0, 3)), ValueError, "Sample 2 has no steps"),
         ([[1, 2, 3], [1, 2]], ValueError, "Sample 2 has steps with different numbers of features"),
-        ("good film", TypeError, "Sample 2 is the text 'good film': numbers.*word vectors"),
-        (["a", "b"], TypeError, "Sample 2 is an array of <U1: numbers are"),
+        (
+            "good film",
+            TypeError,
+            "Sample 2 is the text 'good film'; it must hold numbers.*word vectors",
+        ),
+        (["a", "b"], TypeError, "Sample 2 is an array of <U1; it must hold numbers"),
         (objects(["1", 2, 3]), TypeError, "Sample 2 is not numeric .it holds the text '1'"),
         (objects([{}, 2, 3]), TypeError, "Sample 2 is not numeric"),
-        (np.ones((2, 3), dtype=complex), TypeError, "Sample 2 is an array of complex128: numbers"),
-        (np.full((1, 3), 1e300), ValueError, "Sample 2 has a number too large for float32"),
+        (
+            np.ones((2, 3), dtype=complex),
+            TypeError,
+            "Sample 2 is an array of complex128; it must hold numbers",
+        ),
+        (np.full((1, 3), 1e300), ValueError, "Sample 2 has a number that is too large for float32"),
     ],
 )
 def test_a_bad_sample_is_named(bad, error, match):
@@ -162,7 +170,7 @@ def test_a_bad_sample_is_named(bad, error, match):
         (3.5, TypeError, "got 3.5"),
         (np.array(3.5), TypeError, "got array"),
         (sparse.eye_array(3, format="csr"), TypeError, "got csr_array"),
-        ({"text": [[1]]}, TypeError, "got a mapping of 'text': give it one modality"),
+        ({"text": [[1]]}, TypeError, r"got a mapping of 'text'\. Give it one modality"),
         (ModalityDict({"text": [[1]]}), TypeError, "got a mapping of 'text'"),
     ],
 )
@@ -174,17 +182,20 @@ def test_what_is_no_list_of_sequences(X, error, match):
 @pytest.mark.parametrize(
     "settings, match",
     [
-        ({"n_steps": 0}, "n_steps=0: positive integers"),
-        ({"n_steps": 2.0}, "n_steps=2.0: positive integers"),
-        ({"value": "0"}, "value='0': a finite number"),
-        ({"value": np.nan}, "value=nan: a finite number"),
-        ({"value": None}, "value=None: a number that float32 holds"),
-        ({"value": 1e300}, r"value=1e\+300: a number that float32 holds"),
-        ({"side": "left"}, "side='left' is unknown; accepted are 'end', 'start'"),
-        ({"truncate": "strat"}, "truncate='strat' is unknown.*did you mean 'start'"),
-        ({"dtype": "int64"}, "dtype='int64': a floating type"),
-        ({"dtype": None}, "dtype=None: a floating type"),
-        ({"dtype": "flaot"}, "dtype='flaot': a floating type"),
+        ({"n_steps": 0}, r"'n_steps' .* must be None or an int in \[1, inf\). Got 0"),
+        ({"n_steps": 2.0}, r"'n_steps' .* must be None or an int in \[1, inf\). Got 2.0"),
+        ({"value": "0"}, "'value' .* must be a number that is finite. Got '0'"),
+        ({"value": np.nan}, "'value' .* must be a number that is finite. Got nan"),
+        ({"value": None}, "'value' .* must be a number that is finite. Got None"),
+        (
+            {"value": 1e300},
+            r"'value' .* must be a number that dtype, float32, can hold. Got 1e\+300",
+        ),
+        ({"side": "left"}, "'side' .* must be one of 'end', 'start'. Got 'left'"),
+        ({"truncate": "strat"}, "'truncate' .* must be .* Got 'strat'; did you mean 'start'"),
+        ({"dtype": "int64"}, "'dtype' .* must be a floating dtype.* Got 'int64'"),
+        ({"dtype": None}, "'dtype' .* must be a floating dtype.* Got None"),
+        ({"dtype": "flaot"}, "'dtype' .* must be a floating dtype.* Got 'flaot'"),
     ],
 )
 def test_wrong_settings(settings, match):
@@ -256,10 +267,10 @@ def test_scaling_afterwards_leaves_padding_and_missing_samples_alone():
         ModalityTransformer({"text": StandardScaler()}),
     )
     got = both.fit_transform(X, y)["text"]
-    there = [x for x in X["text"] if x is not None]
-    steps = np.concatenate(there)
+    present = [x for x in X["text"] if x is not None]
+    steps = np.concatenate(present)
     assert np.isnan(got[2]).all()
-    for row, x in zip(np.delete(got, 2, axis=0), there, strict=True):
+    for row, x in zip(np.delete(got, 2, axis=0), present, strict=True):
         expected = (x - steps.mean(axis=0)) / steps.std(axis=0)
         np.testing.assert_allclose(row[: len(x)], expected, rtol=0, atol=1e-10)
         assert (row[len(x) :] == 0).all()

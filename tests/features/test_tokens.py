@@ -141,15 +141,15 @@ def test_clone_pickle_and_set_output():
 @pytest.mark.parametrize(
     "sample, match",
     [
-        (None, r"is None: a text \(str\) is needed; ModalityTransformer\(missing='allow'\)"),
-        (np.nan, r"is nan: a text .*missing='allow'"),
-        (np.float32("nan"), r"is .*nan.*: a text .*missing='allow'"),
-        (pd.NA, r"is <NA>: a text .*missing='allow'"),
-        (3, r"is 3: a text \(str\) is needed\.$"),
-        (b"bad", r"is b'bad': a text .*decode"),
-        (["a", "cab"], r"is \['a', 'cab'\]: a text .*join words"),
-        (np.array(["a", "cab"]), r"is array\(.*: a text .*join words"),
-        (b"b" * 500, r"is b'b{75}\.\.\.: a text"),
+        (None, r"is None; it must be a str\. ModalityTransformer\(missing='allow'\)"),
+        (np.nan, r"is nan; it must be a str\. .*missing='allow'"),
+        (np.float32("nan"), r"is .*nan.*; it must be a str\. .*missing='allow'"),
+        (pd.NA, r"is <NA>; it must be a str\. .*missing='allow'"),
+        (3, r"is 3; it must be a str\.$"),
+        (b"bad", r"is b'bad'; it must be a str\. Decode"),
+        (["a", "cab"], r"is \['a', 'cab'\]; it must be a str\. Join its words"),
+        (np.array(["a", "cab"]), r"is array\(.*; it must be a str\. Join its words"),
+        (b"b" * 500, r"is b'b{75}\.\.\.; it must be a str"),
     ],
 )
 def test_what_is_no_text(method, sample, match):
@@ -168,16 +168,16 @@ def test_a_masked_sample_is_no_text():
 @pytest.mark.parametrize(
     "X, error, match",
     [
-        ("a text", TypeError, r"single value 'a text': \[value\]\?"),
+        ("a text", TypeError, r"single value 'a text'\. Did you mean \['a text'\]\?"),
         (b"a text", TypeError, "single value b'a text'"),
         (None, TypeError, "takes texts .*; got None"),
         (sparse.eye_array(3, format="csr"), TypeError, "takes texts .*; got <Compressed"),
         ([np.ones((2, 3)), np.ones((2, 4))], TypeError, "takes texts .*; got"),
-        ({"text": TEXTS}, TypeError, "got a mapping of 'text': give it one modality"),
+        ({"text": TEXTS}, TypeError, r"got a mapping of 'text'\. Give it one modality"),
         (ModalityDict({"text": TEXTS}), TypeError, "got a mapping of 'text'"),
         ([], ValueError, r"Found array with 0 sample\(s\): Tokens takes texts"),
         (np.array([["a", "b"]]), ValueError, r"takes texts .*; got an array of shape \(1, 2\)"),
-        (np.ones(3), TypeError, "Sample 0 is 1.0: a text"),
+        (np.ones(3), TypeError, "Sample 0 is 1.0; it must be a str"),
     ],
 )
 def test_what_are_no_texts(method, X, error, match):
@@ -189,12 +189,20 @@ def test_what_are_no_texts(method, X, error, match):
 @pytest.mark.parametrize(
     "settings, error, match",
     [
-        ({"max_length": 0}, ValueError, "max_length=0: positive integers"),
-        ({"max_length": 8.0}, ValueError, "max_length=8.0: positive integers"),
-        ({"max_length": None}, ValueError, "max_length=None: positive integers"),
-        ({"tokenizer": None}, TypeError, "tokenizer=None: a callable .* is needed.$"),
-        ({"tokenizer": "bert"}, TypeError, "tokenizer='bert': .*AutoTokenizer.from_pretrained"),
-        ({"tokenizer": Giving}, TypeError, "tokenizer=<class .*Give an instance"),
+        ({"max_length": 0}, ValueError, r"'max_length' .* must be an int in \[1, inf\). Got 0"),
+        ({"max_length": 8.0}, ValueError, r"'max_length' .* must be an int in \[1, inf\). Got 8.0"),
+        (
+            {"max_length": None},
+            ValueError,
+            r"'max_length' .* must be an int in \[1, inf\). Got None",
+        ),
+        ({"tokenizer": None}, TypeError, r"'tokenizer' .* must be a callable .*\. Got None\.$"),
+        (
+            {"tokenizer": "bert"},
+            TypeError,
+            "'tokenizer' .* Got 'bert'.*AutoTokenizer.from_pretrained",
+        ),
+        ({"tokenizer": Giving}, TypeError, "'tokenizer' .* Got <class .*Give an instance"),
     ],
 )
 def test_wrong_settings(method, settings, error, match):
@@ -206,12 +214,20 @@ def test_wrong_settings(method, settings, error, match):
 @pytest.mark.parametrize(
     "given, error, match",
     [
-        ([[1, 2, 3]], TypeError, r"returned \[\[1, 2, 3\]\]: a mapping"),
-        ({}, TypeError, r"returned \{\}: a mapping"),
+        ([[1, 2, 3]], TypeError, r"returned \[\[1, 2, 3\]\]; it must return a mapping"),
+        ({}, TypeError, r"returned \{\}; it must return a mapping"),
         ({"ids": [[1, 2, 3], [4]]}, ValueError, "'ids' with rows of unequal length"),
-        ({"ids": [[1, 2], [4, 5]]}, ValueError, r"'ids' of shape \(2, 2\): \(2, 3\) is needed"),
-        ({"ids": np.ones(3, int)}, ValueError, r"'ids' of shape \(3,\): \(2, 3\) is needed"),
-        ({"words": [["a", "b", "c"]] * 2}, TypeError, "'words' as <U1: numbers are needed"),
+        (
+            {"ids": [[1, 2], [4, 5]]},
+            ValueError,
+            r"'ids' of shape \(2, 2\); its shape must be \(2, 3\)",
+        ),
+        (
+            {"ids": np.ones(3, int)},
+            ValueError,
+            r"'ids' of shape \(3,\); its shape must be \(2, 3\)",
+        ),
+        ({"words": [["a", "b", "c"]] * 2}, TypeError, "'words' as <U1; it must hold numbers"),
     ],
 )
 def test_what_a_tokenizer_may_not_return(given, error, match):
@@ -377,5 +393,5 @@ def test_samples_without_a_text(tokenizer):
 def test_a_missing_text_is_an_error_unless_allowed(tokenizer):
     X, y = labelled()
     X = ModalityDict({**X, "text": [*X["text"][:-1], None]})
-    with pytest.raises(TypeError, match=r"'text', Tokens: Sample 59 is None: a text.*'allow'"):
+    with pytest.raises(TypeError, match=r"'text', Tokens: Sample 59 is None; it must be.*'allow'"):
         make_model(tokenizer).fit(X, y)

@@ -54,7 +54,7 @@ def write_folder(path, frames, name="frame{}.png"):
 
 
 def reader(**params):
-    return VideoFrames(**{"size": SIZE, "normalise": None, **params})
+    return VideoFrames(**{"size": SIZE, "normalize": None, **params})
 
 
 def positions(paths, step=10, **params):
@@ -114,7 +114,7 @@ def test_lossy_video(tmp_path):
     assert positions([path]) == [[3, 10, 16]]
 
 
-def test_turned_film_is_turned_upright(tmp_path):
+def test_turned_video_is_turned_upright(tmp_path):
     array = np.zeros((3, 32, 64, 3), np.uint8)
     array[:, :, 32:] = 255  # the right half is white
     path = tmp_path / "clip.mp4"
@@ -141,7 +141,7 @@ def test_folder_is_sorted_by_number(tmp_path, name):
 def test_folder_is_the_array_it_was_made_of(tmp_path):
     array = np.random.RandomState(0).randint(0, 256, (3, 32, 48, 3)).astype(np.uint8)
     path = write_folder(tmp_path / "clip", array)
-    plain = VideoFrames(size=(32, 48), normalise=None).fit_transform([path])[0]
+    plain = VideoFrames(size=(32, 48), normalize=None).fit_transform([path])[0]
     np.testing.assert_allclose(plain, array.transpose(3, 0, 1, 2) / 255, rtol=1e-6)
 
     # Halved, the bilinear filter weighs the pixels at -1, 0, 1 and 2 by 1, 3, 3 and 1 eighths.
@@ -212,9 +212,13 @@ def test_short_clip(tmp_path):
     for sampling in ("uniform", "random"):
         assert positions([short], n_frames=4, sampling=sampling) == [[0, 3, 3, 3]]
     assert positions([folder], sampling="random") == [[0, 0, 0]]
-    with pytest.raises(ValueError, match=r"sample 1, .*short\.avi.*has 2 of the n_frames=3"):
+    with pytest.raises(
+        ValueError, match=r"sample 1, .*short\.avi.*has 2 frames, fewer than n_frames=3"
+    ):
         reader(short="error").fit_transform([good, short])
-    with pytest.raises(ValueError, match=r"sample 0, .*folder.*has 1 of the n_frames=3"):
+    with pytest.raises(
+        ValueError, match=r"sample 0, .*folder.*has 1 frames, fewer than n_frames=3"
+    ):
         reader(short="error").fit_transform([folder])
 
 
@@ -278,8 +282,8 @@ BROKEN = {
     "empty": "is empty",
     "noise": "",
     "cut": "",
-    "text": "no video",
-    "image": "no video",
+    "text": "not a video",
+    "image": "not a video",
     "sound": "only audio",
     "record cover": "only audio",
     "no images": "no images",
@@ -324,34 +328,36 @@ def test_error_names_the_modality(tmp_path):
 @pytest.mark.parametrize(
     ("params", "accepted"),
     [
-        ({"n_frames": 0}, "positive integer"),
-        ({"n_frames": 2.0}, "positive integer"),
-        ({"n_frames": True}, "positive integer"),
-        ({"fps": 0}, "positive number or None"),
-        ({"fps": "3"}, "positive number or None"),
-        ({"fps": float("nan")}, "positive number or None"),
+        ({"n_frames": 0}, "an int in [1, inf)"),
+        ({"n_frames": 2.0}, "an int in [1, inf)"),
+        ({"n_frames": True}, "an int in [1, inf)"),
+        ({"fps": 0}, "None or a float in (0, inf)"),
+        ({"fps": "3"}, "None or a float in (0, inf)"),
+        ({"fps": float("nan")}, "None or a float in (0, inf)"),
         ({"size": 0}, "height, width"),
         ({"size": (8,)}, "height, width"),
         ({"size": (8, 8.5)}, "height, width"),
         ({"size": "ab"}, "height, width"),
         ({"size": None}, "height, width"),
-        ({"sampling": "first"}, "'uniform' or 'random'"),
-        ({"normalise": "resnet"}, "'imagenet' or None"),
-        ({"normalise": [1]}, "'imagenet' or None"),
-        ({"short": "loop"}, "'repeat' or 'error'"),
-        ({"on_error": "drop"}, "'raise' or 'zeros' or 'missing'"),
-        ({"random_state": -1}, "at least 0"),
-        ({"random_state": None}, "at least 0"),
-        ({"n_jobs": 0}, "integer or None"),
-        ({"n_jobs": 1.5}, "integer or None"),
-        ({"verbose": "yes"}, "bool"),
+        ({"sampling": "first"}, "one of 'uniform', 'random'"),
+        ({"normalize": "resnet"}, "None or 'imagenet'"),
+        ({"normalize": [1]}, "None or 'imagenet'"),
+        ({"short": "loop"}, "one of 'repeat', 'error'"),
+        ({"on_error": "drop"}, "one of 'raise', 'zeros', 'missing'"),
+        ({"random_state": -1}, "an int in [0, inf)"),
+        ({"random_state": None}, "an int in [0, inf)"),
+        ({"n_jobs": 0}, "None or an int in [1, inf)"),
+        ({"n_jobs": 1.5}, "None or an int in [1, inf)"),
+        ({"verbose": "yes"}, "a bool"),
     ],
 )
 def test_parameters_are_checked_at_fit(params, accepted):
     ((name, value),) = params.items()
     with pytest.raises(ValueError) as raised:
         VideoFrames(**params).fit(["a.mp4"])
-    assert f"{name}={value!r}" in str(raised.value) and accepted in str(raised.value)
+    message = str(raised.value)
+    assert message.startswith(f"The '{name}' parameter of VideoFrames must be ")
+    assert accepted in message and f" Got {value!r}" in message
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ def test_bars_are_the_given_numbers():
         scores, {"all": 0.02, "audio": 0.01}, 0.25, alone={"audio": 0.6}, name="joint"
     )
     assert display.plot() is display
-    assert list(display.bars_) == ["all", "audio", "video"]
+    assert list(display.bars_) == ["all", "video", "audio"]
     assert [tick.get_text() for tick in display.ax_.get_xticklabels()] == list(display.bars_)
     for i, (key, bar) in enumerate(display.bars_.items()):
         assert bar.get_height() == 100 * scores[key]
@@ -23,7 +23,7 @@ def test_bars_are_the_given_numbers():
         assert display.texts_[key].get_text() == f"{100 * scores[key]:.1f}"
     assert list(display.alone_lines_) == ["audio"]
     assert display.alone_lines_["audio"].get_ydata() == pytest.approx([60, 60])
-    assert display.alone_lines_["audio"].get_xdata() == pytest.approx([0.6, 1.4])
+    assert display.alone_lines_["audio"].get_xdata() == pytest.approx([1.6, 2.4])
     assert list(display.errorbars_) == ["all", "audio"]
     (segment,) = display.errorbars_["all"].lines[2][0].get_segments()
     assert segment[:, 1] == pytest.approx([73, 77])
@@ -156,14 +156,14 @@ def test_bars_on_given_axes_again_and_with_style(plt):
         ({"scores": 0.5}, "scores is a dict"),
         (
             {"scores": {"all": 75.5}},
-            r"scores: an accuracy in \[0, 1\] is needed; got 75.5 for 'all'",
+            r"scores\['all'\] must be an accuracy in \[0, 1\]. Got 75.5",
         ),
         (
             {"scores": {"a": 0.5}, "spread": {"b": 0.1}},
             "spread: 'b' is not among the scores of 'a'",
         ),
         ({"scores": {"a": 0.5}, "alone": {"b": 0.1}}, "alone: 'b' is not among the scores of 'a'"),
-        ({"scores": {"a": 0.5}, "chance": 33}, r"chance: an accuracy in \[0, 1\].*; got 33"),
+        ({"scores": {"a": 0.5}, "chance": 33}, r"chance must be an accuracy in \[0, 1\]. Got 33"),
     ],
 )
 def test_bad_scores(plt, parameters, match):

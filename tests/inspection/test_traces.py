@@ -29,7 +29,7 @@ def test_lines_and_shades_are_the_given_numbers():
 
     display = FisherTraceDisplay(TRACES, WINDOW, name="hand-made")
     assert display.plot() is display
-    assert list(display.lines_) == ["a", "b"]
+    assert list(display.lines_) == ["b", "a"]  # in the order given
     for modality, line in display.lines_.items():
         assert line.get_xdata().tolist() == list(range(6))
         assert line.get_ydata().tolist() == TRACES[modality]
@@ -41,7 +41,7 @@ def test_lines_and_shades_are_the_given_numbers():
     ax = display.ax_
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("epoch", "Fisher trace")
     assert ax.get_title() == "hand-made"
-    assert [t.get_text() for t in ax.get_legend().get_texts()] == ["a", "b", "window open"]
+    assert [t.get_text() for t in ax.get_legend().get_texts()] == ["b", "a", "window open"]
     assert display.figure_ is ax.figure
 
 

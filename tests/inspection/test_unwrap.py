@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from ids import stable_id
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
@@ -107,7 +108,7 @@ def test_not_fitted(plt, make, data):
         (GridSearchCV, "got ABCMeta"),
         (None, "got NoneType"),
     ],
-    ids=repr,
+    ids=stable_id,
 )
 def test_other_estimators(estimator, got, data):
     with pytest.raises(TypeError, match=f"GridSearchCV.*{got}"):

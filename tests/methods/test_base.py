@@ -32,7 +32,7 @@ class Halving(BalancingMethod):
     def on_train_start(self, training):
         self.calls.append(f"start {training.first_epoch} to {training.last_epoch}")
 
-    def on_batch_start(self, inputs):
+    def on_batch_start(self, inputs, epoch):
         self.calls.append("batch")
         return inputs
 

@@ -222,7 +222,7 @@ def test_presence_may_be_changed_before_the_forward_pass(trimodal):
     X, y = trimodal
 
     class Dropping(BalancingMethod):
-        def on_batch_start(self, inputs):
+        def on_batch_start(self, inputs, epoch):
             return inputs.keep({"text": torch.arange(inputs.n_samples) % 2 == 0})
 
         def on_gradients(self, batch):

@@ -7,21 +7,21 @@ import numpy as np
 import parity
 import pytest
 import torch
-from oracle import slow_inforeg
-from parity import BATCH, OPTIMIZER, SETTINGS, assert_close, compare, inputs_that_tell
+from parity import BATCH, OPTIMIZER, SETTINGS, assert_close, compare, inputs_that_tell, slow_inforeg
 from torch import nn
 
 from inforeg_sk import InfoReg, MultimodalClassifier, presets
+from inforeg_sk.data.batches import ModalityDataset
 from inforeg_sk.functional import (
     batch_score,
     log_probability,
     performance_gap,
     probability,
+    pull_share,
     regulation_coefficient,
     window_ratio,
 )
-from inforeg_sk.network.parameters import add_pull_gradient, pull_decoupled
-from inforeg_sk.training.batches import ModalityDataset
+from inforeg_sk.network.parameters import add_gradient_pull, apply_decoupled_pull
 
 EPOCHS = 14
 
@@ -156,7 +156,7 @@ PLAIN = [
     ({**presets.PAPER, "alpha": 0.0}, ("audio", "text", "video"), None),
     ({**presets.PAPER, "alpha": 5.0}, ("text",), "batch"),
     ({**presets.PAPER, "alpha": 5.0, "window_threshold": 1e9}, ("audio", "text"), "batch"),
-    ({**presets.PAPER, "alpha": {"audio": 0.0}, "strength": "drift"}, ("audio", "text"), "batch"),
+    ({**presets.PAPER, "alpha": {"audio": 0.0}, "pull": "decoupled"}, ("audio", "text"), "batch"),
 ]
 
 
@@ -257,7 +257,7 @@ def test_strength_under_a_constant_gradient(reach, kept):
         for _ in range(n_batches):
             w.grad = torch.tensor([1.0, -2.0, 0.5], dtype=torch.float64)
             if w is pulled:
-                add_pull_gradient([w], reference, torch.tensor(c, dtype=torch.float64))
+                add_gradient_pull([w], reference, torch.tensor(c, dtype=torch.float64))
             optimizer.step()
     share = (pulled / free).detach().numpy()
     np.testing.assert_allclose(share, kept, atol=0.004)
@@ -273,14 +273,16 @@ def test_drift_means_the_same_for_any_optimizer_and_batch_count(optimizer, n_bat
     for _ in range(n_batches):
         w.grad = torch.ones(2, dtype=torch.float64)
         step.step()
-        pull_decoupled([w], reference, torch.tensor(reach, dtype=torch.float64), n_batches)
+        share = pull_share(torch.tensor(reach, dtype=torch.float64), n_batches)
+        apply_decoupled_pull([w], reference, share)
     kept = sum(np.exp(-reach * k / n_batches) for k in range(1, n_batches + 1)) / n_batches
     np.testing.assert_allclose(w.detach().numpy(), -lr * n_batches * kept, rtol=1e-6)
 
 
 def test_drift_cannot_overshoot():
     w = torch.nn.Parameter(torch.tensor([3.0], dtype=torch.float64))
-    pull_decoupled([w], [torch.tensor([1.0], dtype=torch.float64)], torch.tensor(1e9), 3)
+    share = pull_share(torch.tensor(1e9), 3)
+    apply_decoupled_pull([w], [torch.tensor([1.0], dtype=torch.float64)], share)
     assert w.item() == 1.0
 
 

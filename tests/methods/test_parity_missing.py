@@ -4,8 +4,7 @@ import numpy as np
 import parity
 import pytest
 import torch
-from oracle import slow_inforeg
-from parity import BATCH, EPOCHS, compare, fit_fast, inputs_that_tell, slow_arguments
+from parity import BATCH, EPOCHS, compare, fit_fast, inputs_that_tell, slow_arguments, slow_inforeg
 
 from inforeg_sk import InfoReg, MultimodalClassifier, presets
 from inforeg_sk.network import MLPEncoder
@@ -19,7 +18,7 @@ SETTINGS = {
         **presets.PAPER_STAR,
         "window_threshold": -1e9,
         "alpha": 3.0,
-        "strength": "drift",
+        "pull": "decoupled",
     },
 }
 

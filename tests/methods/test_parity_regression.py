@@ -3,8 +3,15 @@
 import numpy as np
 import pytest
 import torch
-from oracle import slow_inforeg
-from parity import EPOCHS, OPTIMIZER, compare, fit_fast, inputs_that_tell, slow_arguments
+from parity import (
+    EPOCHS,
+    OPTIMIZER,
+    compare,
+    fit_fast,
+    inputs_that_tell,
+    slow_arguments,
+    slow_inforeg,
+)
 from torch import nn
 
 from inforeg_sk import InfoReg, MultimodalInfoRegRegressor, MultimodalRegressor, presets
@@ -18,7 +25,7 @@ DEFAULTS = {
     "window_threshold": 0.04,
     "window_smoothing": 10,
     "unimodal_weight": 1.0,
-    "strength": "drift",
+    "pull": "decoupled",
     "padding": "zeros",
     "first_epoch": "open",
 }
@@ -27,9 +34,9 @@ SETTINGS = {
     "paper": {**presets.PAPER, "window_threshold": -0.5},
     "paper_star": dict(presets.PAPER_STAR),
     "defaults": DEFAULTS,
-    "drift": {**presets.PAPER, "strength": "drift", "alpha": {"audio": 5.0, "video": 1.0}},
+    "drift": {**presets.PAPER, "pull": "decoupled", "alpha": {"audio": 5.0, "video": 1.0}},
     "always": {**presets.PAPER_STAR, "window_threshold": -1e9, "alpha": 2.0},
-    "layers": {**DEFAULTS, "strength": "coefficient", "trace": "layers", "leader": "text"},
+    "layers": {**DEFAULTS, "pull": "gradient", "trace": "layers", "leader": "text"},
 }
 CRITERIA = {
     "mse": nn.MSELoss,

@@ -35,7 +35,12 @@ def test_m_plus_1_numbers_with_their_labels(trimodal):
 
     clf = fit(record, trimodal)
     blend = clf.curves_["blend"]
-    assert list(blend) == ["audio", "text", "video", "joint"]  # modalities first
+    assert list(blend) == [
+        "text",
+        "audio",
+        "video",
+        "joint",
+    ]  # modalities first, in the order given
     assert {label: values.tolist() for label, values in blend.items()} == {
         "joint": [11, 11],
         "audio": [1, 1],

@@ -143,7 +143,9 @@ def test_load_state_dict_copies_and_refuses_what_is_no_state():
     method.load_state_dict(state)
     method.mean_ += 1
     assert state["mean_"].tolist() == [0, 0]
-    with pytest.raises(ValueError, match="holds 'mean': names of state end with an underscore"):
+    with pytest.raises(
+        ValueError, match="has the name 'mean': names of state end with an underscore"
+    ):
         method.load_state_dict({**Counting().state_dict(), "mean": 1})
     with pytest.raises(ValueError, match="cannot go on from the state of None"):
         method.load_state_dict({})

@@ -1,6 +1,7 @@
 """The built-in fusions against their formulas in numpy, with the same weights."""
 
 import copy
+import re
 
 import numpy as np
 import pytest
@@ -159,8 +160,16 @@ def test_attention_weights_add_up_to_one():
     [
         (WIDTHS, {}, r"fusion__conditioning=\.\.\. to one of 'a', 'b.c', 'keys'"),
         (WIDTHS, {"conditioning": "key"}, "fusion__conditioning='key' .*did you mean 'keys'"),
-        (WIDTHS, {"conditioning": 3}, "fusion__conditioning=3 is no modality; accepted are 'a', "),
-        (WIDTHS, {"conditioning": ["a"]}, r"fusion__conditioning=\['a'\] is no modality"),
+        (
+            WIDTHS,
+            {"conditioning": 3},
+            "fusion__conditioning=3 must be one of the modalities 'a', 'b.c', 'keys'",
+        ),
+        (
+            WIDTHS,
+            {"conditioning": ["a"]},
+            r"fusion__conditioning=\['a'\] must be one of the modalities 'a', ",
+        ),
         ({"a": 3}, {"conditioning": "a"}, "at least two modalities; got 'a' only"),
         ({"a": 3}, {}, "at least two modalities; got 'a' only"),
     ],
@@ -175,7 +184,11 @@ def test_bad_conditioning(kind, widths, settings, message):
 )
 @pytest.mark.parametrize("width", [0, -1, 1.5, "4", True, (3,)])
 def test_bad_width(kind, settings, width):
-    with pytest.raises(ValueError, match=r"width=.*: positive integers are needed"):
+    words = (
+        f"The 'width' parameter of {kind.__name__} must be None or an int in [1, inf). "
+        f"Got {width!r}."
+    )
+    with pytest.raises(ValueError, match=re.escape(words)):
         kind(WIDTHS, width=width, **settings)
 
 
@@ -204,7 +217,7 @@ def test_in_a_classifier(trimodal, params, unimodal_weight):
     assert np.isfinite(losses).all() and losses[-1] < 0.8 * losses[0]
     assert any(clf.curves_["coefficient"][name].any() for name in X)
     scores = clf.score_by_modality(X, y)
-    assert list(scores) == ["audio", "text", "video"]
+    assert list(scores) == list(X) == ["text", "audio", "video"]
     proba = clf.predict_proba_by_modality(X)
     for name, score in scores.items():
         assert score == np.mean(clf.classes_[proba[name].argmax(axis=1)] == y)
@@ -212,7 +225,7 @@ def test_in_a_classifier(trimodal, params, unimodal_weight):
         return
     settings = {k.partition("__")[2]: v for k, v in params.items() if k != "fusion"}
     W, b = clf.head_.weight.detach().numpy(), clf.head_.bias.detach().numpy()
-    z = clf.transform_by_modality(X)
+    z = dict(sorted(clf.transform_by_modality(X).items()))  # as in the network
     for name in X:
         alone = {k: v if k == name else np.zeros_like(v) for k, v in z.items()}
         logits = by_hand(params["fusion"], settings, arrays(clf.module_.fusion), alone) @ W.T + b
@@ -256,7 +269,13 @@ def test_grid_search_over_fusions(trimodal):
     [
         ({"fusion": "gated"}, ["fusion could not be made", "fusion__conditioning=...", "'text'"]),
         ({"fusion": "film", "fusion__conditioning": "txt"}, ["did you mean 'text'?"]),
-        ({"fusion": "sum", "fusion__width": -3}, ["fusion could not be made: width=-3"]),
+        (
+            {"fusion": "sum", "fusion__width": -3},
+            [
+                "fusion could not be made: The 'width' parameter of Sum must be None or an int in "
+                "[1, inf). Got -3."
+            ],
+        ),
         ({"fusion": "sum", "fusion__conditioning": "text"}, ["fusion__conditioning", "width"]),
     ],
 )

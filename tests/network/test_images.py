@@ -102,21 +102,24 @@ def test_cnn_dropout(shape):
     assert set(kept.round(decimals=4).tolist()) == {0.0, 2.0}  # once, after the mean over time
 
 
+CHANNELS = "'channels' parameter of CNNEncoder must be an int in [1, inf) or a sequence of these."
+
+
 @pytest.mark.parametrize(
     "settings, message",
     [
-        ({"hidden": 0}, "hidden=0: positive integers"),
-        ({"hidden": (3, 4)}, r"hidden=\(3, 4\): positive integers"),
-        ({"channels": ()}, r"channels=\(\): a positive integer or a sequence of them"),
-        ({"channels": (4, 0)}, r"channels=\(4, 0\): a positive integer or a seq"),
-        ({"channels": "ab"}, "channels='ab': a positive integer"),
-        ({"channels": 2.0}, "channels=2.0: a positive integer"),
-        ({"channels": None}, "channels=None: a positive integer"),
-        ({"dropout": 1}, "dropout=1: a probability"),
+        ({"hidden": 0}, "'hidden' parameter of CNNEncoder must be an int in [1, inf). Got 0."),
+        ({"hidden": (3, 4)}, "'hidden' parameter of CNNEncoder must be an int in [1, inf). Got (3"),
+        ({"channels": ()}, f"{CHANNELS} Got ()."),
+        ({"channels": (4, 0)}, f"{CHANNELS} Got (4, 0)."),
+        ({"channels": "ab"}, f"{CHANNELS} Got 'ab'."),
+        ({"channels": 2.0}, f"{CHANNELS} Got 2.0."),
+        ({"channels": None}, f"{CHANNELS} Got None."),
+        ({"dropout": 1}, "'dropout' parameter of CNNEncoder must be a float in [0, 1). Got 1."),
     ],
 )
 def test_cnn_bad_settings(settings, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=re.escape(message)):
         CNNEncoder((3, 8, 8), **settings)
 
 

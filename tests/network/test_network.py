@@ -147,7 +147,8 @@ def test_awkward_names_train(method):
     clf = MultimodalClassifier(
         method, max_epochs=3, encoders__hidden=3, random_state=0, **{"encoders__a__b__hidden": 4}
     ).fit(X, y)
-    assert clf.modalities_ == tuple(sorted(AWKWARD)) == tuple(clf.encoders_)
+    assert clf.modalities_ == tuple(AWKWARD) == tuple(clf.encoders_)
+    assert clf.module_.modalities == tuple(sorted(AWKWARD))
     assert set(clf.curves_["fisher_trace"]) == set(clf.score_by_modality(X, y)) == set(AWKWARD)
     assert clf.encoders_["a__b"][0].out_features == 4
     assert clf.encoders_["keys"][0].out_features == 3

@@ -7,13 +7,19 @@ import pytest
 import torch
 from torch import nn
 
-from inforeg_sk.functional import decoupled_pull, fisher_trace, gradient_pull, trace_from_norms
+from inforeg_sk.functional import (
+    decoupled_pull,
+    fisher_trace,
+    gradient_pull,
+    pull_share,
+    trace_from_norms,
+)
 from inforeg_sk.network.parameters import (
-    add_pull_gradient,
+    add_gradient_pull,
+    apply_decoupled_pull,
     encoder_parameters,
+    fisher_traces,
     layer_weights,
-    pull_decoupled,
-    squared_gradient,
 )
 
 assert_same = partial(torch.testing.assert_close, rtol=0, atol=0, equal_nan=True)
@@ -22,6 +28,15 @@ assert_near = partial(torch.testing.assert_close, rtol=1e-12, atol=1e-14)
 DTYPES = [torch.float32, torch.float64]
 dtypes = pytest.mark.parametrize("dtype", DTYPES)
 strengths = pytest.mark.parametrize("c", [0.0, 1e-3, 1.0, 5.0, 1e9])
+
+
+def squared_gradient(parameters, weights=None):
+    """The trace of one encoder."""
+    return fisher_traces([(parameters, weights)])[0]
+
+
+def pull_decoupled(parameters, reference, coefficient, n_batches):
+    apply_decoupled_pull(parameters, reference, pull_share(coefficient, n_batches))
 
 
 def random(*shape, dtype=torch.float64, seed=0):
@@ -218,7 +233,7 @@ def test_pull_of_a_list_is_the_gradient_pull_of_all_elements(c, dtype):
     parameters, reference = make_parameters(dtype)
     c = torch.tensor(c, dtype=dtype)
     expected = flat_gradients(parameters) + gradient_pull(flat(parameters), flat(reference), c)
-    add_pull_gradient(parameters, reference, c)
+    add_gradient_pull(parameters, reference, c)
     assert_same(flat_gradients(parameters), expected)
 
 
@@ -227,7 +242,7 @@ def test_pull_of_a_list_is_the_gradient_of_the_penalty():
     before = flat_gradients(parameters)
     penalty = sum((p - r).square().sum() for p, r in zip(parameters, reference, strict=True))
     pull = torch.autograd.grad(0.35 * penalty, parameters)
-    add_pull_gradient(parameters, reference, torch.tensor(0.7, dtype=torch.float64))
+    add_gradient_pull(parameters, reference, torch.tensor(0.7, dtype=torch.float64))
     assert_near(flat_gradients(parameters), before + flat(pull))
 
 
@@ -260,14 +275,14 @@ def test_parameters_without_a_gradient_get_none():
     parameters, reference = make_parameters()
     parameters[0].grad = parameters[3].grad = None
     before = [None if p.grad is None else p.grad.clone() for p in parameters]
-    add_pull_gradient(parameters, reference, torch.tensor(0.5, dtype=torch.float64))
+    add_gradient_pull(parameters, reference, torch.tensor(0.5, dtype=torch.float64))
     for p, r, g in zip(parameters, reference, before, strict=True):
         if g is None:
             assert p.grad is None
         else:
             assert_same(p.grad, g + (p.detach() - r) * 0.5)
     parameters, reference = make_parameters(gradients=False)
-    add_pull_gradient(parameters, reference, torch.tensor(0.5, dtype=torch.float64))
+    add_gradient_pull(parameters, reference, torch.tensor(0.5, dtype=torch.float64))
     assert all(p.grad is None for p in parameters)
 
 
@@ -286,7 +301,7 @@ def test_pulls_change_in_place_what_they_are_meant_to_and_nothing_else(dtype):
     references = flat(reference)
     places = [(p.data_ptr(), p.grad.data_ptr()) for p in parameters]
 
-    add_pull_gradient(parameters, reference, c)
+    add_gradient_pull(parameters, reference, c)
     assert_same(flat(parameters), weights)
     assert not torch.equal(flat_gradients(parameters), gradients)
     gradients = flat_gradients(parameters)
@@ -304,12 +319,12 @@ def test_pulls_change_in_place_what_they_are_meant_to_and_nothing_else(dtype):
 
 
 def test_an_empty_list_gets_no_gradient():
-    add_pull_gradient([], [], torch.tensor(0.5))
+    add_gradient_pull([], [], torch.tensor(0.5))
 
 
 def test_a_reference_of_another_length_is_an_error():
     parameters, reference = make_parameters()
     with pytest.raises(ValueError):
-        add_pull_gradient(parameters, reference[:-1], torch.tensor(0.5))
+        add_gradient_pull(parameters, reference[:-1], torch.tensor(0.5))
     with pytest.raises(RuntimeError):
         pull_decoupled(parameters, reference[:-1], torch.tensor(0.5), 10)

@@ -11,8 +11,8 @@ import torch
 from torch import nn
 
 from inforeg_sk import MultimodalInfoRegClassifier
+from inforeg_sk.data.spec import ArraySpec
 from inforeg_sk.network import PretrainedEncoder, build_network
-from inforeg_sk.network.inputs import ArraySpec
 
 # Right-padded, whole, left-padded, with a hole, nothing real.
 MASK = torch.tensor(
@@ -217,13 +217,18 @@ def test_what_cannot_be_used_is_said(given, settings, error, match):
 @pytest.mark.parametrize(
     "module, settings, error, match",
     [
-        ("bert", {}, TypeError, "module='bert': a torch module is needed: load it first"),
-        (nn.GRU, {}, TypeError, "a torch module is needed: give an instance"),
-        (len, {}, TypeError, "a torch module is needed"),
-        (nn.ReLU(), {"pooling": "maen"}, ValueError, "pooling='maen'.*did you mean 'mean'"),
-        (nn.ReLU(), {"pooling": None}, TypeError, "pooling=None: accepted are 'mean', 'first'"),
+        ("bert", {}, TypeError, "'module' .* must be a torch module. Got 'bert'; load it first"),
+        (nn.GRU, {}, TypeError, "'module' .* a torch module. Got <class .*GRU'>; give an instance"),
+        (len, {}, TypeError, "'module' .* must be a torch module. Got <built-in function len>"),
+        (nn.ReLU(), {"pooling": "maen"}, ValueError, "'pooling' .*'maen'; did you mean 'mean'"),
+        (
+            nn.ReLU(),
+            {"pooling": None},
+            TypeError,
+            "'pooling' .* must be one of 'mean', 'first', .* Got None",
+        ),
         (nn.ReLU(), {"pooling": nn.Linear}, TypeError, "of a class, an instance"),
-        (nn.ReLU(), {"output": 0}, TypeError, "output=0: the name of an entry"),
+        (nn.ReLU(), {"output": 0}, TypeError, "'output' .* or the name of an entry. Got 0"),
     ],
 )
 def test_wrong_settings(module, settings, error, match):

@@ -215,27 +215,36 @@ def test_dropout_of_the_transformer_is_in_each_layer():
 
 # Settings
 
+ENCODER = "parameter of (GRU|Transformer)Encoder must be"
+COUNT = rf"{ENCODER} an int in \[1, inf\)\. Got "
+SHARE = rf"{ENCODER} a float in \[0, 1\)\. Got "
+FINITE = rf"{ENCODER} None or a number that is finite\. Got "
+
 
 @pytest.mark.parametrize(
     "make, message",
     [
         (lambda: GRUEncoder((3,)), r"GRUEncoder takes sequences.*\(n_steps, n_f.*got \(3,\)"),
         (lambda: GRUEncoder((3, 4, 5)), r"takes sequences.*got \(3, 4, 5\)"),
-        (lambda: GRUEncoder((3, 4), hidden=0), "hidden=0: positive integers"),
-        (lambda: GRUEncoder((3, 4), hidden=True), "hidden=True: positive integers"),
-        (lambda: GRUEncoder((3, 4), n_layers=1.5), "n_layers=1.5: positive integers"),
-        (lambda: GRUEncoder((3, 4), 0, -1), "hidden=0, n_layers=-1: positive integers"),
-        (lambda: GRUEncoder((3, 4), dropout=1.0), "dropout=1.0"),
-        (lambda: GRUEncoder((3, 4), padding_value="0"), "padding_value='0': a finite number or N"),
-        (lambda: GRUEncoder((3, 4), padding_value=np.nan), "padding_value=nan: a finite number"),
+        (lambda: GRUEncoder((3, 4), hidden=0), f"'hidden' {COUNT}0"),
+        (lambda: GRUEncoder((3, 4), hidden=True), f"'hidden' {COUNT}True"),
+        (lambda: GRUEncoder((3, 4), n_layers=1.5), rf"'n_layers' {COUNT}1\.5"),
+        (lambda: GRUEncoder((3, 4), 0, -1), f"'hidden' {COUNT}0"),
+        (lambda: GRUEncoder((3, 4), 4, -1), f"'n_layers' {COUNT}-1"),
+        (lambda: GRUEncoder((3, 4), dropout=1.0), rf"'dropout' {SHARE}1\.0"),
+        (lambda: GRUEncoder((3, 4), padding_value="0"), f"'padding_value' {FINITE}'0'"),
+        (lambda: GRUEncoder((3, 4), padding_value=np.nan), f"'padding_value' {FINITE}nan"),
         (lambda: TransformerEncoder((3,)), r"TransformerEncoder takes seq.*got \(3,\)"),
         (lambda: TransformerEncoder((3, 0)), r"takes sequences.*got \(3, 0\)"),
-        (lambda: TransformerEncoder((3, 4), hidden=-2), "hidden=-2: positive integers"),
-        (lambda: TransformerEncoder((3, 4), n_layers=0), "n_layers=0: positive integers"),
-        (lambda: TransformerEncoder((3, 4), n_heads=None), "n_heads=None: positive integers"),
-        (lambda: TransformerEncoder((3, 4), hidden=6), "hidden=6, n_heads=4: .*divisible"),
-        (lambda: TransformerEncoder((3, 4), dropout=-1), "dropout=-1: a probability"),
-        (lambda: TransformerEncoder((3, 4), padding_value=True), "padding_value=True"),
+        (lambda: TransformerEncoder((3, 4), hidden=-2), f"'hidden' {COUNT}-2"),
+        (lambda: TransformerEncoder((3, 4), n_layers=0), f"'n_layers' {COUNT}0"),
+        (lambda: TransformerEncoder((3, 4), n_heads=None), f"'n_heads' {COUNT}None"),
+        (
+            lambda: TransformerEncoder((3, 4), hidden=6),
+            "'hidden' .* must be divisible by n_heads. Got hidden=6, n_heads=4",
+        ),
+        (lambda: TransformerEncoder((3, 4), dropout=-1), f"'dropout' {SHARE}-1"),
+        (lambda: TransformerEncoder((3, 4), padding_value=True), f"'padding_value' {FINITE}True"),
     ],
 )
 def test_bad_settings(make, message):

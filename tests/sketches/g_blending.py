@@ -47,13 +47,21 @@ class GBlending(BalancingMethod):
                 return self._loss_of(batch, label)
 
             copy = training.train_copy(loss, self.n_epochs)
-            before, after = (
-                [training.mean_loss(loss, part, network=n) for part in ("training", "held_out")]
-                for n in (None, copy)
-            )
+            modality = None if label == "joint" else label
+            try:
+                before, after = (
+                    [
+                        training.mean_loss(loss, part, network=n, modality=modality)
+                        for part in ("training", "held_out")
+                    ]
+                    for n in (None, copy)
+                )
+            except ValueError:  # no held-out sample has the modality: nothing speaks for it
+                gain[label], overfitting[label] = 0.0, float("nan")
+                continue
             gain[label] = max(before[1] - after[1], 0.0)
             overfitting[label] = (after[1] - after[0]) - (before[1] - before[0])
-        raw = {label: gain[label] / max(overfitting[label] ** 2, 1e-8) for label in gain}
+        raw = {m: g / max(overfitting[m] ** 2, 1e-8) if g else 0.0 for m, g in gain.items()}
         total = sum(raw.values())
         n = len(raw)
         weights = {m: w / total if total else 1 / n for m, w in raw.items()}

@@ -53,7 +53,7 @@ class PMR(BalancingMethod):
     def loss(self, batch):
         losses, scores = [], []
         for m, z in batch.features.items():
-            logits = -torch.cdist(z, self.prototypes_[m].to(z))
+            logits = -torch.cdist(z, self.prototypes_[m])
             losses.append(batch.loss_of(logits, m))
             probability = logits.detach().softmax(dim=1).gather(1, batch.target[:, None])
             scores.append(probability.mean())

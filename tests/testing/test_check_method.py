@@ -55,6 +55,51 @@ class ReadsValues(BalancingMethod):
             pass
 
 
+class ReadsALot(BalancingMethod):
+    """Reads values by calls that are not ``item``."""
+
+    def on_gradients(self, batch):
+        self.total = sum(batch.scores.tolist())
+        batch.logits.detach()[batch.target > 0].cpu()
+
+
+class HoldsContexts(BalancingMethod):
+    def on_train_start(self, training):
+        self.training = training
+
+
+class KeepsGraphs(BalancingMethod):
+    def on_step(self, batch):
+        self.mean_ = batch.joint_loss
+
+
+class OnlyComplete(BalancingMethod):
+    """Is not defined for missing samples, and does not say so."""
+
+    def loss(self, batch):
+        if batch.present is not None:
+            raise ValueError("not defined")
+        return batch.joint_loss
+
+
+class SaysSo(OnlyComplete):
+    requires = ("complete", "unweighted")
+
+
+class DropsModalities(BalancingMethod):
+    """Uses what is documented: it passes."""
+
+    def on_batch_start(self, inputs, epoch):
+        rates = dict.fromkeys(epoch.modalities, 0.2)
+        return inputs.drop(rates, epoch.training.generator)
+
+
+@pytest.mark.parametrize("method", [SaysSo(), DropsModalities()])
+def test_a_method_that_keeps_to_the_protocol_passes(method):
+    results = check_method(method)
+    assert {result["status"] for result in results} == {"passed"}
+
+
 class Forgetful(BalancingMethod):
     """Keeps its count in an attribute that is no state."""
 
@@ -118,6 +163,10 @@ class Greedy(BalancingMethod):
         (FlagsThatAreNone(), "check_curves"),
         (Global(), "check_random_state"),
         (ReadsValues(), "check_no_transfer_in_a_batch"),
+        (ReadsALot(), "check_no_transfer_in_a_batch"),
+        (HoldsContexts(), "check_release"),
+        (KeepsGraphs(), "check_trains"),
+        (OnlyComplete(), "check_missing_modalities"),
         (Forgetful(), "check_partial_fit"),
         (Holding(), "check_release"),
         (Unscaled(), "check_gradient_scale"),

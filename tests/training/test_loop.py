@@ -1,8 +1,7 @@
-"""The loop: hooks, transfers, parameters without an owner, last batches, going on, saving."""
+"""The loop: transfers, history, parameters without an owner, last batches, weights."""
 
 import copy
 import io
-import pickle
 import warnings
 from collections import Counter
 
@@ -10,45 +9,14 @@ import numpy as np
 import pytest
 import torch
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.model_selection import GroupKFold
-from skorch.callbacks import (
-    Callback,
-    EarlyStopping,
-    EpochScoring,
-    Freezer,
-    GradientNormClipping,
-    LRScheduler,
-)
-from skorch.dataset import ValidSplit
+from skorch.callbacks import Callback
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
+from training_runs import ACTIVE, equal, make, weights
 
-from inforeg_sk import (
-    BalancingMethod,
-    InfoReg,
-    MultimodalClassifier,
-    MultimodalInfoRegClassifier,
-    presets,
-)
-from inforeg_sk._arrays import CheckedModalities
+from inforeg_sk import BalancingMethod, MultimodalClassifier, presets
+from inforeg_sk.data.batches import JoinedBatchSampler
 from inforeg_sk.network import Dropout
-from inforeg_sk.training.batches import JoinedBatchSampler, ModalityDataset
-
-# A window that opens and a pull that acts, at these sizes.
-ACTIVE = {"window_threshold": -1e9, "unimodal_weight": 1.0, "alpha": 2.0}
-
-
-def make(**kwargs):
-    settings = {"max_epochs": 4, "batch_size": 32, "random_state": 0, "device": "cpu", **ACTIVE}
-    return MultimodalInfoRegClassifier(**{**settings, **kwargs})
-
-
-def weights(clf):
-    return {n: p.detach().numpy().copy() for n, p in clf.module_.named_parameters()}
-
-
-def equal(first, second):
-    return first.keys() == second.keys() and all(np.array_equal(first[k], second[k]) for k in first)
 
 
 class TransferCounter(TorchDispatchMode):
@@ -186,8 +154,8 @@ class Parts(nn.Module):
         return torch.tanh(self.used(torch.tanh(self.frozen(x))))
 
 
-@pytest.mark.parametrize("strength", ["coefficient", "drift"])
-def test_frozen_and_unused_parameters_stay(trimodal, strength):
+@pytest.mark.parametrize("pull", ["gradient", "decoupled"])
+def test_frozen_and_unused_parameters_stay(trimodal, pull):
     X, y = trimodal
     start = {}
 
@@ -197,7 +165,7 @@ def test_frozen_and_unused_parameters_stay(trimodal, strength):
 
     clf = make(
         encoders={"text": Parts, "video": Parts},
-        strength=strength,
+        pull=pull,
         callbacks=[Spy()],
         optimizer__weight_decay=0.1,
     ).fit(X, y)
@@ -258,262 +226,6 @@ def test_joined_batches_keep_every_sample(n, size):
     assert sorted(i for batch in batches for i in batch) == list(range(n))
     if size > 1 and n > 1:
         assert min(map(len, batches)) > 1
-
-
-# Going on
-
-
-def test_partial_fit_is_one_epoch_and_continues_everything(trimodal):
-    X, y = trimodal
-    clf = make(window_smoothing=1)
-    for epoch in range(1, 4):
-        clf.partial_fit(X, y)
-        assert len(clf.history) == epoch
-    # Traces of earlier calls decide the window: ratios are as if in one go.
-    trace = clf.curves_["fisher_trace"]["text"]
-    assert clf.curves_["window_ratio"]["text"][2] == pytest.approx((trace[1] - trace[0]) / trace[1])
-
-
-def test_warm_start_continues_the_same_run(trimodal):
-    X, y = trimodal
-    clf = make(warm_start=True, max_epochs=2).fit(X, y)
-    optimizer, module = clf.optimizer_, clf.module_
-    step = next(iter(optimizer.state.values()))["step"].item()
-    clf.set_params(alpha=0.0).fit(X, y)
-    assert clf.module_ is module and clf.optimizer_ is optimizer
-    assert next(iter(optimizer.state.values()))["step"].item() == 2 * step
-    assert len(clf.history) == 4
-    # Method settings are read anew.
-    assert (clf.curves_["coefficient"]["text"][2:] == 0).all()
-    cold = make(max_epochs=2)
-    assert len(cold.fit(X, y).fit(X, y).history) == 2
-
-
-def test_partial_fit_with_classes_to_come(trimodal):
-    X, y = trimodal
-    first = y != "joy"
-    part = {name: values[first] for name, values in X.items()}
-    clf = make().partial_fit(part, y[first], classes=["joy", "fear", "anger"])
-    assert clf.classes_.tolist() == ["anger", "fear", "joy"]
-    clf.partial_fit(X, y)
-    with pytest.raises(ValueError, match="'joy', which is not among the classes"):
-        make().partial_fit(part, y[first]).partial_fit(X, y)
-
-
-def test_a_pickle_in_mid_training_goes_on_as_if_nothing_happened(trimodal):
-    X, y = trimodal
-    clf = make(encoders__dropout=0.3).partial_fit(X, y)
-    twin = pickle.loads(pickle.dumps(clf))
-    assert equal(weights(clf.partial_fit(X, y)), weights(twin.partial_fit(X, y)))
-    assert twin.get_params()["device"] == "cpu"
-
-
-def test_reference_weights_are_not_saved(trimodal):
-    X, y = trimodal
-    sizes = []
-
-    class Save(Callback):
-        def on_batch_end(self, net, **kwargs):
-            sizes.append((bool(net.method_._reference), len(pickle.dumps(net.method_))))
-
-    clf = make(callbacks=[Save()]).fit(X, y)
-    assert any(held for held, _ in sizes)
-    assert len(pickle.dumps(clf.method_)) == sizes[-1][1]
-    assert not clf.method_._reference and clf._run is None
-
-
-# skorch's own ways
-
-
-def test_clipping_sees_the_regulated_gradient(trimodal):
-    X, y = trimodal
-    norms = []
-
-    class Norms(Callback):
-        def on_grad_computed(self, net, named_parameters, **kwargs):
-            squares = [p.grad.square().sum() for _, p in named_parameters if p.grad is not None]
-            norms.append(float(sum(squares)) ** 0.5)
-
-    make(
-        alpha=1e4,
-        callbacks=[GradientNormClipping(0.01), Norms()],
-        optimizer=torch.optim.SGD,
-        lr=0.1,
-    ).fit(X, y)
-    assert max(norms) <= 0.01 * 1.001
-
-
-def test_callbacks_disabled_still_regulate(trimodal):
-    X, y = trimodal
-    loud, quiet = make().fit(X, y), make(callbacks="disable").fit(X, y)
-    assert equal(weights(loud), weights(quiet))
-    assert any((c > 0).any() for c in quiet.curves_["coefficient"].values())
-
-
-def test_learning_rates_by_modality_and_schedules(trimodal):
-    X, y = trimodal
-    start = {}
-
-    class Spy(Callback):
-        def on_train_begin(self, net, **kwargs):
-            start.update(weights(net))
-
-    clf = make(
-        optimizer__param_groups=[("encoder_text.*", {"lr": 0.0, "weight_decay": 0.0})],
-        callbacks=[Spy(), LRScheduler(torch.optim.lr_scheduler.StepLR, step_size=2, gamma=0.1)],
-        lr=0.01,
-    ).fit(X, y)
-    moved = {n for n, w in weights(clf).items() if not np.array_equal(w, start[n])}
-    assert moved == {n for n in start if not n.startswith("encoder_text.")}
-    assert clf.optimizer_.param_groups[-1]["lr"] == pytest.approx(0.01 * 0.1**2)
-
-
-def test_early_stopping_restores_the_best(trimodal):
-    X, y = trimodal
-    clf = make(
-        max_epochs=30,
-        lr=0.05,
-        train_split=ValidSplit(3, stratified=True),
-        callbacks=[EarlyStopping(patience=3, load_best=True), EpochScoring("f1_macro")],
-    ).fit(X, y)
-    losses = clf.history[:, "valid_loss"]
-    assert len(losses) == np.argmin(losses) + 1 + 3 < 30
-    # The best epoch's weights give its validation accuracy again.
-    _, valid = clf.train_split(
-        ModalityDataset(CheckedModalities(X, {}, len(y)), np.unique(y, return_inverse=True)[1]),
-        np.unique(y, return_inverse=True)[1],
-    )
-    rows = valid.indices
-    score = clf.score({name: values[rows] for name, values in X.items()}, y[rows])
-    assert score == pytest.approx(clf.history[int(np.argmin(losses)), "valid_acc"])
-
-
-class ByModality(Callback):
-    """Scores each modality alone on the validation samples, after each epoch."""
-
-    def __init__(self, X, y):
-        self.X, self.y, self.seen = X, y, []
-
-    def on_epoch_end(self, net, dataset_train=None, dataset_valid=None, **kwargs):
-        rows = np.asarray(dataset_valid.indices)
-        arrays = {name: values[rows] for name, values in self.X.items()}
-        for samples in ("common", "each"):
-            # A dataset's labels are encoded, as for `predict` and `score`.
-            encoded = dataset_valid.dataset.y[rows]
-            given = net.score_by_modality(dataset_valid, encoded, samples=samples)
-            self.seen.append((given, net.score_by_modality(arrays, self.y[rows], samples=samples)))
-
-
-@pytest.mark.parametrize("missing", ["error", "allow"])
-def test_scores_by_modality_in_a_callback(trimodal, missing):
-    X, y = trimodal
-    if missing == "allow":
-        X["text"][::5] = X["audio"][1::4] = np.nan
-    spy = ByModality(X, y)
-    clf = make(
-        missing=missing,
-        train_split=ValidSplit(3, stratified=True),
-        callbacks=[("spy", spy)],
-        max_epochs=2,
-    ).fit(X, y)
-    seen = dict(clf.callbacks_)["spy"].seen
-    assert len(seen) == 4
-    for from_dataset, from_arrays in seen:
-        assert from_dataset == from_arrays and set(from_dataset) == set(X)
-
-
-def test_groups_reach_the_validation_split(trimodal):
-    X, y = trimodal
-    groups = np.arange(90) // 9
-    seen = {}
-
-    class Spy(Callback):
-        def on_epoch_begin(self, net, dataset_train=None, dataset_valid=None, **kwargs):
-            seen.update(train=dataset_train.indices, valid=dataset_valid.indices)
-
-    split = ValidSplit(GroupKFold(5))
-    make(train_split=split, callbacks=[Spy()]).fit(X, y, groups=groups)
-    assert not set(groups[seen["train"]]) & set(groups[seen["valid"]])
-    assert len(seen["train"]) + len(seen["valid"]) == 90
-    with pytest.raises(ValueError, match="groups"):
-        make(train_split=split).fit(X, y)
-
-
-def test_freezing_by_callback(trimodal):
-    X, y = trimodal
-    clf = make(callbacks=[Freezer("encoder_text.*")]).fit(X, y)
-    assert (clf.curves_["fisher_trace"]["text"] == 0).all() and (
-        clf.curves_["fisher_trace"]["audio"] > 0
-    ).all()
-
-
-def test_workers_and_lbfgs(trimodal):
-    X, y = trimodal
-    alone = make(iterator_train__num_workers=0).fit(X, y)
-    helped = make(iterator_train__num_workers=1, max_epochs=1).fit(X, y)
-    assert alone.history[0, "train_loss"] == helped.history[0, "train_loss"]
-    clf = make(optimizer=torch.optim.LBFGS, lr=0.1, batch_size=-1, max_epochs=2).fit(X, y)
-    assert clf.history[1, "train_loss"] < clf.history[0, "train_loss"]
-
-
-def test_scaled_gradients_mean_the_same(trimodal):
-    """A loss scaler multiplies all gradients; traces and pull must not notice."""
-    X, y = trimodal
-    scale = 1024.0
-
-    class Scaled(MultimodalClassifier):
-        def gradient_scale(self):
-            return scale
-
-        def get_loss(self, *args, training=False, **kwargs):
-            loss = super().get_loss(*args, training=training, **kwargs)
-            return loss * scale if training else loss
-
-        def _step_optimizer(self, step_fn):
-            def unscale():
-                loss = step_fn()
-                for p in self.module_.parameters():
-                    if p.grad is not None:
-                        p.grad /= scale
-                return loss
-
-            super()._step_optimizer(unscale)
-
-    kwargs = dict(
-        optimizer=torch.optim.SGD,
-        dtype="float64",
-        max_epochs=4,
-        random_state=0,
-        lr=0.05,
-        device="cpu",
-    )
-    plain = MultimodalClassifier(InfoReg(**ACTIVE), **kwargs).fit(X, y)
-    scaled = Scaled(InfoReg(**ACTIVE), **kwargs).fit(X, y)
-    for name in X:
-        np.testing.assert_allclose(
-            scaled.curves_["fisher_trace"][name], plain.curves_["fisher_trace"][name], 1e-12
-        )
-        np.testing.assert_allclose(
-            scaled.curves_["coefficient"][name], plain.curves_["coefficient"][name], 1e-12
-        )
-    for name, value in weights(plain).items():
-        np.testing.assert_allclose(weights(scaled)[name], value, rtol=1e-9, atol=1e-12)
-
-
-def test_bfloat16_autocast_runs(trimodal):
-    X, y = trimodal
-
-    class Autocast(MultimodalInfoRegClassifier):
-        def infer(self, x, **fit_params):
-            with torch.autocast("cpu", dtype=torch.bfloat16):
-                return super().infer(x, **fit_params)
-
-    clf = Autocast(max_epochs=3, batch_size=64, random_state=0, device="cpu", **ACTIVE).fit(X, y)
-    full = make(max_epochs=3, batch_size=64).fit(X, y)
-    for name in X:
-        np.testing.assert_allclose(
-            clf.curves_["fisher_trace"][name], full.curves_["fisher_trace"][name], rtol=0.1
-        )
 
 
 # Weights

@@ -3,20 +3,21 @@
 import re
 from functools import partial
 from math import inf, isnan, nan
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from skorch.history import History
 
-from inforeg_sk.training.records import (
-    BatchRecords,
-    CurveKeys,
-    EpochRecords,
-    by_label,
-    epoch_value,
-)
-from inforeg_sk.training.run import EpochHistory
+from inforeg_sk.methods.records import BatchRecorder, CurveKeys, EpochRecorder, by_label
+from inforeg_sk.training.records import EpochRecords, epoch_value
+
+
+def done(recorder, joint_loss):
+    """A batch with its joint loss and what was recorded."""
+    return SimpleNamespace(joint_loss=joint_loss, recorded=recorder.recorded)
+
 
 assert_same = partial(torch.testing.assert_close, rtol=0, atol=0, equal_nan=True)
 
@@ -29,7 +30,7 @@ class Run:
     def __init__(self, modalities=MODALITIES, logits=None):
         self.keys = CurveKeys(modalities)
         self.history = History()
-        self.values = EpochHistory(self.history, self.keys)
+        self.values = EpochRecorder(self.history, self.keys)
         self.logits = torch.zeros(4, 3) if logits is None else logits
         self.new_epoch()
 
@@ -39,11 +40,11 @@ class Run:
         self.new_batch()
 
     def new_batch(self):
-        self.batch = BatchRecords(self.keys, self.logits)
+        self.batch = BatchRecorder(self.keys, self.logits)
 
     def end_batch(self, n_samples=4):
         loss = torch.zeros(())
-        self.epoch.add((loss, loss), self.batch, n_samples)
+        self.epoch.add(done(self.batch, loss), loss, n_samples)
         self.new_batch()
 
     def end_epoch(self, reduction="mean"):
@@ -177,7 +178,7 @@ def test_a_refused_shape_leaves_nothing_behind():
             record("loss", [1.0, 2.0, 3.0])
         with pytest.raises(TypeError):
             record("loss", {0: 1.0})
-    assert run.row == {} and run.batch.values == {} and run.keys.labelled == set()
+    assert run.row == {} and run.batch.recorded == {} and run.keys.labelled == set()
     record_in_batch(run, "loss", 1.0)
     assert run.row == {"loss": 1.0}
 
@@ -296,7 +297,7 @@ def test_numbers_of_a_batch_are_kept_in_the_type_of_the_logits_or_better():
         run.batch.record("x", 0.1)
         run.batch.record("flags", torch.tensor([True, False]))
         run.batch.record("mixed", {"audio": 0.1, "text": torch.tensor(1)})
-        assert {v.dtype for v in run.batch.values.values()} == {expected}
+        assert {v.dtype for v in run.batch.recorded.values()} == {expected}
     # A tensor of doubles keeps its digits.
     run = Run()
     run.batch.record("x", torch.tensor(0.1, dtype=torch.float64))
@@ -311,7 +312,7 @@ def test_values_of_a_batch_are_detached_and_keep_no_graph():
     run.batch.record("loss", loss)
     run.batch.record("one", {"audio": loss[0]})
     run.batch.record("all", loss.sum())
-    assert not any(v.requires_grad for v in run.batch.values.values())
+    assert not any(v.requires_grad for v in run.batch.recorded.values())
     assert loss.requires_grad
 
 
@@ -517,7 +518,8 @@ def test_an_epoch_with_ragged_rows_leaves_the_device_in_one_copy(monkeypatch):
                 run.batch.record(quantity, values, labels)
                 for label, value in zip(names, values.reshape(-1).tolist(), strict=True):
                     expected.setdefault((quantity, label), []).append(value)
-        records.add(losses[i].unbind(), run.batch, n_samples=i + 1)
+        joint_loss, loss = losses[i].unbind()
+        records.add(done(run.batch, joint_loss), loss, n_samples=i + 1)
         run.new_batch()
     copies, tolist = [], torch.Tensor.tolist
     monkeypatch.setattr(torch.Tensor, "tolist", lambda self: copies.append(1) or tolist(self))
@@ -533,7 +535,7 @@ def test_an_epoch_with_ragged_rows_leaves_the_device_in_one_copy(monkeypatch):
 def test_losses_of_an_epoch_are_detached():
     run = Run()
     loss = torch.tensor(2.0, requires_grad=True)
-    run.epoch.add((loss * 1, loss * 2), run.batch, 4)
+    run.epoch.add(done(run.batch, loss * 1), loss * 2, 4)
     losses, values = run.epoch.resolve()
     assert losses == [[2.0, 4.0]] and values == {}
 
@@ -585,9 +587,9 @@ def test_flags_stay_boolean(make):
         "window": {"audio": [True, False], "text": [False, True]},
         "all": [True, False],
     }
-    # An epoch without a flag is neither.
+    # An epoch without a flag counts as false.
     run.new_epoch()
-    np.testing.assert_array_equal(run.keys.curves(run.history)["all"], [1.0, 0.0, nan])
+    assert run.curves["all"] == [True, False, False]
 
 
 def test_a_quantity_of_no_finished_epoch_has_no_curve():
@@ -611,7 +613,6 @@ def test_curves_do_not_hold_what_others_wrote():
 
 def test_past_holds_the_finished_epochs_of_all_modalities():
     run = Run()
-    assert run.values.past("gap").shape == (0, 2)
     for t in range(4):
         run.values.record("gap", [t, 10.0 * t] if t != 2 else {"text": 20.0})
         run.new_epoch()
@@ -620,7 +621,11 @@ def test_past_holds_the_finished_epochs_of_all_modalities():
     assert_same(run.values.past("gap"), expected)
     for n in (0, 1, 3, 4, 9):
         assert_same(run.values.past("gap", n), expected[4 - min(n, 4) :])
-    assert run.values.past("unknown").isnan().all() and run.values.past("unknown").shape == (4, 2)
+    # What the method declares may be asked for before it is recorded.
+    early = EpochRecorder(run.history, run.keys, {"declared"})
+    assert early.past("declared").isnan().all() and early.past("declared").shape == (4, 2)
+    with pytest.raises(KeyError, match="past\\('unknown'\\): nothing of that name was recorded"):
+        run.values.past("unknown")
 
 
 def test_past_of_flags_is_zeros_and_ones():
@@ -665,8 +670,8 @@ def test_what_is_no_number_is_refused_by_name(values, where):
     history = History()
     history.new_epoch()
     records = {
-        "batch": BatchRecords(keys, torch.zeros(2)),
-        "epoch": EpochHistory(history, keys),
+        "batch": BatchRecorder(keys, torch.zeros(2)),
+        "epoch": EpochRecorder(history, keys),
     }[where]
     with pytest.raises((TypeError, ValueError), match=r"record\('gap'\)"):
         records.record("gap", values)
@@ -677,7 +682,7 @@ def test_tuples_of_scalars_of_any_library_become_plain_numbers():
     keys = CurveKeys(MODALITIES)
     history = History()
     history.new_epoch()
-    epoch = EpochHistory(history, keys)
+    epoch = EpochRecorder(history, keys)
     epoch.record("flag", (np.True_, np.False_))
     epoch.record("value", (torch.tensor(1.0), np.float32(2.0)))
     assert history[-1, "flag_audio"] is True and type(history[-1, "value_text"]) is float
@@ -685,10 +690,22 @@ def test_tuples_of_scalars_of_any_library_become_plain_numbers():
 
 
 def test_a_tensor_changed_after_it_was_recorded_is_recorded_as_it_was():
-    records = BatchRecords(CurveKeys(MODALITIES), torch.zeros(2))
+    records = BatchRecorder(CurveKeys(MODALITIES), torch.zeros(2))
     values = torch.ones(2)
     records.record("gap", values)
     values.zero_()
     epoch = EpochRecords()
-    epoch.add((torch.tensor(0.0), torch.tensor(0.0)), records, 1)
+    epoch.add(done(records, torch.tensor(0.0)), torch.tensor(0.0), 1)
     assert epoch.resolve()[1]["gap", "audio"] == [1.0]
+
+
+def test_past_reads_labels_of_the_methods_own_and_scalars():
+    run = Run()
+    for t in range(3):
+        run.values.record("blend", {"joint": t, "text": 10.0 * t})
+        run.values.record("scale", t)
+        run.new_epoch()
+    assert run.values.past("blend", labels=["joint"]).tolist() == [[0.0], [1.0], [2.0]]
+    assert run.values.past("scale", 2, labels=()).tolist() == [1.0, 2.0]
+    with pytest.raises(KeyError, match="recorded for 'audio'"):
+        run.values.past("blend")
