@@ -1,28 +1,49 @@
-# `make demo` and `make test` do all the set-up themselves: a virtual environment with what the
-# suite was run with (constraints.txt).
+# `make demo`, `make test` and `make lint` do all the set-up themselves: a virtual environment with
+# the versions in constraints.txt. `make test-oldest` makes another one, with those in
+# constraints-lowest.txt.
 
 PYTHON ?= python3
+PYTHON_OLDEST ?= python3.10
 VENV ?= .venv
+VENV_OLDEST ?= .venv-oldest
 BIN = $(VENV)/bin
-# One thread: faster at these sizes, and two processes do not fight for the cores.
-THREADS = OMP_NUM_THREADS=1
 
-.PHONY: demo test lint clean
+# Further arguments of pytest, such as PYTEST_ARGS="-m 'not slow' tests/network".
+PYTEST_ARGS ?=
+PYTEST = pytest -n auto --dist worksteal $(PYTEST_ARGS)
+# One worker for each core, and one thread for each worker. One thread is also faster at these sizes.
+THREADS = OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 
-$(VENV)/.ready: setup.py constraints.txt
+# What mypy checks.
+TYPED = inforeg_sk/functional inforeg_sk/methods inforeg_sk/classifier.py inforeg_sk/regressor.py
+
+.PHONY: demo test test-oldest lint clean
+
+$(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[tests]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	touch $@
+
+$(VENV_OLDEST)/.ready: pyproject.toml constraints-lowest.txt
+	$(PYTHON_OLDEST) -m venv $(VENV_OLDEST)
+	$(VENV_OLDEST)/bin/python -m pip install --quiet --disable-pip-version-check \
+		-c constraints-lowest.txt -e ".[tests]"
 	touch $@
 
 demo: $(VENV)/.ready
 	$(THREADS) $(BIN)/python examples/plot_quickstart.py
 
 test: $(VENV)/.ready
-	$(BIN)/python -m pytest
+	$(THREADS) $(BIN)/python -m $(PYTEST)
+
+test-oldest: $(VENV_OLDEST)/.ready
+	$(THREADS) $(VENV_OLDEST)/bin/python -m $(PYTEST)
 
 lint: $(VENV)/.ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/codespell
+	$(BIN)/mypy $(TYPED)
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info
+	rm -rf $(VENV) $(VENV_OLDEST) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache

@@ -1,5 +1,6 @@
 """The same fits on a GPU: same accuracy, same traces, one copy to the host an epoch."""
 
+import pickle
 from collections import Counter
 
 import numpy as np
@@ -10,8 +11,10 @@ from sklearn.preprocessing import StandardScaler
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from inforeg_sk import (
+    BalancingMethod,
     ModalityDict,
     ModalityTransformer,
+    MultimodalClassifier,
     MultimodalInfoRegClassifier,
     MultimodalInfoRegRegressor,
 )
@@ -129,3 +132,28 @@ def test_values_reach_the_host_once_an_epoch(encoders, fusion):
             fit("cuda", encoders, fusion, max_epochs=epochs, optimizer=torch.optim.SGD)
         counts[epochs] = copies.count.total()
     assert counts[6] - counts[2] == 4
+
+
+class Keeping(BalancingMethod):
+    """Keeps a tensor of the device from epoch to epoch, and draws on the device."""
+
+    def on_train_start(self, training):
+        if not hasattr(self, "mean_"):
+            self.mean_ = torch.zeros(len(training.modalities), device=training.device)
+
+    def on_gradients(self, batch):
+        assert self.mean_.is_cuda and batch.generator.device.type == "cuda"
+        noise = torch.rand(3, generator=batch.generator, device=batch.logits.device)
+        self.mean_ = 0.9 * self.mean_ + 0.1 * (batch.performance_gap + 0 * noise)
+        batch.record("gap", batch.performance_gap)
+
+
+def test_state_of_a_method_is_saved_on_the_cpu_and_goes_on_on_the_device(trimodal):
+    X, y = trimodal
+    clf = MultimodalClassifier(Keeping(), max_epochs=2, random_state=0, device="cuda").fit(X, y)
+    assert clf.method_.state_dict()["mean_"].device.type == "cpu"
+    twin = pickle.loads(pickle.dumps(clf.method_))
+    assert twin.mean_.device.type == "cpu"
+    kept = clf.method_.mean_.cpu()
+    clf.partial_fit(X, y)
+    assert not torch.equal(clf.method_.mean_.cpu(), kept)

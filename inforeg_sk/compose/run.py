@@ -7,6 +7,7 @@ from sklearn.utils import get_tags
 
 from ..data.presence import find_present, scatter_rows, stack_rows
 from ..utils.compat import safe_indexing
+from ..utils.parameters import error_kind
 from .timesteps import flatten_time_steps, restore_time_steps
 
 __all__ = ["is_keyword", "run_transformer"]
@@ -78,7 +79,7 @@ def _run(name, transformer, value, y, method, padding_value):
             output = transformer.fit(table, y)
             output = output.transform(table) if method == "fit_transform" else output
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-        kind = TypeError if isinstance(error, TypeError) else ValueError
+        kind = error_kind(error)
         hint = "" if "missing='allow'" in str(error) else _hint(value)
         raise kind(f"{who}: {error}{hint}") from error
     if method == "fit" or whole:

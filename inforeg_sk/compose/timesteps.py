@@ -62,7 +62,7 @@ def restore_time_steps(table, axes, real, padding_value):
 
 
 def _real_steps(value, padding_value):
-    """Mask of the steps up to each sample's last that is no padding, or None if that is all.
+    """Mask of the steps up to each sample's last that is not padding, or None if that is all.
 
     The rule is that of the encoders, `inforeg_sk.network.sequences.real_lengths`.
     """

@@ -101,7 +101,7 @@ def _numeric(name, value, dtype, present, part=False):
         _check_mask(name, value, present)
     array = np.asarray(value)
     if array.dtype == object:
-        if hasattr(value, "isna"):  # pandas' own types, whose NA is no float
+        if hasattr(value, "isna"):  # pandas' own types, whose NA is not a float
             array = _from_frame(value, array)
         array = _without_objects(name, array, present, part)
     if array.ndim < (1 if part else 2):
@@ -135,8 +135,8 @@ def _check_mask(name, value, present):
     if masked.any():
         raise ValueError(
             f"Modality {name!r} has masked values in row {int(np.argmax(masked))}: all values must "
-            "be there; impute them, or drop such samples first, or take samples that are masked as "
-            "a whole as missing (missing='allow')."
+            "be present; impute them, or drop such samples first, or take samples that are masked "
+            "as a whole as missing (missing='allow')."
         )
 
 
@@ -165,7 +165,7 @@ def _from_frame(value, array):
         return array  # refused later, even where it reads as numbers
     try:
         return value.to_numpy(dtype=np.float64, na_value=np.nan)
-    except (TypeError, ValueError):  # dates and the like, refused in words of their own
+    except (TypeError, ValueError):  # dates and the like, which raise their own error below
         return array
 
 

@@ -73,7 +73,7 @@ def _mean_lead(score: Tensor, other: Tensor) -> Tensor:
     """Mean over the last axis of the leads above rounding; 0 where there is none."""
     lead = score - other
     info = torch.finfo(lead.dtype)
-    # An infinite score is no tie with a finite one.
+    # An infinite score does not tie with a finite one.
     largest = torch.maximum(score.abs(), other.abs()).clamp(max=info.max)
     ahead = lead > TIE_TOLERANCE * info.eps * largest
     lead = torch.where(ahead, lead, torch.zeros_like(lead))

@@ -2,7 +2,7 @@
 
 All are called with ``widths``, and map a dict of features to a tensor of shape
 ``(n_samples, n_outputs)``; the linear head comes after. Modalities are counted in the order of
-``widths`` in names of parameters, since names of modalities may hold what torch forbids there.
+``widths`` in names of parameters, since names of modalities may hold characters that torch forbids.
 """
 
 import torch
@@ -96,7 +96,7 @@ class Sum(_Projections):
     Raises
     ------
     ValueError
-        If the width is no positive integer.
+        If the width is not a positive integer.
 
     Notes
     -----
@@ -135,7 +135,7 @@ class Gated(_Projections):
     ------
     ValueError
         If the conditioning modality is not given or unknown, there is one modality only, or the
-        width is no positive integer.
+        width is not a positive integer.
 
     Notes
     -----
@@ -236,7 +236,7 @@ class Attention(_Projections):
     Raises
     ------
     ValueError
-        If the width is no positive integer.
+        If the width is not a positive integer.
 
     References
     ----------

@@ -8,6 +8,7 @@ from math import prod
 import torch
 from torch import nn
 
+from ..utils.parameters import error_kind
 from ..utils.suggestions import did_you_mean, lookup
 from .checks import not_vectors
 from .images import CNNEncoder, ResNet18Encoder
@@ -138,7 +139,7 @@ def _distribute(settings, factories):
             if "__" in key:
                 modality = key.partition("__")[0]
                 raise ValueError(
-                    f"encoders__{key}: {modality!r} is no modality; the modalities are "
+                    f"encoders__{key}: {modality!r} is not a modality; the modalities are "
                     f"{', '.join(map(repr, factories))}{did_you_mean(modality, factories)}"
                 )
             raise ValueError(
@@ -171,7 +172,7 @@ def _make(name, factory, shape, kwargs, memo):
     try:
         module = factory(**kwargs)
     except Exception as error:  # whatever the user's code raises
-        kind = TypeError if isinstance(error, TypeError) else ValueError
+        kind = error_kind(error)
         raise kind(f"The encoder of modality {name!r} could not be made: {error}") from error
     if not isinstance(module, nn.Module):
         raise TypeError(

@@ -6,6 +6,7 @@ import inspect
 import torch
 from torch import nn
 
+from ..utils.parameters import error_kind
 from ..utils.suggestions import did_you_mean, lookup
 from .builtin_fusions import Attention, Concat, FiLM, Gated, Sum
 from .modes import evaluating
@@ -59,7 +60,7 @@ def build_fusion(fusion, widths, settings, owner="MultimodalNetwork"):
     Raises
     ------
     TypeError, ValueError
-        If the name or a setting is unknown, the fusion cannot be made, or it is no module.
+        If the name or a setting is unknown, the fusion cannot be made, or it is not a module.
     """
     if isinstance(fusion, str):
         fusion = lookup(fusion, FUSIONS, "fusion", owner)
@@ -86,7 +87,7 @@ def build_fusion(fusion, widths, settings, owner="MultimodalNetwork"):
     try:
         module = fusion(widths, **settings)
     except Exception as error:  # whatever the user's code raises
-        kind = TypeError if isinstance(error, TypeError) else ValueError
+        kind = error_kind(error)
         raise kind(f"The fusion could not be made: {error}") from error
     if not isinstance(module, nn.Module):
         raise TypeError(f"fusion made {type(module).__name__}; a torch module is needed.")

@@ -95,7 +95,7 @@ class MultimodalNetwork(nn.Module):
     def _run(name, encoder, x):
         try:
             return encoder(x)
-        except IndexError as error:  # an embedding's own words name nothing
+        except IndexError as error:  # torch's message does not name the modality
             raise IndexError(
                 f"The encoder of modality {name!r} failed: {error}. Are there ids beyond its table?"
             ) from error

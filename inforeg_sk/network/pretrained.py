@@ -6,7 +6,14 @@ from collections.abc import Mapping
 import torch
 from torch import nn
 
-from ..utils.parameters import Instance, IsCallable, IsNone, Options, check_parameter
+from ..utils.parameters import (
+    Instance,
+    InvalidParameterError,
+    IsCallable,
+    IsNone,
+    Options,
+    check_parameter,
+)
 
 __all__ = ["PretrainedEncoder"]
 
@@ -40,8 +47,8 @@ class PretrainedEncoder(nn.Module):
     Raises
     ------
     TypeError
-        If `module` is no instance of a torch module, `pooling` is neither a name nor callable, or
-        `output` is no name; in a forward pass, if the module gives no tensor.
+        If `module` is not a torch module, `pooling` is neither a known name nor callable, or
+        `output` is not a string; in a forward pass, if the module gives no tensor.
     ValueError
         If `pooling` is an unknown name; in a forward pass, if the tensor has another number of
         axes, or the mask another shape than its steps.
@@ -103,9 +110,13 @@ class PretrainedEncoder(nn.Module):
                 f"{module!r}{hint}."
             )
         check_parameter("frozen", frozen, [Instance(bool, text="a bool")], "PretrainedEncoder")
-        accepted = [Options(*POOLINGS)]
-        if not isinstance(pooling, type):
-            accepted.append(IsCallable("a callable (of a class, an instance)"))
+        if isinstance(pooling, type):
+            raise InvalidParameterError(
+                "The 'pooling' parameter of PretrainedEncoder must be one of "
+                f"{', '.join(map(repr, POOLINGS))} or a callable (of a class, an instance). Got "
+                f"{pooling!r}."
+            )
+        accepted = [Options(*POOLINGS), IsCallable("a callable (of a class, an instance)")]
         check_parameter("pooling", pooling, accepted, "PretrainedEncoder")
         accepted = [IsNone(), Instance(str, text="the name of an entry")]
         check_parameter("output", output, accepted, "PretrainedEncoder")

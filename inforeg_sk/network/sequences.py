@@ -171,7 +171,7 @@ def _layer(hidden, n_heads, dropout):
 
 
 def real_lengths(x, padding_value):
-    """Number of steps of each sample up to the last that is no padding, at least 1.
+    """Number of steps of each sample up to the last that is not padding, at least 1.
 
     Parameters
     ----------

@@ -20,11 +20,19 @@ __all__ = [
     "Subclass",
     "check_parameter",
     "check_parameters",
+    "error_kind",
 ]
 
 
 class InvalidParameterError(ValueError, TypeError):
     """A parameter has a value of the wrong type, or out of range; as scikit-learn's, it is both."""
+
+
+def error_kind(error: Exception) -> type[Exception]:
+    """The class to raise an error of a part again with: what callers catch stays the same."""
+    if isinstance(error, InvalidParameterError):
+        return InvalidParameterError
+    return TypeError if isinstance(error, TypeError) else ValueError
 
 
 class Constraint:

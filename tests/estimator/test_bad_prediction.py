@@ -43,7 +43,7 @@ PREDICTORS = [
         (replaced(text=[["1"] * 6] * N), ValueError, ["'text'", "not numeric"]),
         (replaced(text=sparse.csr_array((N, 5))), ValueError, ["'text'", "(5,)", "(6,)"]),
         (lambda X: {k: v[:0] for k, v in X.items()}, ValueError, ["0 sample(s)"]),
-        (lambda X: {}, ValueError, ["empty"]),
+        (lambda X: {}, ValueError, ["misses 'text', 'audio', 'video'", "fitted with"]),
         (
             lambda X: X["text"],
             ValueError,

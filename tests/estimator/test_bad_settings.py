@@ -235,5 +235,5 @@ def test_what_fails_before_the_first_epoch_leaves_the_model(
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without CUDA")
 def test_a_device_that_is_not_there():
-    with pytest.raises(ValueError, match="'device' parameter .* no CUDA device.* Got 'cuda'"):
+    with pytest.raises(ValueError, match=r"'device' parameter .* no CUDA device.* Got 'cuda'"):
         MultimodalInfoRegClassifier(**SETTINGS, device="cuda").fit(make_data(), Y)

@@ -235,7 +235,12 @@ def test_the_longest_modality_name_owns_a_setting():
         ("auto", {"hiden": 3}, ValueError, ["encoders__hiden", "did you mean 'hidden'?"]),
         ("auto", {"text__hiden": 3}, ValueError, ["encoders__text__hiden", "'text'", "'hidden'?"]),
         ("auto", {"text__n_layers": 2}, ValueError, ["'text' takes dropout, hidden"]),
-        ("auto", {"txt__hidden": 2}, ValueError, ["'txt' is no modality", "did you mean 'text'?"]),
+        (
+            "auto",
+            {"txt__hidden": 2},
+            ValueError,
+            ["'txt' is not a modality", "did you mean 'text'?"],
+        ),
         ({"text": nn.Linear(6, 2)}, {"text__bias": 2}, ValueError, ["'text' takes no settings"]),
         ("auto", {"hidden": 0}, ValueError, ["modality 'audio'", "'hidden' parameter", "Got 0."]),
         ("auto", {"dropout": 2}, ValueError, ["modality 'audio'", "'dropout' param", "Got 2."]),
