@@ -9,6 +9,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PAGES = [
     ROOT / "README.rst",
     ROOT / "CHANGES.rst",
+    ROOT / "CONTRIBUTING.rst",
     *sorted(page for part in ("benchmarks", "datasets") for page in (ROOT / part).rglob("*.rst")),
 ]
 

@@ -132,10 +132,10 @@ def check_known_modalities(given, expected, who, partial=False):
     if unknown:
         problems.append(f"has unknown {', '.join(map(repr, unknown))}")
     if problems:
+        hint = " With missing='allow' some may be absent." if given and missing else ""
         raise ValueError(
             f"X {' and '.join(problems)}: {who} was fitted with the modalities "
-            f"{', '.join(map(repr, expected))}."
-            + (" With missing='allow' some may be absent." if missing and not unknown else "")
+            f"{', '.join(map(repr, expected))}.{'' if unknown else hint}"
         )
 
 

@@ -43,7 +43,7 @@ class ParameterHandling(OwnParametersInHtml, TrainingLoop):
                 close = f": it is a setting of the method, 'method__{key}'"
             raise TypeError(
                 f"{type(self).__name__} has no parameter {key!r}"
-                f"{close or '; get_params() lists the parameters'}"
+                f"{'; get_params() lists the parameters.' if close == '.' else close}"
             )
 
     def _signature_names(self):

@@ -144,7 +144,7 @@ def make_method(estimator, modalities):
     method, settings = estimator.method, estimator.method_settings()
     owner, target_class = type(estimator).__name__, estimator.target_class
     if isinstance(method, str):
-        method = lookup(method, METHODS, "method", owner)
+        method = lookup(method, METHODS, "method", owner, ", a BalancingMethod class or instance")
     if isinstance(method, type) and issubclass(method, BalancingMethod):
         known = method._get_param_names()
     elif isinstance(method, BalancingMethod):

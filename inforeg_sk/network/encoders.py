@@ -67,7 +67,8 @@ def build_encoders(encoders, shapes, settings, owner="MultimodalNetwork"):
     unknown = [name for name in given if name not in shapes]
     if unknown:
         raise ValueError(
-            f"encoders names {', '.join(map(repr, unknown))}, but the modalities are "
+            f"The 'encoders' parameter of {owner} names {', '.join(map(repr, unknown))}, but the "
+            "modalities are "
             f"{', '.join(map(repr, shapes))}{did_you_mean(unknown[0], shapes)}"
         )
     factories = {
@@ -103,12 +104,14 @@ def _factory(name, spec, shape, owner):
                 )
             long = len(shape) == 2 and prod(shape) > _FLATTENED
             return ENCODERS["gru" if long else _BY_AXES[len(shape)]]
-        return lookup(spec, ENCODERS, f"encoders[{name!r}]", owner)
+        others = ", 'auto', a torch module class or instance, or a callable"
+        return lookup(spec, ENCODERS, f"encoders[{name!r}]", owner, others)
     if isinstance(spec, nn.Module) or callable(spec):
         return spec
     raise TypeError(
-        f"encoders[{name!r}] is {spec!r}; accepted are 'auto', {', '.join(map(repr, ENCODERS))}, "
-        "a torch module class or instance, or a callable that returns one."
+        f"The 'encoders[{name!r}]' parameter of {owner} must be one of 'auto', "
+        f"{', '.join(map(repr, ENCODERS))}, a torch module class or instance, or a callable that "
+        f"returns one. Got {spec!r}."
     )
 
 

@@ -63,7 +63,9 @@ def build_fusion(fusion, widths, settings, owner="MultimodalNetwork"):
         If the name or a setting is unknown, the fusion cannot be made, or it is not a module.
     """
     if isinstance(fusion, str):
-        fusion = lookup(fusion, FUSIONS, "fusion", owner)
+        fusion = lookup(
+            fusion, FUSIONS, "fusion", owner, ", a torch module class or instance, or a callable"
+        )
     if isinstance(fusion, nn.Module):
         if settings:
             raise ValueError(
@@ -72,8 +74,8 @@ def build_fusion(fusion, widths, settings, owner="MultimodalNetwork"):
         return copy.deepcopy(fusion)
     if not callable(fusion):
         raise TypeError(
-            f"fusion={fusion!r}; accepted are {', '.join(map(repr, FUSIONS))}, a torch module "
-            "class or instance, or a callable that returns one."
+            f"The 'fusion' parameter of {owner} must be one of {', '.join(map(repr, FUSIONS))}, a "
+            f"torch module class or instance, or a callable that returns one. Got {fusion!r}."
         )
     parameters = inspect.signature(fusion).parameters.values()
     any_name = any(p.kind is p.VAR_KEYWORD for p in parameters)

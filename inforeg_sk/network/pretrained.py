@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Mapping
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -109,7 +110,9 @@ class PretrainedEncoder(nn.Module):
                 "The 'module' parameter of PretrainedEncoder must be a torch module. Got "
                 f"{module!r}{hint}."
             )
-        check_parameter("frozen", frozen, [Instance(bool, text="a bool")], "PretrainedEncoder")
+        check_parameter(
+            "frozen", frozen, [Instance(bool, np.bool_, text="a bool")], "PretrainedEncoder"
+        )
         if isinstance(pooling, type):
             raise InvalidParameterError(
                 "The 'pooling' parameter of PretrainedEncoder must be one of "

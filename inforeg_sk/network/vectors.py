@@ -13,7 +13,9 @@ from .dropout import Dropout
 __all__ = ["MLPEncoder"]
 
 
-_SETTINGS = {**SETTINGS, "hidden": [Interval(Integral, 1), SequenceOf(Interval(Integral, 1))]}
+_COUNT = Interval(Integral, 1)
+# No hidden layer at all makes the encoder linear.
+_SETTINGS = {**SETTINGS, "hidden": [_COUNT, SequenceOf(_COUNT, empty=True)]}
 
 
 class MLPEncoder(nn.Sequential):
@@ -24,7 +26,8 @@ class MLPEncoder(nn.Sequential):
     input_shape : tuple of int
         Shape of one sample; more than one axis is flattened.
     hidden : int or sequence of int, default=64
-        Widths of the layers; the last is the number of features that come out.
+        Widths of the layers; the last is the number of features that come out. An empty sequence
+        leaves the input as it is.
     dropout : float, default=0.0
         Probability with which a unit is dropped in training, in [0, 1).
 

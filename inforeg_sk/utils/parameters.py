@@ -83,7 +83,9 @@ class Interval(Constraint):
     def __str__(self) -> str:
         what = "an int" if self.kind is Integral else "a float"
         if self.low == -inf and self.high == inf:
-            return f"a number{'' if self.infinite else ' that is finite'}"
+            return "a number, not NaN" if self.infinite else "a finite number"
+        if self.low == self.high:
+            return f"{self.low:g}"
         left = "[" if self.closed in ("both", "left") and self.low != -inf else "("
         right = "]" if self.closed in ("both", "right") and self.high != inf else ")"
         return f"{what} in {left}{self.low:g}, {self.high:g}{right}"
@@ -158,19 +160,27 @@ class IsNone(Constraint):
 
 
 class SequenceOf(Constraint):
-    """A list, tuple or the like, not empty, of values that each satisfy a constraint."""
+    """A list, tuple or the like of values that each satisfy a constraint.
 
-    def __init__(self, constraint: Constraint) -> None:
+    Parameters
+    ----------
+    constraint : Constraint
+    empty : bool, default=False
+        Whether it may be empty.
+    """
+
+    def __init__(self, constraint: Constraint, empty: bool = False) -> None:
         self.constraint = constraint
+        self.empty = empty
 
     def accepts(self, value: Any) -> bool:
         if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
             return False
         values = list(value)
-        return bool(values) and all(map(self.constraint.accepts, values))
+        return (self.empty or bool(values)) and all(map(self.constraint.accepts, values))
 
     def __str__(self) -> str:
-        return "a sequence of these"
+        return "a sequence of these" if self.empty else "a non-empty sequence of these"
 
 
 class ByName(Constraint):

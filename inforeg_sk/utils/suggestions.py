@@ -8,16 +8,18 @@ __all__ = ["did_you_mean", "lookup"]
 
 
 def did_you_mean(name: object, options: Iterable[str]) -> str:
-    """Return ``"; did you mean 'x'?"`` for the option nearest to `name`, or an empty string."""
+    """End a message: ``"; did you mean 'x'?"`` with the option nearest to `name`, or ``"."``."""
     close = get_close_matches(str(name), list(options), n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""
+    return f"; did you mean {close[0]!r}?" if close else "."
 
 
-def lookup(name: str, registry: Mapping[str, Any], parameter: str, owner: str) -> Any:
-    """Return ``registry[name]``, or raise a ValueError that lists the names."""
+def lookup(
+    name: str, registry: Mapping[str, Any], parameter: str, owner: str, others: str = ""
+) -> Any:
+    """Return ``registry[name]``, or raise a ValueError that lists what is accepted."""
     if name not in registry:
         raise ValueError(
             f"The '{parameter}' parameter of {owner} must be one of "
-            f"{', '.join(map(repr, registry))}. Got {name!r}{did_you_mean(name, registry)}"
+            f"{', '.join(map(repr, registry))}{others}. Got {name!r}{did_you_mean(name, registry)}"
         )
     return registry[name]
