@@ -290,7 +290,12 @@ BAD_NETWORK = [
         ("'fusion' parameter of MultimodalInfoRegClassifier", "'concat'", "Got 'add'"),
         {"fusion": "add"},
     ),
-    Case("fusion type", TypeError, ("fusion=3", "'concat'", "callable"), {"fusion": 3}),
+    Case(
+        "fusion type",
+        TypeError,
+        ("'fusion' parameter", "'concat'", "callable", "Got 3."),
+        {"fusion": 3},
+    ),
     Case("fusion fails", ValueError, ("fusion failed", "KeyError: 'lost'"), {"fusion": BadFusion}),
     Case("fusion shape", ValueError, ("gave <class 'dict'>",), {"fusion": nn.Identity}),
     Case("fusion setting", ValueError, ("fusion__x", "no settings"), {"fusion__x": 1}),
@@ -322,8 +327,15 @@ BAD_NETWORK = [
         for width in (0, 2.5, "3", True)
     ),
     Case("encoder", ValueError, ("'lstm'", "'mlp', 'gru'"), {"encoders": "lstm"}),
-    Case("encoder type", TypeError, ("is 3", "'auto', 'mlp', 'gru'"), {"encoders": 3}),
-    Case("encoder None", TypeError, ("['text'] is None",), {"encoders": {"text": None}}),
+    Case(
+        "encoder type",
+        TypeError,
+        ("'encoders['audio']' parameter", "'auto', 'mlp', 'gru'", "Got 3."),
+        {"encoders": 3},
+    ),
+    Case(
+        "encoder None", TypeError, ("encoders['text']", "Got None."), {"encoders": {"text": None}}
+    ),
     Case(
         "encoder of an unknown modality",
         ValueError,

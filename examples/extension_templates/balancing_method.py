@@ -4,12 +4,15 @@ Copy this file, rename the class, and run it: the last lines check the method an
 All that a hook gets is documented in `inforeg_sk.methods.context`.
 """
 
+from numbers import Real
+
 import torch
 
 from inforeg_sk import BalancingMethod, MultimodalClassifier
 from inforeg_sk.datasets import make_multimodal_classification
 from inforeg_sk.methods import Curve
 from inforeg_sk.testing import check_method
+from inforeg_sk.utils.parameters import Interval
 
 
 class MyMethod(BalancingMethod):
@@ -31,19 +34,21 @@ class MyMethod(BalancingMethod):
         "average_gap": Curve("Running mean of the performance gap"),
     }
 
-    def __init__(self, strength=1.0):
-        # Store settings as they are given. `check` is the place to look at them.
-        self.strength = strength
+    # What each setting may be; `fit` checks it. Override `check(self, modalities)` as well for what
+    # depends on the modalities.
+    _parameter_constraints = {
+        **BalancingMethod._parameter_constraints,
+        "strength": [Interval(Real, 0)],
+    }
 
-    def check(self, modalities):
-        super().check(modalities)
-        if not self.strength >= 0:
-            raise ValueError(f"strength={self.strength!r}: must be at least 0.")
+    def __init__(self, strength=1.0):
+        # Store settings as they are given.
+        self.strength = strength
 
     def on_train_start(self, training):
         # Attributes with a trailing underscore are state: they live on through partial_fit,
-        # warm_start and pickle. `training` offers passes over the data, held-out samples, and
-        # trial trainings of a copy.
+        # warm_start and pickle; any other attribute is lost. `training` offers passes over the
+        # data, held-out samples, and trial trainings of a copy.
         if not hasattr(self, "average_gap_"):
             zeros = [0.0] * len(training.modalities)
             self.average_gap_ = torch.tensor(zeros, device=training.device)
@@ -60,6 +65,9 @@ class MyMethod(BalancingMethod):
     def on_gradients(self, batch):
         # Never read a tensor's value here (no float(), no .item(), no `if` on it): that waits for
         # a GPU in every batch. Record it instead; all records move once an epoch.
+        # `performance_gap` is 0 for a modality that is ahead of none. `batch.scores` is 0, which is
+        # above every log-probability, for one that no sample of the batch has: mask it by
+        # `batch.scored` before you look for the best.
         factors = torch.exp(-self.strength * batch.performance_gap)
         batch.record("damping", factors)
         for factor, parameters in zip(factors, batch.epoch.parameters.values(), strict=True):
@@ -74,6 +82,7 @@ class MyMethod(BalancingMethod):
 
 
 if __name__ == "__main__":
+    # It raises at the first failure; on_fail=None reports them all.
     for result in check_method(MyMethod()):
         print(f"{result['status']:8} {result['check_name']}")
     X, y = make_multimodal_classification(random_state=0)

@@ -27,7 +27,8 @@ def performance_gap(scores: Tensor) -> Tensor:
     Returns
     -------
     Tensor of shape (..., n_modalities)
-        Mean of ``s_m - s_n`` over the modalities ``n`` with ``s_n < s_m``; 0 if there is none.
+        Mean of ``s_m - s_n`` over the modalities ``n`` with ``s_n < s_m``: at least 0, and 0 for a
+        modality that is ahead of none.
 
     Notes
     -----

@@ -474,7 +474,9 @@ class BatchContext(BatchRecorder):
 
     @cached_property
     def performance_gap(self):
-        """How far each modality is ahead of those behind it (Tensor of shape (n_modalities,)).
+        """How far each modality is ahead of those that score lower (Tensor, (n_modalities,)).
+
+        At least 0, and 0 for a modality that is ahead of none.
 
         From `scores`; where samples lack modalities, each pair is compared on the samples that
         have both.

@@ -4,6 +4,7 @@ import inspect
 import pickle
 from collections.abc import Mapping
 from contextlib import contextmanager
+from difflib import get_close_matches
 from itertools import chain
 
 import numpy as np
@@ -59,6 +60,12 @@ def check_declarations(method):
         assert isinstance(curve, Curve), f"curves[{name!r}] must be a Curve; got {curve!r}."
         assert curve.reduction in REDUCTIONS, f"curves[{name!r}].reduction={curve.reduction!r}"
     assert isinstance(method.batchable, bool), f"batchable={method.batchable!r}"
+    hooks = [name for name in dir(BalancingMethod) if not name.startswith("_")]
+    for name in set(dir(method)) - set(hooks) - set(method.get_params()):
+        near = get_close_matches(name, hooks, n=1, cutoff=0.85)
+        assert not near or name.startswith("_") or name.endswith("_"), (
+            f"{name!r} is not a hook; did you mean {near[0]!r}?"
+        )
     declared = type(method).loss is BalancingMethod.loss
     assert declared or not method.batchable, "a batchable method declares its loss by loss_weights."
 

@@ -365,7 +365,7 @@ def test_pickle_and_html(X):
 
 PADDING_VALUE = (
     "The 'padding_value' parameter of ModalityTransformer",
-    "None or a number that is finite or a dict of these by modality",
+    "None or a finite number or a dict of these by modality",
 )
 
 

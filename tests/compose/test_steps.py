@@ -333,7 +333,7 @@ def test_padding_by_modality():
         ),
         (
             {"sequence": np.nan},
-            ["padding_value['sequence']", "None or a number that is finite", "Got nan."],
+            ["padding_value['sequence']", "None or a finite number", "Got nan."],
         ),
     ],
 )

@@ -184,9 +184,9 @@ def test_what_is_no_list_of_sequences(X, error, match):
     [
         ({"n_steps": 0}, r"'n_steps' .* must be None or an int in \[1, inf\). Got 0"),
         ({"n_steps": 2.0}, r"'n_steps' .* must be None or an int in \[1, inf\). Got 2.0"),
-        ({"value": "0"}, "'value' .* must be a number that is finite. Got '0'"),
-        ({"value": np.nan}, "'value' .* must be a number that is finite. Got nan"),
-        ({"value": None}, "'value' .* must be a number that is finite. Got None"),
+        ({"value": "0"}, "'value' .* must be a finite number. Got '0'"),
+        ({"value": np.nan}, "'value' .* must be a finite number. Got nan"),
+        ({"value": None}, "'value' .* must be a finite number. Got None"),
         (
             {"value": 1e300},
             r"'value' .* must be a number that dtype, float32, can hold. Got 1e\+300",

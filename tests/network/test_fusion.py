@@ -197,8 +197,8 @@ class NoArguments(nn.Module):
             ["'fusion' parameter", "'concat', 'sum', 'gated', 'film', 'attention'", "Got 'sums'"],
         ),
         ("concatt", {}, ValueError, ["Got 'concatt'; did you mean 'concat'?"]),
-        (3, {}, TypeError, ["fusion=3", "'concat'", "callable"]),
-        (None, {}, TypeError, ["fusion=None"]),
+        (3, {}, TypeError, ["'fusion' parameter", "'concat'", "callable", "Got 3."]),
+        (None, {}, TypeError, ["'fusion' parameter", "Got None."]),
         ("concat", {"units": 3}, ValueError, ["fusion__units", "no settings"]),
         (
             "sum",

@@ -218,7 +218,7 @@ def test_dropout_of_the_transformer_is_in_each_layer():
 ENCODER = "parameter of (GRU|Transformer)Encoder must be"
 COUNT = rf"{ENCODER} an int in \[1, inf\)\. Got "
 SHARE = rf"{ENCODER} a float in \[0, 1\)\. Got "
-FINITE = rf"{ENCODER} None or a number that is finite\. Got "
+FINITE = rf"{ENCODER} None or a finite number\. Got "
 
 
 @pytest.mark.parametrize(

@@ -46,3 +46,8 @@ DROPOUT = "'dropout' parameter of MLPEncoder must be a float in [0, 1)."
 def test_bad_settings(settings, message):
     with pytest.raises((TypeError, ValueError), match=re.escape(message)):
         MLPEncoder((3,), **settings)
+
+
+def test_no_hidden_layer_makes_a_linear_encoder():
+    x = torch.ones(4, 10)
+    assert torch.equal(MLPEncoder((10,), hidden=())(x), x)

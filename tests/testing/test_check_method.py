@@ -100,6 +100,11 @@ def test_a_method_that_keeps_to_the_protocol_passes(method):
     assert {result["status"] for result in results} == {"passed"}
 
 
+class Misspelt(BalancingMethod):
+    def on_gradient(self, batch):
+        raise AssertionError("never called")
+
+
 class Forgetful(BalancingMethod):
     """Keeps its count in an attribute that is no state."""
 
@@ -167,6 +172,7 @@ class Greedy(BalancingMethod):
         (HoldsContexts(), "check_release"),
         (KeepsGraphs(), "check_trains"),
         (OnlyComplete(), "check_missing_modalities"),
+        (Misspelt(), "check_declarations"),
         (Forgetful(), "check_partial_fit"),
         (Holding(), "check_release"),
         (Unscaled(), "check_gradient_scale"),
