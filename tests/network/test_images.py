@@ -102,7 +102,8 @@ def test_cnn_dropout(shape):
     assert set(kept.round(decimals=4).tolist()) == {0.0, 2.0}  # once, after the mean over time
 
 
-CHANNELS = "'channels' parameter of CNNEncoder must be an int in [1, inf) or a non-empty sequence of these."
+ACCEPTED = "an int in [1, inf) or a non-empty sequence of these"
+CHANNELS = f"'channels' parameter of CNNEncoder must be {ACCEPTED}."
 
 
 @pytest.mark.parametrize(
