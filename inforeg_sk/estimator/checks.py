@@ -16,7 +16,6 @@ from ..utils.parameters import (
     IsCallable,
     IsNone,
     Options,
-    check_parameter,
     check_parameters,
 )
 from ..utils.suggestions import did_you_mean
@@ -213,13 +212,3 @@ def check_names(given, modalities, parameter, owner):
                 f"modalities are {', '.join(map(repr, modalities))}"
                 f"{did_you_mean(name, modalities)}"
             )
-
-
-def check_modality_dropout(estimator):
-    """Check `modality_dropout` by itself."""
-    check_parameter(
-        "modality_dropout",
-        estimator.modality_dropout,
-        SHARED_CONSTRAINTS["modality_dropout"],
-        type(estimator).__name__,
-    )
