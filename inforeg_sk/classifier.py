@@ -285,7 +285,7 @@ class MultimodalClassifier(ClassifierMixin, MultimodalEstimator):
         """
         best = self.predict_proba(X).argmax(axis=1)
         # In a callback X is a dataset, whose labels are encoded: so are these.
-        return best if is_dataset(X) else self.classes_[best]
+        return best if is_dataset(X) else self.target_.labels[best]
 
     def predict_proba_by_modality(self, X):
         """Probabilities from each modality's unimodal logits.

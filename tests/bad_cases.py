@@ -330,7 +330,7 @@ BAD_NETWORK = [
     Case(
         "encoder type",
         TypeError,
-        ("'encoders['audio']' parameter", "'auto', 'mlp', 'gru'", "Got 3."),
+        ("encoders['audio']\" parameter", "'auto', 'mlp', 'gru'", "Got 3."),
         {"encoders": 3},
     ),
     Case(

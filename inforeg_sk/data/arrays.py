@@ -23,19 +23,21 @@ class CheckedModalities(NamedTuple):
         return self.presence.n_samples
 
 
-def check_arrays(X, dtype, *, missing="error", expected=()):
+def check_arrays(given, n_samples, dtype, *, missing="error", expected=()):
     """Check the modalities and return them as finite arrays of one floating type.
 
     Parameters
     ----------
-    X : ModalityDict
+    given : dict of str to array-like, or to mapping of such
+        The modalities, all of one length.
+    n_samples : int
     dtype : numpy dtype
         Floating type of the result. In a modality that is made of several arrays integers become
         int64 and booleans stay: they are indices and masks.
     missing : {"error", "allow"}, default="error"
         What a sample without any value is (all NaN; all masked; None): an error, or missing.
     expected : tuple of str, default=()
-        Further modalities, which all samples lack if `X` does not name them.
+        Further modalities, which all samples lack if `given` does not name them.
 
     Returns
     -------
@@ -51,10 +53,8 @@ def check_arrays(X, dtype, *, missing="error", expected=()):
         If there is no sample, or a modality is 1-D, complex, has no values, or holds infinity or
         NaN, or if a sample lacks every modality.
     """
-    n_samples = len(X)
     if n_samples == 0:
         raise ValueError("Found array with 0 sample(s): at least 1 sample is required.")
-    given = dict(X.items())
     names = sorted({*given, *expected})
     arrays, masks = {}, {}
     for name in names:

@@ -66,19 +66,20 @@ def check_modalities(X, estimator, dtype):
         if estimator.modalities is not None:
             columns = resolve_columns(table, estimator.modalities)
         X = split_columns(table, columns)
-    if "joint" in X:
+    given, n_samples = dict(X.items()), len(X)
+    if "joint" in given:
         raise ValueError(
             "A modality cannot be called 'joint', which stands for all modalities together: give "
             "it another name."
         )
-    checked = check_arrays(X, dtype, missing=estimator.missing)
+    checked = check_arrays(given, n_samples, dtype, missing=estimator.missing)
     for name, mask in checked.presence.masks.items():
         if not mask.numpy().any():
             raise ValueError(
                 f"Modality {name!r} is missing in every sample, so nothing can be learnt about "
                 "it: leave it out."
             )
-    return CheckedInput(checked, tuple(X), sample_shapes(checked.arrays), columns, table)
+    return CheckedInput(checked, tuple(given), sample_shapes(checked.arrays), columns, table)
 
 
 def check_fitted_modalities(X, estimator, fitted):
@@ -101,9 +102,12 @@ def check_fitted_modalities(X, estimator, fitted):
     """
     name = type(estimator).__name__
     if _is_mapping(X):
+        given = dict(X.items())
         partial = estimator.missing == "allow"
-        check_known_modalities(tuple(X.keys()), fitted.modalities, name, partial)
-        X = as_modalities(X)
+        check_known_modalities(tuple(given), fitted.modalities, name, partial)
+        if not isinstance(X, ModalityDict):
+            X = ModalityDict(given)
+            given = dict(X.items())
     else:
         if fitted.columns is None:
             raise ValueError(
@@ -113,7 +117,10 @@ def check_fitted_modalities(X, estimator, fitted):
         table = as_table(X, estimator)
         validate_data(estimator, table, reset=False, skip_check_array=True)
         X = split_columns(table, fitted.columns)
-    checked = check_arrays(X, fitted.dtype, missing=estimator.missing, expected=fitted.modalities)
+        given = dict(X.items())
+    checked = check_arrays(
+        given, X.shape[0], fitted.dtype, missing=estimator.missing, expected=fitted.modalities
+    )
     check_shapes(checked.arrays, fitted.shapes)
     return checked
 

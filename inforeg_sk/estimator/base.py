@@ -19,7 +19,6 @@ from .checks import SHARED_CONSTRAINTS
 from .parameters import ParameterHandling
 from .plan import (
     FitPlan,
-    call_seed,
     first_divergence,
     plan_continuation,
     plan_fit,
@@ -193,10 +192,10 @@ class MultimodalEstimator(ParameterHandling):
         return self
 
     def _train(self, plan, groups, epochs):
-        dataset, seed = plan.dataset, call_seed(self._run)
+        dataset = plan.dataset
         self._run.settings = plan.settings
         self.notify("on_train_begin", X=dataset.X, y=dataset.y)
-        with isolated(seed, self.device):
+        with isolated(self._run.generators.shuffling, self.device):
             try:
                 self.fit_loop(dataset, dataset.y, epochs=epochs, groups=groups)
             except BaseException as error:

@@ -112,24 +112,24 @@ def _check_criterion_class(estimator, target_class, owner):
             "criterion__reduction is not accepted: the loss is the mean over the samples, with "
             "their weights (sample_weight)."
         )
-    target_class.check_criterion(given, settings)
+    target_class.check_criterion(given, settings, owner)
 
 
-def check_criterion(estimator, dataset, score, n_outputs, rates):
+def check_criterion(estimator, dataset, settings):
     """Refuse a criterion that cannot tell samples apart, where that is needed."""
-    whole = dataset.weight is None and not dataset.presence.masks and not rates
-    if whole and score != "negative_loss":
+    whole = dataset.weight is None and not dataset.presence.masks and not settings.drop_rates
+    if whole and settings.score != "negative_loss":
         return
     criterion = estimator.criterion
     if isinstance(criterion, type):
         criterion = criterion(**estimator.get_params_for("criterion"))
     target = torch.from_numpy(dataset.y[:1]).repeat(2, *[1] * (dataset.y.ndim - 1))
-    per_sample_loss(criterion, torch.zeros(2, n_outputs), target)
+    per_sample_loss(criterion, torch.zeros(2, settings.n_outputs), target)
 
 
 def check_fit_to_data(estimator, n_samples, network):
     """Check settings that make sense only for some data or networks."""
-    if has_batch_norm(network) and (estimator.batch_size == 1 or n_samples == 1):
+    if (estimator.batch_size == 1 or n_samples == 1) and has_batch_norm(network):
         raise ValueError(
             "The network has batch normalisation, which needs at least 2 samples in a batch; "
             f"got batch_size={estimator.batch_size} and {n_samples} samples."
@@ -148,13 +148,12 @@ def check_fit_to_data(estimator, n_samples, network):
             )
 
 
-def check_requirements(estimator, method, network, dataset, rates):
+def check_requirements(estimator, method, network, dataset, settings):
     """Refuse a method that needs what the estimator or the data do not provide."""
-    monitors = [] if estimator.fisher is None else method.monitors()
     # What provides it, and what the user has to give for it.
     provided = {
         "fisher_trace": (
-            any("fisher_trace" in monitor.curves for monitor in monitors),
+            any("fisher_trace" in monitor.curves for monitor in settings.monitors),
             f"the Fisher traces: fisher='batch'. Got fisher={estimator.fisher!r}",
         ),
         "held_out": (
@@ -167,7 +166,7 @@ def check_requirements(estimator, method, network, dataset, rates):
             f"fusion={estimator.fusion!r}",
         ),
         "complete": (
-            not dataset.presence.masks and not rates,
+            not dataset.presence.masks and not settings.drop_rates,
             "samples that have all modalities, and no modality_dropout",
         ),
         "unweighted": (dataset.weight is None, "samples without weights"),

@@ -109,7 +109,7 @@ class ParameterHandling(OwnParametersInHtml, TrainingLoop):
     def __setstate__(self, state):
         given, keep = state["device"], state["device"] in (None, "auto")
         try:
-            device = str(resolve_device(given, str(state["dtype"])))
+            device = str(resolve_device(given, str(state["dtype"]), type(self).__name__))
         except ValueError:  # a wrong one is refused by fit, not by a copy
             device, keep = "cpu", True
         super().__setstate__({**state, "device": device})

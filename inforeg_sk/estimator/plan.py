@@ -4,7 +4,6 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from sklearn.base import clone
 
 from ..data.batches import ModalityDataset
@@ -62,19 +61,20 @@ def plan_fit(estimator, X, y, sample_weight, classes=None):
     """
     target_class, owner = estimator.target_class, type(estimator).__name__
     check_training_parameters(estimator, target_class)
-    dtype, torch_dtype = resolve_dtype(estimator.dtype)
+    dtype, torch_dtype = resolve_dtype(estimator.dtype, owner)
     data = check_modalities(X, estimator, dtype)
     names = tuple(data.X.arrays)
     rates = drop_rates(estimator.modality_dropout, names, owner)
     y = target_class.check(y, data.X.n_samples, estimator)
     target = target_class.fit(y, owner, sample_weight, classes)
+    n_outputs = target.n_outputs
     dataset = _make_dataset(estimator, data.X, y, target, sample_weight, dtype)
     method = make_method(estimator, names)
     seeds = draw_seeds(estimator.random_state)
     with initialisation(seeds.weights):
         network = build_network(
             data.shapes,
-            target.n_outputs,
+            n_outputs,
             encoders=estimator.encoders,
             fusion=estimator.fusion,
             settings={part: estimator.get_params_for(part) for part in ("encoders", "fusion")},
@@ -85,10 +85,10 @@ def plan_fit(estimator, X, y, sample_weight, classes=None):
         built = network.encoders
         network = method.prepare(network)
         update_widths(network, built, data.shapes, torch_dtype)
-    check_requirements(estimator, method, network, dataset, rates)
+    settings = _call_settings(estimator, target, n_outputs, method, rates)
+    check_requirements(estimator, method, network, dataset, settings)
     check_fit_to_data(estimator, len(y), network)
-    settings = _call_settings(estimator, target, method, rates)
-    check_criterion(estimator, dataset, settings.score, target.n_outputs, rates)
+    check_criterion(estimator, dataset, settings)
     return FitPlan(data, target, dataset, method, network, seeds, dtype, settings)
 
 
@@ -115,16 +115,16 @@ def plan_continuation(estimator, X, y, sample_weight):
     dataset = _make_dataset(estimator, X, y, target, sample_weight, fitted.dtype)
     method = make_method(estimator, names)
     method.continue_from(estimator.method_)
-    check_requirements(estimator, method, estimator.module_, dataset, rates)
-    settings = _call_settings(estimator, target, method, rates)
-    check_criterion(estimator, dataset, settings.score, target.n_outputs, rates)
+    settings = _call_settings(estimator, target, target.n_outputs, method, rates)
+    check_requirements(estimator, method, estimator.module_, dataset, settings)
+    check_criterion(estimator, dataset, settings)
     return Continuation(dataset, method, settings)
 
 
-def _call_settings(estimator, target, method, rates):
+def _call_settings(estimator, target, n_outputs, method, rates):
     score = target.scores[0] if method.score == "auto" else method.score
-    monitored = estimator.fisher is not None
-    return CallSettings(target.task, target.n_outputs, score, rates, monitored)
+    monitors = () if estimator.fisher is None else tuple(method.monitors())
+    return CallSettings(target.task, n_outputs, score, rates, monitors)
 
 
 def _make_dataset(estimator, X, y, target, sample_weight, dtype):
@@ -213,8 +213,3 @@ def first_divergence(history):
         if not np.isfinite(epoch.get("train_objective", 0.0)):
             return epoch
     return None
-
-
-def call_seed(run):
-    """Seed of one call of ``fit`` for layers that draw on torch's global generators."""
-    return int(torch.randint(2**62, (), generator=run.generators.shuffling))

@@ -50,7 +50,10 @@ class ClassLabels:
             classes = np.asarray(classes)
             infinite = classes.dtype.kind == "f" and not np.isfinite(classes).all()
             if classes.ndim != 1 or infinite:
-                raise ValueError(f"classes must be a 1-D array of labels. Got {classes.tolist()}.")
+                raise ValueError(
+                    f"The 'classes' parameter of {owner}.partial_fit must be a 1-D array of "
+                    f"labels. Got {classes.tolist()}."
+                )
         found = np.unique(y if classes is None else classes)
         if len(found) < 2:
             raise ValueError(
@@ -121,7 +124,7 @@ class ClassLabels:
         return weight
 
     @staticmethod
-    def check_criterion(criterion, settings):
+    def check_criterion(criterion, settings, owner):
         """Refuse settings of the criterion that are given elsewhere, or out of range."""
         if "weight" in settings or getattr(criterion, "weight", None) is not None:
             raise ValueError(
@@ -131,7 +134,8 @@ class ClassLabels:
         smoothing = settings.get("label_smoothing", 0.0)
         if not isinstance(smoothing, Real) or not 0 <= smoothing <= 1:
             raise ValueError(
-                f"criterion__label_smoothing must be a float in [0, 1]. Got {smoothing!r}."
+                f"The 'criterion__label_smoothing' parameter of {owner} must be a float in [0, 1]. "
+                f"Got {smoothing!r}."
             )
 
 
@@ -232,7 +236,7 @@ class TargetScaler:
         return check_sample_weight(sample_weight, len(y))
 
     @staticmethod
-    def check_criterion(criterion, settings):
+    def check_criterion(criterion, settings, owner):
         """Any settings will do."""
 
 

@@ -82,6 +82,10 @@ class CurveKeys:
         """The history's key of a quantity."""
         return quantity if label is None else f"{quantity}_{label}"
 
+    def entries(self, values):
+        """Values by quantity and label as entries of the history (dict)."""
+        return {self.key(*column): value for column, value in values.items()}
+
     def _check_free(self, key, quantity, label):
         owner = self._owners.get(key)
         if owner == (quantity, label):

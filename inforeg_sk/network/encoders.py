@@ -86,6 +86,7 @@ def build_encoders(encoders, shapes, settings, owner="MultimodalNetwork"):
 
 def _factory(name, spec, shape, owner):
     """Turn what the user gave for one modality into a class, callable or instance."""
+    parameter = f"encoders[{name!r}]"
     if isinstance(spec, str):
         if isinstance(shape, dict):
             raise ValueError(
@@ -105,11 +106,11 @@ def _factory(name, spec, shape, owner):
             long = len(shape) == 2 and prod(shape) > _FLATTENED
             return ENCODERS["gru" if long else _BY_AXES[len(shape)]]
         others = ", 'auto', a torch module class or instance, or a callable"
-        return lookup(spec, ENCODERS, f"encoders[{name!r}]", owner, others)
+        return lookup(spec, ENCODERS, parameter, owner, others)
     if isinstance(spec, nn.Module) or callable(spec):
         return spec
     raise TypeError(
-        f"The 'encoders[{name!r}]' parameter of {owner} must be one of 'auto', "
+        f"The {parameter!r} parameter of {owner} must be one of 'auto', "
         f"{', '.join(map(repr, ENCODERS))}, a torch module class or instance, or a callable that "
         f"returns one. Got {spec!r}."
     )

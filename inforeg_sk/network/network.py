@@ -53,15 +53,16 @@ class MultimodalNetwork(nn.Module):
         super().__init__()
         self.modalities = tuple(encoders)
         self.widths = dict(widths or {})
+        self._attributes = {name: attribute_name(name) for name in encoders}
         for name, encoder in encoders.items():
-            self.add_module(attribute_name(name), encoder)
+            self.add_module(self._attributes[name], encoder)
         self.fusion = fusion
         self.head = head
 
     @property
     def encoders(self):
         """The encoder of each modality (dict)."""
-        return {name: getattr(self, attribute_name(name)) for name in self.modalities}
+        return {name: getattr(self, attribute) for name, attribute in self._attributes.items()}
 
     @property
     def is_additive(self):

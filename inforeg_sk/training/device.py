@@ -11,7 +11,7 @@ _DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
 @lru_cache
-def resolve_device(device, dtype="float32"):
+def resolve_device(device, dtype="float32", owner="the estimator"):
     """Return the device to use.
 
     Parameters
@@ -20,6 +20,8 @@ def resolve_device(device, dtype="float32"):
         "auto" takes cuda, else mps (which has no float64), else cpu. None is the CPU.
     dtype : str, default="float32"
         The floating type, as a string in any spelling.
+    owner : str, default="the estimator"
+        Whose parameter it is, for the error.
 
     Returns
     -------
@@ -42,17 +44,19 @@ def resolve_device(device, dtype="float32"):
         return torch.device(device)
     except (RuntimeError, TypeError) as error:
         raise ValueError(
-            "The 'device' parameter must be 'auto', 'cpu', 'cuda', 'cuda:0', 'mps' or another "
-            f"device of torch. Got {device!r} ({error})."
+            f"The 'device' parameter of {owner} must be 'auto', 'cpu', 'cuda', 'cuda:0', 'mps' or "
+            f"another device of torch. Got {device!r} ({error})."
         ) from error
 
 
-def resolve_dtype(dtype):
+def resolve_dtype(dtype, owner="the estimator"):
     """Return the name, numpy and torch type of the floating type.
 
     Parameters
     ----------
     dtype : {"float32", "float64"}, or the numpy or torch type of that name
+    owner : str, default="the estimator"
+        Whose parameter it is, for the error.
 
     Returns
     -------
@@ -70,6 +74,6 @@ def resolve_dtype(dtype):
             name = None
     if name not in _DTYPES:
         raise ValueError(
-            f"The 'dtype' parameter must be one of 'float32', 'float64'. Got {dtype!r}."
+            f"The 'dtype' parameter of {owner} must be one of 'float32', 'float64'. Got {dtype!r}."
         )
     return np.dtype(name), _DTYPES[name]

@@ -70,7 +70,7 @@ class TrainingLoop(NeuralNet):
                 f"The 'device' parameter of {type(self).__name__} must be a name such as 'auto' "
                 f"or 'cpu'. Got {given!r}."
             )
-        return resolve_device(given, str(self.dtype))
+        return resolve_device(given, str(self.dtype), type(self).__name__)
 
     @device.setter
     def device(self, value):
@@ -171,7 +171,6 @@ class TrainingLoop(NeuralNet):
         """Begin a call of ``fit``: what the method sees of it."""
         run, device = self._run, self.device
         settings = run.settings
-        monitors = run.method.monitors() if settings.monitored else []
         data = TrainingData(
             {"training": train, "held_out": valid},
             make_iterator=self._make_iterator,
@@ -193,10 +192,10 @@ class TrainingLoop(NeuralNet):
             first_epoch=len(self.history),
             last_epoch=len(self.history) + epochs - 1,
             history=self.history,
-            monitored=frozenset(quantity for m in monitors for quantity in m.curves),
+            monitored=frozenset(quantity for m in settings.monitors for quantity in m.curves),
             data=data,
         )
-        run.enter(training, monitors, self.history)
+        run.enter(training, self.history)
 
     def _make_optimizer(self, network):
         """A fresh optimizer of the estimator's kind and settings for a copy of the network."""
@@ -236,7 +235,9 @@ class TrainingLoop(NeuralNet):
 
     def infer(self, x, **fit_params):
         """Forward pass of a batch; a NetworkOutput."""
-        return self.module_(x.to(self.device))
+        device = self.device
+        # Batches are cut on the CPU: there is nothing to move.
+        return self.module_(x if device.type == "cpu" else x.to(device))
 
     def evaluation_step(self, batch, training=False):
         """Joint logits of a batch, in evaluation mode."""

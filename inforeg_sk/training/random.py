@@ -82,7 +82,7 @@ def initialisation(seed):
 
 
 @contextmanager
-def isolated(seed, device):
+def isolated(generator, device):
     """Run training that may draw on torch's global generators, and put them back afterwards.
 
     Our own layers have generators of their own. A user's module may hold ``nn.Dropout``, which
@@ -92,10 +92,11 @@ def isolated(seed, device):
 
     Parameters
     ----------
-    seed : int
+    generator : torch.Generator
+        Draws the seed of the global generators.
     device : torch.device
     """
-    me = object()
+    me, seed = object(), int(torch.randint(2**62, (), generator=generator))
     with _LOCK:
         if not _running:
             _saved.update(_states(device))

@@ -4,7 +4,7 @@ from math import isnan, nan
 
 import torch
 
-__all__ = ["EpochRecords", "epoch_value"]
+__all__ = ["EpochRecords", "epoch_value", "epoch_values"]
 
 
 class EpochRecords:
@@ -42,6 +42,26 @@ class EpochRecords:
             for column, value in zip(columns, entries[2:], strict=True):
                 values.setdefault(column, []).append(value)
         return losses, values
+
+
+def epoch_values(values, reductions):
+    """Values of an epoch from those of its batches.
+
+    Parameters
+    ----------
+    values : dict of (str, str or None) to list of float
+        Of each quantity and label; no list is empty.
+    reductions : dict of str to {"mean", "sum"}
+        Of quantities; "mean" for one that is left out.
+
+    Returns
+    -------
+    dict of (str, str or None) to float
+    """
+    return {
+        column: epoch_value(found, reductions.get(column[0], "mean"))
+        for column, found in values.items()
+    }
 
 
 def epoch_value(values, reduction):

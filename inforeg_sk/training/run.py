@@ -9,7 +9,7 @@ from ..data.batches import Batch
 from ..methods.context import BatchContext, EpochContext
 from ..methods.records import CurveKeys
 from ..network.parameters import encoder_parameters
-from .records import EpochRecords, epoch_value
+from .records import EpochRecords, epoch_values
 
 __all__ = ["CallSettings", "Generators", "TrainingRun"]
 
@@ -39,7 +39,7 @@ class CallSettings(NamedTuple):
     n_outputs: int
     score: str  # name of the performance score
     drop_rates: dict  # rate of modality dropout by modality; empty if there is none
-    monitored: bool  # whether Fisher traces and scores are tracked
+    monitors: tuple  # what tracks Fisher traces and scores; empty with fisher=None
 
 
 class TrainingRun:
@@ -76,14 +76,14 @@ class TrainingRun:
     #: Steps of this call so far.
     n_steps = 0
 
-    def enter(self, training, monitors, history):
+    def enter(self, training, history):
         """Begin a call of ``fit`` or ``partial_fit``; `settings` are those of the call."""
         self.training = training
-        self.monitors = monitors
+        self.monitors = self.settings.monitors
         self._history = history
         self.n_steps = 0
         self._curves = {**self.method.curves}
-        for monitor in monitors:
+        for monitor in self.monitors:
             self._curves.update(monitor.curves)
         self.method.move_state(training.device)
         self.method.on_train_start(training)
@@ -96,7 +96,7 @@ class TrainingRun:
     def _leave(self):
         self.training = self._history = None
         self._epoch = self._records = self._batch = None
-        self.monitors, self._curves = [], {}
+        self.monitors, self._curves = (), {}
 
     def __getstate__(self):
         # What belongs to a call of `fit` is never part of a pickle.
@@ -188,13 +188,14 @@ class TrainingRun:
         list of float
             Joint loss of each batch.
         """
+        reductions = {quantity: curve.reduction for quantity, curve in self._curves.items()}
         losses, values = self._records.resolve()
+        values = epoch_values(values, reductions)
         sizes = self._records.sizes
         whole = sum(row[1] * size for row, size in zip(losses, sizes)) / sum(sizes)
         self._history.record("train_objective", whole)
-        for (quantity, label), found in values.items():
-            reduction = self._curves[quantity].reduction if quantity in self._curves else "mean"
-            self._history.record(self.keys.key(quantity, label), epoch_value(found, reduction))
+        for key, value in self.keys.entries(values).items():
+            self._history.record(key, value)
         self._records = None
         return [row[0] for row in losses]
 

@@ -19,7 +19,7 @@ def lookup(
     """Return ``registry[name]``, or raise a ValueError that lists what is accepted."""
     if name not in registry:
         raise ValueError(
-            f"The '{parameter}' parameter of {owner} must be one of "
+            f"The {parameter!r} parameter of {owner} must be one of "
             f"{', '.join(map(repr, registry))}{others}. Got {name!r}{did_you_mean(name, registry)}"
         )
     return registry[name]

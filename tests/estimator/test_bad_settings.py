@@ -130,7 +130,7 @@ LATE = [
     Case(
         "smoothing",
         ValueError,
-        ("criterion__label_smoothing must be a float in [0, 1]. Got 2.",),
+        ("'criterion__label_smoothing' parameter of ", "must be a float in [0, 1]. Got 2."),
         {"criterion__label_smoothing": 2},
     ),
     Case(

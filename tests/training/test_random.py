@@ -96,15 +96,18 @@ def test_fits_in_threads_equal_serial_ones(trimodal):
 
 def test_nested_isolation_restores_once():
     device, before = torch.device("cpu"), states()
-    with isolated(1, device):
+    first, second = torch.Generator().manual_seed(1), torch.Generator().manual_seed(2)
+    start = first.get_state()
+    with isolated(first, device):
         outer = torch.rand(1)
-        with isolated(2, device):
+        with isolated(second, device):
             torch.rand(1)
         assert states() != before
     assert states() == before
-    with isolated(1, device):
+    first.set_state(start)
+    with isolated(first, device):
         assert torch.equal(torch.rand(1), outer)
-    with pytest.raises(ZeroDivisionError), isolated(1, device):
+    with pytest.raises(ZeroDivisionError), isolated(second, device):
         1 / 0
     assert states() == before
 
