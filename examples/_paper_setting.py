@@ -1,8 +1,8 @@
-"""What crema_d.py and kinetics_sounds.py share: the setting of the InfoReg paper, and the table.
+"""Shared by crema_d.py and kinetics_sounds.py: the setting of the InfoReg paper, and the table.
 
 ResNet-18 from scratch for sound and video, concatenation, SGD with learning rate 0.002, momentum
 0.9, weight decay 1e-4, batches of 64, 50 epochs, a learning rate divided by 10 after 30 of them,
-3 frames a clip. This is what the authors' code of November 2025 does; the paper itself states no
+3 frames per clip. This is what the authors' code of November 2025 does; the paper itself states no
 optimizer. Where this setting differs from their code:
 
 - Their training crops and mirrors each frame at random, anew in each epoch, and draws the frames
@@ -10,7 +10,7 @@ optimizer. Where this setting differs from their code:
 - They report the epoch that is best on the test part. Here it is the last one, and nothing is
   chosen on the test part.
 
-Spectrograms and frames are read once and held in memory: 1.8 MB a clip at ``--size 224``, 13 GB
+Spectrograms and frames are read once and held in memory: 1.8 MB per clip at ``--size 224``, 13 GB
 for CREMA-D; ``--size 112`` is a quarter of it. With ``--memory`` they are also kept on disk, for
 the next run.
 """
@@ -77,7 +77,7 @@ def classifier(method, seed, args):
 
 
 def load(loader, args, **settings):
-    """The data set, or an end of the program that says what is not there."""
+    """Load the data set, or exit with a message that says what is missing."""
     try:
         return loader(
             args.root,
@@ -103,7 +103,7 @@ def run(name, bunch, sound, published, args):
     name : str
         Of the data set.
     bunch : Bunch
-        As the loaders give it.
+        As returned by the loaders.
     sound : transformer
         Front end of the sounds.
     published : dict of str to tuple of 3 float
@@ -119,7 +119,7 @@ def run(name, bunch, sound, published, args):
         missing="allow" if args.missing == "allow" else "pass",
     )
     cached = Memory(args.memory, verbose=0).cache(read) if args.memory else read
-    # Nothing is learned by these front ends, so that each part can have its own.
+    # These front ends learn nothing, so each part can be transformed by itself.
     X_train, X_test = cached(front_end, bunch.data[train]), cached(front_end, bunch.data[test])
     y_train, y_test = bunch.target[train], bunch.target[test]
     print(f"{name}: {len(train)} clips to train on, {len(test)} to test on")

@@ -9,11 +9,11 @@ were trained on the labels of the training videos. Cross-validation inside the t
 therefore looks far too good (text .98, where new videos give .75) and would choose nonsense. So
 each grid point is trained on all training videos and *selected* on one half of the official test
 videos, and what the table *reports* is accuracy on the other half, which took no part in the
-choice. Then the halves change places. The figures are means over seeds and both ways round; the
+choice. Then the halves swap roles. The figures are means over seeds and both ways round; the
 spread is the standard deviation over seeds of the mean of both ways.
 
 Run it with the folder of the csv files (see datasets/cmu_mosi/README.rst) as the first argument
-or in the environment variable INFOREG_SK_DATA. Without them it runs the same on synthetic data.
+or in the environment variable INFOREG_SK_DATA. Without them it runs on synthetic data.
 """
 
 import argparse
@@ -68,7 +68,7 @@ def load(home):
 
 
 def halves(test, groups):
-    """Cut the test rows into two halves; a video is in one of them."""
+    """Split the test rows into two halves; no video is in both."""
     splitter = GroupShuffleSplit(n_splits=1, test_size=0.5, random_state=0)
     first, second = next(splitter.split(test, groups=groups[test]))
     return test[first], test[second]

@@ -1,15 +1,15 @@
 """CREMA-D in the setting of the InfoReg paper: emotions in voice and face.
 
 Prints accuracy on the test part, of both modalities together and of each alone, beside the
-published figures; _paper_setting.py says how the training differs from the authors'. No result
-stands here: the clips are not part of this repository, and the figures are those of whoever runs
-it. See datasets/crema_d/README.rst for how to get the clips and the lists.
+published figures; _paper_setting.py says how the training differs from the authors'. No results
+are given here, because the clips are not part of this repository. See datasets/crema_d/README.rst
+for how to get the clips and the lists.
 
     python examples/crema_d.py CREMA-D --method joint 'inforeg*' --seeds 3
 
-``--split lists`` (the default) takes the authors' lists, on which the published figures rest; their
-parts share actors. With ``--split actors`` the test part is of actors never heard or seen, which is
-harder and is what a user would meet; its validation part is left out of training and unused.
+``--split lists`` (the default) takes the authors' lists, which the published figures are based on;
+their parts share actors. With ``--split actors``, the actors of the test part are new to the
+network, which is harder and closer to real use; its validation part is not used.
 """
 
 from _paper_setting import load, parser, run
@@ -31,7 +31,7 @@ def main():
     args = options.parse_args()
     bunch = load(load_crema_d, args, split=args.split)
     sound = LogSTFT.crema_d(n_jobs=args.workers)
-    # The published figures are of the lists; beside other parts they would mislead.
+    # The published figures hold for the lists; beside other parts they would mislead.
     published = PUBLISHED if args.split == "lists" else {}
     run(f"CREMA-D, split by {args.split}", bunch, sound, published, args)
 

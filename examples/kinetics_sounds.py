@@ -1,9 +1,9 @@
 """Kinetics-Sounds in the setting of the InfoReg paper: 31 actions that are seen and heard.
 
 Prints accuracy on the test part, of both modalities together and of each alone, beside the
-published figures; _paper_setting.py says how the training differs from the authors'. No result
-stands here: the clips are not part of this repository, and the figures are those of whoever runs
-it. See datasets/kinetics_sounds/README.rst for how to get the clips and the lists.
+published figures; _paper_setting.py says how the training differs from the authors'. No results
+are given here, because the clips are not part of this repository. See
+datasets/kinetics_sounds/README.rst for how to get the clips and the lists.
 
     python examples/kinetics_sounds.py kinetics_sounds --missing drop --method joint 'inforeg*'
 

@@ -1,20 +1,20 @@
 """A language model as the encoder of a modality: transcripts of CMU-MOSI beside audio features.
 
-The modality "text" starts as an array of strings. Two ways to an encoder are compared, each alone
+The modality "text" starts as an array of strings. Two ways to encode it are compared, each alone
 and together with the audio, trained jointly and with InfoReg*:
 
 - ``vectorizer``: scikit-learn's TfidfVectorizer, reduced by TruncatedSVD, and an MLP;
-- ``language model``: Tokens makes several arrays of the texts, such as token ids and their mask,
+- ``language model``: Tokens turns the texts into several arrays, such as token ids and their mask,
   which together are one modality; a transformers model, wrapped in PretrainedEncoder, encodes them
-  with a learning rate of its own.
+  with its own learning rate.
 
 By default the language model is a very small BERT with random weights, so that nothing has to be
-downloaded; its vocabulary is learnt from the training texts, before the Pipeline is made.
+downloaded; its vocabulary is learned from the training texts, before the Pipeline is made.
 ``--model`` takes the name or the folder of a pretrained one, ``--frozen`` leaves its weights as
 they are.
 
-Transcripts leak nothing, unlike the published text features (datasets/cmu_mosi/README.rst); the
-official test videos are used for nothing but the table, and nothing is chosen by it.
+Transcripts do not leak labels, unlike the published text features (datasets/cmu_mosi/README.rst);
+the official test videos are used only for the table, and nothing is chosen by it.
 
 What comes out (3 seeds, 20 epochs, the small BERT, 2026-11-25): text alone 66.8 +- 0.5 by the
 vectorizer and 68.1 +- 1.1 by the BERT; with audio, joint 66.4 +- 0.5 and 68.3 +- 0.5, InfoReg* 65.8

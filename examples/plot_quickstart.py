@@ -5,7 +5,7 @@ modality alone can be right for about 87 % of new samples, and both together for
 to train the same encoders:
 
 ================  ===========================================================================
-trained alone     one network a modality: what each could reach
+trained alone     one network per modality: what each could reach
 joint             one network, one loss
 joint*            one network, and a loss on each modality too (unimodal losses)
 InfoReg (paper)   joint, and in the first epochs the leading encoder is held back, by a pull on
@@ -15,21 +15,21 @@ InfoReg           the same by a pull on its weights (pull="decoupled", alpha 3, 
 InfoReg*          InfoReg and unimodal losses
 ================  ===========================================================================
 
-What to look at. In the row ``joint``, the columns ``audio`` and ``image`` are what the jointly
-trained network makes of one modality by itself: where that is far below ``trained alone``, the
-modality starves. In the figure, the traces tell how much information each encoder takes up in an
-epoch; the bars above them, in which epochs its prime learning window was open.
+What to look at. In the row ``joint``, the columns ``audio`` and ``image`` are the accuracies of
+the jointly trained network with one modality by itself: if one is far below ``trained alone``,
+that modality starves. In the figure, the traces show how much information each encoder takes up in
+an epoch; the bars above them, in which epochs its prime learning window was open.
 
 All this is done twice. First with SGD and momentum, the kind of optimizer that the method's
 authors train with, where starving is worst. Then with the library's defaults (AdamW with strong
 weight decay), under which it is milder.
 
 What comes out, and which part of the gain comes from where. With SGD, joint training leaves the
-image far below what it could be; the published InfoReg makes up a little of the loss, ours more,
-at the cost of some of the audio. Unimodal losses (*) make up nearly all of it, with either
+image far below what it could be; the published InfoReg makes up a little of the difference, ours
+more, at the cost of some of the audio. Unimodal losses (*) make up nearly all of it, with either
 optimizer, and on top of them InfoReg changes next to nothing on these data. With the defaults,
-InfoReg without unimodal losses does not help; ours hurts. So: look whether a modality starves,
-give it a loss of its own first, and let a search decide on the rest.
+InfoReg without unimodal losses does not help; ours hurts. So check whether a modality starves,
+give it its own loss first, and let a search decide on the rest.
 
 Nothing is chosen by what is reported: the settings were fixed on the train and validation parts,
 training uses the train part, and the accuracies are those of the test part, whose voices were not

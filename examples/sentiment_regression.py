@@ -7,10 +7,10 @@ chosen on the test part.
 
     python examples/sentiment_regression.py MOSI/Processed --features aligned_50
 
-Without the pickle (see datasets/cmu_mosi/README.rst) the same runs on a synthetic data set that is
-written in its layout: 1284, 229 and 686 utterances of 50 steps, a sentiment from -3 to 3 in steps
-of 0.2, of which the text tells most, the audio some and the video little. The figures then say
-that the code works, and nothing about sentiment.
+Without the pickle (see datasets/cmu_mosi/README.rst) the script runs on a synthetic data set in
+the same layout: 1284, 229 and 686 utterances of 50 steps, a sentiment from -3 to 3 in steps of
+0.2, which the text shows best, the audio less and the video least. The figures then only show that
+the code works; they say nothing about sentiment.
 """
 
 import argparse

@@ -3,14 +3,14 @@
 720 recordings of six speakers (Free Spoken Digit Dataset), each paired by a seeded rule with one
 of scikit-learn's images of the same digit. The Pipeline takes paths: librosa makes log-mel
 spectrograms of them, each modality is scaled, and the classifier is trained. Whole speakers are
-left out, one after another: what the table shows is accuracy on speakers never heard, as mean and
-standard deviation over the six.
+left out, one after another: the table shows accuracy on unseen speakers, as mean and standard
+deviation over the six.
 
 What comes out (defaults, one seed, 2026-11-24): audio alone 66.4 +- 16.6, image alone 96.0 +- 0.6,
 joint 91.9 +- 6.6, joint* 94.9 +- 7.8, InfoReg 91.7 +- 9.3, InfoReg* 96.2 +- 4.0. The audio is
-fitted fast and carries over badly to a new speaker: the joint network is worse than image alone.
-Unimodal losses, and InfoReg on top of them, bring it back to that; but with six speakers most of
-these differences are smaller than what one speaker more or less would change.
+fitted fast and generalises badly to a new speaker: the joint network is worse than image alone.
+Unimodal losses, and InfoReg on top of them, bring it back to that level; but with six speakers,
+most of these differences are smaller than the effect of one speaker more or less.
 
 Nothing is chosen by these figures: the settings are the library's defaults. With ``--search`` a
 GridSearchCV chooses the number of mel bands and alpha together for each speaker left out, by
@@ -48,7 +48,7 @@ GRID = {"read__audio__n_mels": [16, 32], "clf__alpha": [0, 3]}
 
 
 def find(folder):
-    """Folder of the recordings, or an end of the program that says how to get them."""
+    """Return the folder of the recordings, or exit with a message that says how to get them."""
     beside = Path(__file__).resolve().parents[2] / "shared" / "data"
     home = os.environ.get("INFOREG_SK_DATA", beside)
     folder = Path(home) / "fsdd" if folder is None else Path(folder)

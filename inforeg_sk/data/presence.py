@@ -1,4 +1,4 @@
-"""Which samples have which modality, and samples without any value, which lack it."""
+"""Which samples have which modality; a sample without any value lacks it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,22 +11,22 @@ from .container import ModalityDict, n_rows
 
 __all__ = ["CHUNK", "Presence", "find_present", "scatter_rows", "stack_rows"]
 
-#: Rows looked at at a time, so that a memory-mapped modality is never read whole.
+#: Rows examined at a time, so that a memory-mapped modality is never read whole.
 CHUNK = 4096
 
 
 @dataclass
 class Presence:
-    """Which samples have which modality, from the checked data to the method.
+    """Which samples have which modality; passed from the checked data to the method.
 
     Parameters
     ----------
     n_samples : int
     masks : dict of str to Tensor of bool of shape (n_samples,), default=None
-        True where a sample has the modality; only of modalities that some sample lacks.
+        True where a sample has the modality; only for modalities that some sample lacks.
     found_rows : dict of str to Tensor of int64, default=None
-        Where the masks are true. They are found once, on the CPU: to find them on another device
-        is to wait for it.
+        Indices where the masks are true. They are computed once, on the CPU, because computing
+        them on another device would wait for it.
     """
 
     n_samples: int
@@ -35,7 +35,7 @@ class Presence:
 
     @classmethod
     def from_arrays(cls, n_samples, masks):
-        """From masks in numpy, of which some may be true everywhere."""
+        """Make one from numpy masks; those that are true everywhere are left out."""
         return cls(n_samples, {m: torch.from_numpy(k) for m, k in masks.items() if not k.all()})
 
     def mask(self, name):
@@ -57,7 +57,7 @@ class Presence:
         return torch.stack([self.mask(name) for name in names], dim=1)
 
     def common(self):
-        """Which samples have all modalities that any has (Tensor of bool of shape (n_samples,))."""
+        """Which samples have all modalities that occur (Tensor of bool of shape (n_samples,))."""
         common = torch.ones(self.n_samples, dtype=torch.bool)
         for mask in self.masks.values():
             if mask.any():
@@ -84,10 +84,10 @@ class Presence:
 def find_present(value):
     """Find the samples that have a modality.
 
-    A sample lacks it where all of its values are missing in the way that the array knows: NaN in
-    floats (of a sparse matrix, all values that a row stores), the mask of a masked array, None (or
-    NaN, or pandas' NA) in objects. A modality that is made of several arrays is missing where one
-    of them has no value, since integers know no way.
+    A sample lacks it if all of its values are missing: NaN in floats (in a sparse matrix, all
+    stored values of a row), masked in a masked array, None (or NaN, or pandas' NA) in objects. A
+    modality that is made of several arrays is missing if one of them has no value, since integers
+    cannot mark missing values.
 
     Parameters
     ----------
@@ -106,7 +106,7 @@ def find_present(value):
         if value.shape[1] == 0:
             return None
         present = ~value.isna().to_numpy().all(axis=1)
-    elif not hasattr(value, "dtype"):  # a frame of another library
+    elif not hasattr(value, "dtype"):  # a DataFrame of another library
         return find_present(np.asarray(value))
     elif isinstance(value, np.ma.MaskedArray):
         gone = np.ma.getmaskarray(value)
@@ -121,7 +121,7 @@ def find_present(value):
         present = np.ones(len(value), dtype=bool)
         for start in range(0, len(value), CHUNK):
             part = value[start : start + CHUNK].reshape(len(value[start : start + CHUNK]), -1)
-            # The first value of each row is quickly read, and usually enough.
+            # Reading the first value of each row is fast, and usually enough.
             candidates = np.flatnonzero(np.isnan(part[:, 0])) if part.shape[1] else []
             for row in candidates:
                 present[start + row] = not np.isnan(part[row]).all()
@@ -145,7 +145,7 @@ def _is_missing(value):
 
 
 def stack_rows(array):
-    """Rows that are arrays of numbers of one shape as one array; anything else as it is."""
+    """Stack rows that are numeric arrays of one shape; return anything else as it is."""
     objects = isinstance(array, np.ndarray) and array.dtype == object
     if not objects or array.ndim != 1 or len(array) == 0:
         return array
@@ -156,20 +156,20 @@ def stack_rows(array):
 
 
 def scatter_rows(value, present, keep_integers=False):
-    """Put the values of present samples where they came from, and nothing at the others.
+    """Put the values of present samples into their rows; the other rows are missing.
 
     Parameters
     ----------
     value : array, DataFrame, sparse matrix, or mapping of such, of n_present rows
     present : ndarray of bool of shape (n_samples,)
     keep_integers : bool, default=False
-        Whether integers and booleans become a masked array; that is so in a mapping.
+        Whether integers and booleans become a masked array; always so in a mapping.
 
     Returns
     -------
     ndarray, DataFrame, sparse matrix or ModalityDict
-        Of n_samples rows: floats with rows of NaN, sparse ones with one NaN in such rows; objects
-        and texts with None.
+        With n_samples rows. Missing rows hold NaN in floats, one NaN in sparse matrices, and None
+        in objects and texts.
     """
     if isinstance(value, Mapping):
         parts = {part: scatter_rows(array, present, True) for part, array in value.items()}

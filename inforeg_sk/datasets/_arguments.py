@@ -1,4 +1,4 @@
-"""What arguments that several loaders have may be, and how loaders check them."""
+"""Constraints of arguments that several loaders share, and their check."""
 
 from collections.abc import Iterator, Mapping
 from os import PathLike
@@ -73,7 +73,7 @@ PATHS_BY_NAME = _PathsByName(_PATH)
 
 
 def check_arguments(function, constraints, **arguments):
-    """Raise unless the arguments of a function are what its table says.
+    """Raise if an argument of a function violates its constraints.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ def check_arguments(function, constraints, **arguments):
     Raises
     ------
     InvalidParameterError
-        Naming the argument, what it must be and what it is.
+        The message names the argument, what it must be and what was given.
     """
     for name, value in arguments.items():
         check_parameter(name, value, constraints[name], function)

@@ -15,8 +15,8 @@ _DATA = Path(__file__).resolve().parent / "data"
 _SPLITS = ("train", "validation", "test")
 _CONSTRAINTS = {"split": [IsNone(), Options(*_SPLITS)], "return_X_y": [BOOL]}
 _TARGET_NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
-# Values are stored as whole numbers of steps above a base. Given are the base and the steps per 1,
-# as in datasets/av_digits/generate.py.
+# Values are stored as integer steps above a base. These are the base and the steps per 1, as in
+# datasets/av_digits/generate.py.
 _CODES = {"audio": (0, 4000), "image": (-6, 5000)}
 
 _DESCR = """\

@@ -64,12 +64,11 @@ def load_cmu_mosi(
     Parameters
     ----------
     data_home : str or path-like, default=None
-        The folder with the csv files, either directly or each modality in a folder of its name as
-        in the source repository, or a folder with such a folder ``cmu_mosi`` in it. If None,
-        the folder that the environment variable ``INFOREG_SK_DATA`` names. For a pickle, it may
-        also be the path of the pickle, or have it in a folder ``Processed`` or ``MOSI/Processed``;
-        it may have the SDK's files in folders ``cmumosi`` or ``CMU-MOSI`` too, and there in those
-        of the SDK's server.
+        The folder with the csv files, either directly or in one subfolder per modality, as in the
+        source repository; or a folder that contains it as ``cmu_mosi``. If None, the folder that
+        the environment variable ``INFOREG_SK_DATA`` names. For a pickle, its path is accepted too,
+        and it may be in a subfolder ``Processed`` or ``MOSI/Processed``. The SDK's files may be in
+        a subfolder ``cmumosi`` or ``CMU-MOSI``, and in it in the subfolders of the SDK's server.
     features : {"csv", "aligned_50", "unaligned_50", "mosi_data", "sdk"}, default="csv"
         The csv files; the pickle with this name (``aligned_50.pkl`` and so on); or the SDK's
         computational sequences, which need h5py (``pip install 'inforeg-sk[hdf5]'``).
@@ -77,9 +76,9 @@ def load_cmu_mosi(
         The published part to load. If None, all, in this order. The csv files have no
         validation part.
     target : {"binary", "three", "seven", "real"}, default="binary"
-        What the sentiment s, from -3 to 3, becomes: ``"binary"``, 0 where s < 0 and 1 where
-        s >= 0; ``"three"``, negative, neutral (s = 0) and positive as 0, 1 and 2; ``"seven"``,
-        s rounded, halves to even, -3 to 3 as 0 to 6; ``"real"``, s. The Notes say who uses which.
+        How the sentiment s, from -3 to 3, is encoded: ``"binary"``, 0 where s < 0 and 1 where s >=
+        0; ``"three"``, negative, neutral (s = 0) and positive as 0, 1 and 2; ``"seven"``, s
+        rounded, halves to even, -3 to 3 as 0 to 6; ``"real"``, s. The Notes say who uses which.
         The csv files have binary labels only.
     drop_zeros : bool, default=False
         Whether to leave out the utterances with s = 0, so that ``"binary"`` is negative against
@@ -90,15 +89,15 @@ def load_cmu_mosi(
         otherwise, since the csv files and the SDK's have no padding.
     files : dict of str to str or path-like, default=None
         For ``"sdk"`` only: the file of each modality, as a name below `data_home` or a full path.
-        The modalities may be any. ``"labels"`` is the file with the sentiment, by default
-        ``CMU_MOSI_Opinion_Labels.csd``. If None, ``"text"`` is
+        Any names of modalities are allowed. ``"labels"`` is the file with the sentiment, by
+        default ``CMU_MOSI_Opinion_Labels.csd``. If None, ``"text"`` is
         ``CMU_MOSI_TimestampedWordVectors.csd``, ``"audio"`` ``CMU_MOSI_COVAREP.csd`` and
         ``"video"`` ``CMU_MOSI_Visual_Facet_42.csd``, else ``..._41.csd``; older names of these
         files work too.
     n_steps : int or dict of str to int, default=None
         For ``"sdk"`` only: the number of steps, for all modalities or by modality, that utterances
-        are cut or padded to. If None, that of the longest utterance: nothing is cut, but the
-        published audio and video have many steps per second, so that this may take gigabytes.
+        are cut or padded to. If None, the length of the longest utterance: nothing is cut, but the
+        published audio and video have many steps per second, so this may take gigabytes.
     return_X_y : bool, default=False
         If True, return ``(data, target)`` instead of the `Bunch`.
 
@@ -109,8 +108,8 @@ def load_cmu_mosi(
 
         data : ModalityDict
             Arrays of float64 ``"text"``, ``"audio"`` and ``"video"``, one utterance per row; for
-            a pickle or the SDK, of shape (n_samples, n_steps, n_features), and float32 if the
-            file has that.
+            a pickle or the SDK, of shape (n_samples, n_steps, n_features), and float32 if the file
+            has float32.
         target : ndarray of shape (n_samples,), int64 (float64 with ``target="real"``)
             0 for negative, 1 for positive; or see `target`.
         target_names : ndarray of str, or None with ``target="real"``
@@ -127,7 +126,8 @@ def load_cmu_mosi(
         train_indices, test_indices : ndarray of int
             Positions of the published parts in `data`; empty for a part that is not loaded.
         validation_indices : ndarray of int
-            Likewise. The csv files have neither this nor any that follow but the last two.
+            Likewise. With the csv files, this and all attributes below are absent, except the last
+            two.
         sentiment : ndarray of shape (n_samples,), float64
             The rating, from -3 to 3.
         lengths : dict of str to ndarray of int, or None
@@ -136,7 +136,7 @@ def load_cmu_mosi(
         non_finite : dict of str to int
             How many values of each modality were infinite or NaN, and are now 0.
         annotations : ndarray of str, or None
-            The names of the polarity in the file. None for the SDK.
+            The names of the polarities in the file. None for the SDK.
         empty : dict of str to ndarray of str
             For ``"sdk"`` only: the utterances in which a modality has no step, and is all zero.
         files : dict of str to str
@@ -257,7 +257,7 @@ def load_cmu_mosi(
 
 
 def _check_combination(features, target, drop_zeros, files, n_steps):
-    """Raise if arguments do not fit each other."""
+    """Raise if arguments are incompatible."""
     if features == "csv" and target != "binary":
         raise InvalidParameterError(
             f"The 'target' parameter of {_OWNER} must be 'binary' with features='csv', whose files "

@@ -78,7 +78,7 @@ Actors say one of 12 sentences with one of six emotions in front of a camera.
 :Source: https://github.com/CheyneyComputerScience/CREMA-D
 :Licence: Open Database License 1.0; contents Database Contents License 1.0
 
-The class is the emotion that the actor was asked for, not the one that raters perceived.
+The class is the emotion that the actor was asked to show, not the one that raters perceived.
 
 Reference: Cao, Cooper, Keutmann, Gur, Nenkova and Verma (2014), "CREMA-D: Crowd-sourced Emotional
 Multimodal Actors Dataset", IEEE Transactions on Affective Computing 5(4).
@@ -114,8 +114,8 @@ def load_crema_d(
     Parameters
     ----------
     root : str or path-like, default=None
-        The cloned repository, or a folder with such a folder ``crema_d`` in it. If None, the
-        folder that the environment variable ``INFOREG_SK_DATA`` names.
+        The cloned repository, or a folder that contains it as ``crema_d``. If None, the folder
+        that the environment variable ``INFOREG_SK_DATA`` names.
     split : {"lists", "actors"}, default="lists"
         How the clips are split. ``"lists"``: by ``train.csv``, ``test.csv`` and, if there is one,
         ``validation.csv`` or ``val.csv``, as in the InfoReg authors' code [2]_, whose lists share
@@ -127,20 +127,20 @@ def load_crema_d(
         searches all of `root`.
     video : str, default="auto"
         Likewise for the videos: files ``<clip>.mp4`` (or another suffix) or folders ``<clip>`` of
-        images. Only the kind that more clips have is used; files if as many clips have both.
+        images. Only the kind that more clips have is used, files in a tie.
     test_actors, validation_actors : int, default=18 and 9
         Numbers of the 91 actors that are in test and in validation with ``split="actors"``.
     random_state : int, default=0
-        Chooses them: in ``numpy.random.RandomState(random_state).permutation`` of the actors 1001
-        to 1091 the first are test and the next validation. So the part of an actor does not
-        depend on which files are on disk.
+        Seed of their choice: in ``numpy.random.RandomState(random_state).permutation`` of the
+        actors 1001 to 1091, the first are test and the next validation. So an actor's part does
+        not depend on which files are on disk.
     defects : {"drop", "keep"}, default="drop"
         What happens to the four clips that the description of the data set names as defective.
     missing : {"error", "drop", "allow"}, default="error"
-        What happens to clips without sound or video on disk: they are an error; they are left
-        out, and `dropped` has their names; or those that have one of the two are kept, with None
-        in place of the other path, which ``ModalityTransformer(missing="allow")`` and a classifier
-        with ``missing="allow"`` accept.
+        What happens to clips without sound or video on disk: they are an error; they are left out,
+        and `dropped` names them; or those that have one of the two are kept, with None in place of
+        the other path, which ``ModalityTransformer(missing="allow")`` and a classifier with
+        ``missing="allow"`` accept.
     return_X_y : bool, default=False
         If True, return ``(data, target)`` instead of the `Bunch`.
 
@@ -179,13 +179,13 @@ def load_crema_d(
         If an argument has a value that it does not accept; if a list is malformed, names a clip
         twice or disagrees with the clip's name on its emotion; or if a clip is in several places.
     TypeError
-        If a path or folder is not one.
+        If `root`, `lists`, `audio` or `video` has the wrong type.
 
     Notes
     -----
     In the repository, ``audio="AudioWAV"`` has the sounds, ``video="VideoFlash"`` the files
-    ``<clip>.flv``, and the folders of images that the authors' code extracts are in
-    ``"Image-01-FPS"``. That code leaves out clips without sound or video, as ``missing="drop"``.
+    ``<clip>.flv``, and ``"Image-01-FPS"`` the folders of images that the authors' code extracts.
+    That code leaves out clips without sound or video, as ``missing="drop"`` does.
 
     References
     ----------

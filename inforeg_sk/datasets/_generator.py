@@ -117,7 +117,7 @@ def make_multimodal_classification(
     subspace of ``n_classes - 1`` dimensions that is drawn for each modality. All other
     directions are noise of the same variance. A linear classifier is optimal.
 
-    Together, modalities of strengths :math:`s` are worth one modality of the strength
+    Together, modalities of strengths :math:`s` are equivalent to one modality of strength
     :math:`d`, :math:`d^2 = s^T C^{-1} s`, where the noise of modalities :math:`i` and :math:`j`
     has the correlation
 
@@ -220,7 +220,7 @@ def _embed(rng, evidence, n_features, n_steps, **_):
 
 
 def _class_counts(n_samples, n_classes, weights):
-    """Return the number of samples of each class, less than one from its proportion."""
+    """Return the number of samples of each class, less than one off its exact share."""
     if weights is None:
         weights = np.full(n_classes, 1 / n_classes)
     else:

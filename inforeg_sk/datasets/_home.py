@@ -1,4 +1,4 @@
-"""Where a loader looks for files: where the user says, or else the environment."""
+"""Where a loader looks for files: in the given path, or that of the environment variable."""
 
 import os
 from pathlib import Path
@@ -12,9 +12,9 @@ def find_home(parameter, value, what, how):
     Parameters
     ----------
     parameter : str
-        The loader's name of `value`.
+        Name of the loader's parameter that holds `value`.
     value : str, path-like or None
-        None takes the environment variable INFOREG_SK_DATA.
+        None uses the environment variable INFOREG_SK_DATA.
     what : str
         What the loader looks for, for the error message, such as ``"aligned_50.pkl"``.
     how : str

@@ -10,7 +10,7 @@ from ._recordings import find_folder, find_lists, match_recordings, part_indices
 
 __all__ = ["load_kinetics_sounds"]
 
-# Alphabetical; datasets/kinetics_sounds/README.rst says how this order was found out.
+# Alphabetical; datasets/kinetics_sounds/README.rst says how this order was found.
 _CLASSES = (
     "blowing nose, blowing out candles, bowling, chopping wood, dribbling basketball, laughing, "
     "mowing lawn, playing accordion, playing bagpipes, playing bass guitar, playing clarinet, "
@@ -19,7 +19,7 @@ _CLASSES = (
     "playing xylophone, ripping paper, shoveling snow, shuffling cards, singing, "
     "stomping grapes, tap dancing, tapping guitar, tapping pen, tickling"
 ).split(", ")
-# YouTube's name of the video and the second that the clip starts at; Kinetics adds its last second.
+# YouTube's id of the video and the second that the clip starts at; Kinetics adds its last second.
 _NAME = re.compile(r"(?P<video>[\w-]{11})_(?P<start>\d{1,6})(?:_\d{1,6})?", re.ASCII)
 _LISTS = {
     part: (f"my_{short}.txt", f"{short}.txt", f"{short}.csv", f"{short}_1fps_path.txt")
@@ -90,8 +90,8 @@ def load_kinetics_sounds(
     Parameters
     ----------
     root : str or path-like, default=None
-        The folder of the clips, or a folder with such a folder ``kinetics_sounds`` in it. If
-        None, the folder that the environment variable ``INFOREG_SK_DATA`` names.
+        The folder of the clips, or a folder that contains it as ``kinetics_sounds``. If None, the
+        folder that the environment variable ``INFOREG_SK_DATA`` names.
     lists : str or path-like, default=None
         Folder of the lists ``my_train.txt`` and ``my_test.txt`` (or ``train.txt``, ``train.csv``,
         ``train_1fps_path.txt`` and so on) and, if there is one, ``my_val.txt``. If None,
@@ -101,12 +101,12 @@ def load_kinetics_sounds(
         searches all of `root`.
     video : str, default="auto"
         Likewise for the videos: files ``<clip>.mp4`` (or another suffix) or folders ``<clip>`` of
-        images. Only the kind that more clips have is used; files if as many clips have both.
+        images. Only the kind that more clips have is used, files in a tie.
     missing : {"error", "drop", "allow"}, default="error"
-        What happens to clips without sound or video on disk: they are an error; they are left
-        out, and `dropped` has their names; or those that have one of the two are kept, with None
-        in place of the other path, which ``ModalityTransformer(missing="allow")`` and a classifier
-        with ``missing="allow"`` accept.
+        What happens to clips without sound or video on disk: they are an error; they are left out,
+        and `dropped` names them; or those that have one of the two are kept, with None in place of
+        the other path, which ``ModalityTransformer(missing="allow")`` and a classifier with
+        ``missing="allow"`` accept.
     return_X_y : bool, default=False
         If True, return ``(data, target)`` instead of the `Bunch`.
 
@@ -123,7 +123,7 @@ def load_kinetics_sounds(
         target_names : ndarray of str
             Names of the classes.
         groups : ndarray of shape (n_samples,), str
-            YouTube's name of the video that a clip is from, for grouped cross-validation.
+            YouTube's id of the video that a clip is from, for grouped cross-validation.
         clips : ndarray of shape (n_samples,), str
             Names of the clips, as listed.
         train_indices, validation_indices, test_indices : ndarray of int
@@ -144,7 +144,7 @@ def load_kinetics_sounds(
         If an argument has a value that it does not accept; if a list is malformed or names a clip
         twice; or if a clip is in several places.
     TypeError
-        If a path or folder is not one.
+        If `root`, `lists`, `audio` or `video` has the wrong type.
 
     Notes
     -----

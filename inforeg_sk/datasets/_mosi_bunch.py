@@ -1,4 +1,4 @@
-"""What the loaders of CMU-MOSI's sequences share: parts, targets and the `Bunch`."""
+"""Shared by the loaders of CMU-MOSI's sequences: parts, targets and the `Bunch`."""
 
 import numpy as np
 from sklearn.utils import Bunch

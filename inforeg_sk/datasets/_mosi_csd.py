@@ -115,7 +115,7 @@ def load_sequences(data_home, files, n_steps, split, target, drop_zeros):
 
     arrays, lengths, empty, cut = {}, {}, {}, {}
     for name in modalities:
-        # The longest of all segments counts, so that a part looks the same alone as among all.
+        # The longest of all segments counts, so that a part is the same when loaded alone.
         arrays[name], found = _read_modality(
             paths[name], names_of_all, segments, rows, limits[name]
         )

@@ -34,7 +34,7 @@ def load_pickle(data_home, features, split, target, drop_zeros, padding):
         raise pickle.UnpicklingError(f"{path}: {error}.") from error
     parts = {part: _read_part(path, content, name) for part, name in _PARTS.items()}
 
-    # The layout depends on the whole file, so that a part looks the same alone as among all.
+    # The layout depends on the whole file, so that a part is the same when loaded alone.
     arrays, lengths, movable = {}, {}, list(_MODALITIES)
     for name in _MODALITIES:
         samples = [part[name] for part in parts.values()]
@@ -146,7 +146,7 @@ def _text(value):
 
 
 def _identifier(value):
-    """Return the id as one text; some files hold rows of video, start and end."""
+    """Return the id as one string; some files hold rows of video, start and end."""
     if isinstance(value, (list, tuple, np.ndarray)) and np.size(value) > 1:
         video, *rest = map(_text, np.ravel(np.array(value, dtype=object)))
         return f"{video}[{','.join(rest)}]"

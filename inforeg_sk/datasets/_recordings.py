@@ -1,4 +1,4 @@
-"""Data sets of recordings: the lists of clips, and the places of their sounds and videos."""
+"""Data sets of recordings: lists of clips, and where their sounds and videos are."""
 
 import os
 from pathlib import Path
@@ -42,7 +42,7 @@ def find_folder(root, title, name, how):
     Parameters
     ----------
     root : str, path-like or None
-        None takes the environment variable INFOREG_SK_DATA.
+        None uses the environment variable INFOREG_SK_DATA.
     title, name : str
         The name of the data set in messages, and that of its folder.
     how : str
@@ -203,7 +203,7 @@ def match_recordings(home, clips, key, *, audio, video, missing, how):
     ----------
     home : pathlib.Path
     clips : list of Clip, or callable
-        Where there is no list, a callable that makes the clips from the set of all keys found.
+        If there is no list, a callable that makes the clips from the set of all keys found.
     key : callable
         See `scan`.
     audio, video : str

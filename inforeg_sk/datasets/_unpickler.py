@@ -31,7 +31,7 @@ def read_arrays(file):
     Raises
     ------
     pickle.UnpicklingError
-        If the pickle names anything that is not on the list, is damaged, or misuses what is.
+        If the pickle names anything that is not on the list, is damaged, or misuses a listed name.
     """
     if isinstance(file, (bytes, bytearray)):
         file = io.BytesIO(file)
@@ -125,7 +125,7 @@ def _dtype(dtype):
 
 def _plain(dtype):
     if _dtype(dtype).hasobject:
-        raise pickle.UnpicklingError("refused Python objects out of a buffer")
+        raise pickle.UnpicklingError("refused Python objects in a buffer")
     return dtype.dtype
 
 
@@ -178,8 +178,8 @@ for _core in ("numpy.core", "numpy._core"):  # numpy 1 and numpy 2
 class _Unpickler(pickle._Unpickler):
     """The unpickler written in Python, as joblib uses it.
 
-    The one written in C takes extension codes that were used before from a cache, without calling
-    `find_class`, and has no method for them to override.
+    The C version takes extension codes that were used before from a cache, without calling
+    `find_class`, and has no method to override for them.
     """
 
     def find_class(self, module, name):

@@ -59,7 +59,7 @@ inertial sensor on the right wrist (actions 1 to 21) or the right thigh (22 to 2
 :Licence: described as freely available and public domain; no licence text
 
 Skeletons and inertial signals are resampled to a fixed number of steps; depth is one motion map.
-The place of the inertial sensor tells the actions 1 to 21 from the others.
+The place of the inertial sensor distinguishes actions 1 to 21 from the others.
 
 Reference: Chen, Jafari and Kehtarnavaz (2015), "UTD-MHAD: A Multimodal Dataset for Human Action
 Recognition Utilizing a Depth Camera and a Wearable Inertial Sensor", ICIP 2015.
@@ -84,13 +84,13 @@ def load_utd_mhad(root=None, *, modalities=("skeleton", "inertial"), split=None,
     ----------
     root : str or path-like, default=None
         The folder with the folders ``Skeleton``, ``Inertial`` and ``Depth`` (in upper or lower
-        case), or with all files, or with such a folder ``utd_mhad`` in it. If None, the folder
-        that the environment variable ``INFOREG_SK_DATA`` names.
+        case), or with all files directly, or a folder that contains it as ``utd_mhad``. If None,
+        the folder that the environment variable ``INFOREG_SK_DATA`` names.
     modalities : sequence of {"skeleton", "inertial", "depth"}, default=("skeleton", "inertial")
         The modalities to read, in this order. Files of others are not opened; depth is large.
     split : {"train", "test"}, default=None
-        The published part to load: subjects 1, 3, 5 and 7, or 2, 4, 6 and 8. If None, both, which
-        are then mixed.
+        The published part to load: subjects 1, 3, 5 and 7, or 2, 4, 6 and 8. If None, both, sorted
+        by action, so that the parts are mixed.
     return_X_y : bool, default=False
         If True, return ``(data, target)`` instead of the `Bunch`.
 

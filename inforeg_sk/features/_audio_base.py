@@ -1,4 +1,4 @@
-"""What the audio front ends share: parameters, samples, reading, and reports of bad samples."""
+"""Base of the audio front ends: parameters, samples, reading, and reports of bad samples."""
 
 import warnings
 from importlib.util import find_spec
@@ -35,7 +35,7 @@ class AudioFrontEnd(
 
     A subclass writes out its constructor's signature, since scikit-learn reads the parameters
     there, and passes those of this class on. It documents them as the other front ends do, and
-    overrides `_features`, `get_feature_names_out` and, where its parameters have to fit each other,
+    overrides `_features`, `get_feature_names_out` and, where its parameters depend on each other,
     `_check_features`.
     """
 
@@ -109,8 +109,8 @@ class AudioFrontEnd(
         Raises
         ------
         ValueError
-            As `transform`; also, whatever `on_error` is, if no sample can be used: then the paths
-            themselves are wrong, and there is nothing to learn from.
+            As in `transform`; also if no sample can be used, whatever `on_error` is: the paths
+            themselves are then wrong, and there is nothing to learn from.
         """
         return self._transform(X, all_bad_is_error=True)
 
@@ -161,9 +161,9 @@ class AudioFrontEnd(
         raise NotImplementedError
 
     def _check_features(self, n_frames):
-        """Raise an InvalidParameterError if parameters of `_features` do not fit each other."""
+        """Raise an InvalidParameterError if parameters of `_features` are incompatible."""
 
-    # What is the same for all.
+    # Shared by all subclasses.
 
     def _check(self):
         missing = [name for name in ("librosa", "soundfile") if find_spec(name) is None]
@@ -307,7 +307,7 @@ class MelFrontEnd(AudioFrontEnd):
 def _compute(front_end, index, item):
     """Return features and None, or None and the problem, when `on_error` says to skip bad samples.
 
-    Errors of the wrong kind of data are raised whatever `on_error` says.
+    Data of the wrong type raise an error, whatever `on_error` is.
     """
     try:
         sound = load(

@@ -1,4 +1,4 @@
-"""What stands in the output for a sample that cannot be used."""
+"""Values that replace the features of a sample that cannot be used."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ __all__ = ["ON_ERROR", "fill_name", "fill_value"]
 # By `on_error`; a row of NaN is a missing modality.
 _FILL = {"zeros": 0.0, "missing": np.nan}
 
-#: What `on_error` of a front end may be.
+#: Accepted values of the parameter `on_error` of a front end.
 ON_ERROR = Options("raise", *_FILL)
 
 
@@ -19,5 +19,5 @@ def fill_value(on_error):
 
 
 def fill_name(on_error):
-    """Return the same in words, for a warning."""
+    """Return the name of that value, for a warning."""
     return "NaN" if on_error == "missing" else "zeros"

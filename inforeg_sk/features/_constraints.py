@@ -1,4 +1,4 @@
-"""What parameters that several front ends have may be."""
+"""Constraints of parameters that several front ends share."""
 
 from numbers import Integral, Real
 

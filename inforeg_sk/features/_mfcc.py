@@ -55,9 +55,9 @@ class MFCC(MelFrontEnd):
         Sampling rate, in Hz, of samples given as waveforms; files state their own. None accepts
         paths only.
     silence : {"error", "allow"}, default="error"
-        Whether a recording that holds one and the same value throughout is an error. Such a
-        recording is nearly always a failed one, and would teach the network, unnoticed, that the
-        modality says nothing. Allow it where silence is an answer.
+        Whether a recording whose samples are all equal is an error. Such a recording is nearly
+        always a failed one, and would silently teach the network that the modality holds no
+        information. Allow it if silence has a meaning.
     on_error : {"raise", "zeros", "missing"}, default="raise"
         What happens to a recording that cannot be used (see Raises): it is an error that names the
         recording; all its features are zeros; or they are NaN, which a classifier with
@@ -67,8 +67,8 @@ class MFCC(MelFrontEnd):
     n_jobs : int, default=None
         Number of samples processed at once, by joblib. None is 1, unless
         ``joblib.parallel_config`` says otherwise; -1 is one per core. Starting the processes takes
-        some seconds, and a recording of 3 s a few milliseconds, so it pays from thousands of
-        recordings on.
+        some seconds, and a recording of 3 s a few milliseconds, so more than one pays off only for
+        thousands of recordings.
     verbose : bool, default=False
         Whether to show a progress bar (tqdm) for work that takes longer than a second.
 

@@ -87,7 +87,7 @@ def load(item, *, sample_rate, duration, short, silence, waveform_rate):
 
 
 def _librosa():
-    import librosa  # costs seconds, and is an extra
+    import librosa  # slow to import, and optional
 
     return librosa
 
@@ -190,12 +190,12 @@ def _take(item, waveform_rate):
         raise TypeError(
             "it is a waveform, but its sampling rate is not known; give waveform_rate, in Hz"
         )
-    with np.errstate(over="ignore"):  # what becomes infinite is reported
+    with np.errstate(over="ignore"):  # overflow to infinity is reported later
         return sound.astype(np.float32)
 
 
 def _to_length(sound, n, sample_rate, short):
-    """Cut the end, or lengthen as `short` says."""
+    """Cut the end of a long recording, or lengthen a short one according to `short`."""
     if len(sound) >= n:
         return sound[:n]
     if short == "error":

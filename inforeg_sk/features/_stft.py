@@ -31,15 +31,15 @@ class LogSTFT(AudioFrontEnd):
     floor : float, default=1e-7
         Added to the magnitude before its natural logarithm is taken.
     clip : bool, default=False
-        Whether samples beyond [-1, 1] are set to -1 and 1. A file of floats may go beyond, and so
-        may a loud recording when it is resampled.
+        Whether samples are clipped to [-1, 1]. Files of floats and resampled loud recordings may
+        exceed this range.
     waveform_rate : int, default=None
         Sampling rate, in Hz, of samples given as waveforms; files state their own. None accepts
         paths only.
     silence : {"error", "allow"}, default="error"
-        Whether a recording that holds one and the same value throughout is an error. Such a
-        recording is nearly always a failed one, and would teach the network, unnoticed, that the
-        modality says nothing. Allow it where silence is an answer.
+        Whether a recording whose samples are all equal is an error. Such a recording is nearly
+        always a failed one, and would silently teach the network that the modality holds no
+        information. Allow it if silence has a meaning.
     on_error : {"raise", "zeros", "missing"}, default="raise"
         What happens to a recording that cannot be used (see Raises): it is an error that names the
         recording; all its features are zeros; or they are NaN, which a classifier with
@@ -49,8 +49,8 @@ class LogSTFT(AudioFrontEnd):
     n_jobs : int, default=None
         Number of samples processed at once, by joblib. None is 1, unless
         ``joblib.parallel_config`` says otherwise; -1 is one per core. Starting the processes takes
-        some seconds, and a recording of 3 s a few milliseconds, so it pays from thousands of
-        recordings on.
+        some seconds, and a recording of 3 s a few milliseconds, so more than one pays off only for
+        thousands of recordings.
     verbose : bool, default=False
         Whether to show a progress bar (tqdm) for work that takes longer than a second.
 
@@ -78,9 +78,9 @@ class LogSTFT(AudioFrontEnd):
     The zeros that pad a recording become ``log(floor)``, so the encoders of sequences do not take
     them for padding.
 
-    ``Pipeline(memory=...)`` keeps the features. It hashes paths as they are written, and does not
-    notice that a file has changed, or that a relative path now leads elsewhere: then clear the
-    memory. It hashes all parameters, `n_jobs` and `verbose` too.
+    ``Pipeline(memory=...)`` caches the features. It hashes paths as they are written, and does not
+    notice that a file has changed, or that a relative path now leads elsewhere: clear the cache
+    then. It hashes all parameters, including `n_jobs` and `verbose`.
 
     Two kinds of damage go unnoticed: an MP3 or OGG file that ends too early at a clean boundary,
     and damage after the part that is used, in any format but WAV and AIFF.
@@ -149,8 +149,8 @@ class LogSTFT(AudioFrontEnd):
 
         22,050 Hz, 3 s (shorter recordings are repeated), samples clipped to [-1, 1], windows of 512
         samples every 353, ``log(magnitude + 1e-7)``: 188 frames of 257 frequencies. Their code
-        repeats a recording at most three times, which is the same from 1 s on, and puts the
-        frequencies before the frames.
+        repeats a recording at most three times, which is the same for recordings of at least 1 s,
+        and puts the frequencies before the frames.
 
         Parameters
         ----------

@@ -10,7 +10,7 @@ import numpy as np
 __all__ = ["SUFFIXES", "optional", "read_clip"]
 
 SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
-# Containers round times, Matroska to the millisecond: a frame may be on screen that much earlier.
+# Containers round times (Matroska to 1 ms), so a frame may be on screen that much earlier.
 ROUNDING = Fraction(1, 1000)
 ATTACHED_PICTURE = 0x400  # FFmpeg's AV_DISPOSITION_ATTACHED_PIC
 
@@ -75,7 +75,7 @@ def _images(folder):
 
 
 def _by_numbers(name):
-    """Return a key that sorts frame2 before frame10: text and numbers in turn."""
+    """Return a key that sorts frame2 before frame10: alternating text and numbers."""
     parts = re.split(r"([0-9]+)", name)
     return [int(part) if i % 2 else part for i, part in enumerate(parts)]
 

@@ -24,7 +24,7 @@ __all__ = ["PadSequences"]
 
 
 class _FloatDtype(Constraint):
-    """What numpy takes as a floating dtype."""
+    """What numpy accepts as a floating dtype."""
 
     def accepts(self, value):
         if value is None:  # float64 to numpy
@@ -78,8 +78,8 @@ class PadSequences(SetOutputNoOpMixin, TransformerMixin, BaseEstimator, auto_wra
     A sample that is None (or NaN, which pandas may use instead, or an array of NaN only) lacks the
     modality. It becomes a row of NaN, which a classifier with ``missing="allow"`` takes for a
     missing modality. A sequence without any step is an error, because it is ambiguous: give None
-    for a sample that lacks the modality, and one step of padding for one that has it and says
-    nothing. NaN in a part of a sequence is kept; the classifier refuses it.
+    for a sample that lacks the modality, and one step of padding for one that has it but is empty.
+    NaN in a part of a sequence is kept; the classifier refuses it.
 
     The encoders recognise padding by its value alone. If the last steps of a sequence hold `value`
     in all features, as silence or a token numbered 0 may, the encoders take them for padding too.
@@ -283,7 +283,7 @@ def _sequence(index, sample):
     if len(array) == 0:
         raise ValueError(
             f"Sample {index} has no steps. Give None if it lacks the modality, or one step of "
-            "padding if it has nothing to say."
+            "padding if it has the modality but is empty."
         )
     if array.size == 0:
         raise ValueError(f"Sample {index} has 0 features per step, shape {array.shape}.")

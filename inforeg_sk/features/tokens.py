@@ -40,7 +40,7 @@ class Tokens(SetOutputNoOpMixin, TransformerMixin, BaseEstimator, auto_wrap_outp
         return_tensors="np")`` and must return a mapping from names to arrays.
     max_length : int, default=128
         Number of tokens of each text, including those that the tokenizer adds itself. Longer
-        texts are cut, shorter ones padded. The model must accept as many; BERT accepts 512.
+        texts are cut, shorter ones padded. The model must accept that many; BERT accepts 512.
 
     Raises
     ------
@@ -57,7 +57,7 @@ class Tokens(SetOutputNoOpMixin, TransformerMixin, BaseEstimator, auto_wrap_outp
     Nothing is learned: the vocabulary is that of the tokenizer. To learn a vocabulary, learn it
     from the training texts beforehand, as ``examples/language_model.py`` does.
 
-    All texts become equally long, whichever samples they come with, so that arrays have the same
+    All texts get the same length, whatever the other samples are, so that arrays have the same
     shape in ``predict`` as in ``fit``. Time and memory of the model grow with `max_length`: choose
     it near the longest texts that matter.
 
@@ -67,7 +67,7 @@ class Tokens(SetOutputNoOpMixin, TransformerMixin, BaseEstimator, auto_wrap_outp
 
     A sample that lacks the modality (None) is an error here;
     ``ModalityTransformer(missing="allow")`` leaves such samples out, and
-    ``MultimodalClassifier(missing="allow")`` accepts its result. The empty text is a text.
+    ``MultimodalClassifier(missing="allow")`` accepts its result. An empty text counts as a text.
 
     Examples
     --------
@@ -147,7 +147,7 @@ class Tokens(SetOutputNoOpMixin, TransformerMixin, BaseEstimator, auto_wrap_outp
                 texts,
                 padding="max_length",
                 truncation=True,
-                max_length=int(self.max_length),  # a search may set an integer of numpy
+                max_length=int(self.max_length),  # a search may set a numpy integer
                 return_tensors="np",
             )
         except ValueError as error:

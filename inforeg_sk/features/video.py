@@ -52,7 +52,7 @@ class VideoFrames(SetOutputNoOpMixin, TransformerMixin, BaseEstimator, auto_wrap
         have no times, so all of them are candidates.
     size : int or tuple of 2 int, default=224
         Height and width in pixels, or one number for both. The whole frame is resized, by
-        Pillow's bilinear filter, whatever its proportions.
+        Pillow's bilinear filter, regardless of its aspect ratio.
     sampling : {"uniform", "random"}, default="uniform"
         Which frames are chosen: the middle one of each of `n_frames` equal parts of the clip, or
         a random selection without replacement, in the order of time.
@@ -94,7 +94,7 @@ class VideoFrames(SetOutputNoOpMixin, TransformerMixin, BaseEstimator, auto_wrap
     -----
     The random selection depends on `random_state` and the last part of the path only, not on
     order, subset, folder or `n_jobs`. It is the same each time, and clips with the same name and
-    length get the same.
+    length get the same selection.
 
     A video file is decoded once, to its end, and the frames to choose from are held at their final
     size: 27 MB per minute at the defaults, more with a higher `fps`. The output takes

@@ -1,4 +1,4 @@
-"""Looking into a fit: figures of how the modalities learned and what each knows."""
+"""Figures of a fit: how the modalities learned, and how well each predicts."""
 
 from ._accuracy import ModalityAccuracyDisplay
 from ._traces import FisherTraceDisplay

@@ -1,4 +1,4 @@
-"""Accuracy by modality, as a display in scikit-learn's manner."""
+"""Accuracy by modality, in the style of scikit-learn's displays."""
 
 from collections.abc import Mapping
 
@@ -20,7 +20,7 @@ class ModalityAccuracyDisplay:
     taught its encoder what it can learn.
 
     It is recommended to use `from_estimator` for one fit, and the constructor for means over
-    several. All parameters are stored as attributes.
+    several fits. All parameters are stored as attributes.
 
     Parameters
     ----------
@@ -28,10 +28,10 @@ class ModalityAccuracyDisplay:
         Accuracies, from 0 to 1: "all" is that of the joint prediction, the other keys are
         modalities.
     spread : dict of str to float, default=None
-        Half the length of the error bar, such as the standard deviation over seeds; by the keys
-        of `scores`, some of which may be left out.
+        Half the length of each error bar, such as the standard deviation over seeds. The keys are
+        those of `scores`; some may be left out.
     chance : float, default=None
-        Accuracy without any knowledge, drawn as a dashed line.
+        Accuracy of guessing, drawn as a dashed line.
     alone : dict of str to float, default=None
         Accuracy that a modality reaches when a network is trained on it alone, drawn as a mark
         over its bar; some may be left out.
@@ -115,8 +115,8 @@ class ModalityAccuracyDisplay:
             A fitted classifier of this library, a fitted Pipeline that ends in one, or a fitted
             search, such as GridSearchCV, whose `best_estimator_` is either.
         X : as in the estimator's ``fit``
-            Samples, best ones it was not fitted on. If some lack modalities, all bars are of those
-            that have all.
+            Samples, preferably ones that the estimator was not fitted on. If some lack modalities,
+            all bars are of the samples that have all modalities.
         y : array-like of shape (n_samples,)
             True labels.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -126,8 +126,7 @@ class ModalityAccuracyDisplay:
         ax : matplotlib Axes, default=None
             Axes to plot on; None makes a new figure.
         name : str, default=None
-            Title of the axes; None takes the balancing method with those of its
-            settings that are not the defaults.
+            Title of the axes; None uses the balancing method and its non-default settings.
         legend, **style :
             See `plot`.
 
@@ -142,7 +141,7 @@ class ModalityAccuracyDisplay:
         NotFittedError
             If the estimator is not fitted.
         TypeError
-            If it is of another kind.
+            If `estimator` is of another type.
         ValueError
             If a modality is called "all", or the search has no best estimator
             (``refit=False``).
@@ -160,7 +159,7 @@ class ModalityAccuracyDisplay:
         for transformer in transformers:
             X = transformer.transform(X)
         scores = classifier.score_by_modality(X, y, sample_weight=sample_weight)
-        common = classifier.common_samples(X)  # those that the modalities' scores are of
+        common = classifier.common_samples(X)  # the samples behind these scores
         if not common.all():
             sample_weight = None if sample_weight is None else np.asarray(sample_weight)[common]
             X = safe_indexing(ModalityDict(X) if isinstance(X, Mapping) else X, common)
@@ -179,9 +178,9 @@ class ModalityAccuracyDisplay:
         ax : matplotlib Axes, default=None
             Axes to plot on; None makes a new figure.
         name : str, default=None
-            Title of the axes; None takes the one given to the constructor.
+            Title of the axes; None uses the one given to the constructor.
         legend : bool, default=True
-            Whether to draw a legend if there are marks or a line of chance to explain.
+            Whether to draw a legend if there are marks or a chance line to explain.
         **style
             Passed to matplotlib's ``bar``.
 
@@ -214,7 +213,7 @@ class ModalityAccuracyDisplay:
         ax.set(xlabel="modalities used", ylabel="accuracy (%)")
         ax.set_xticks(range(len(keys)), keys)
         slot = ax.get_window_extent().width / ax.figure.dpi / len(keys)
-        if max(map(len, keys)) * 0.08 > slot:  # inches a character: names would overlap
+        if max(map(len, keys)) * 0.08 > slot:  # inches per character: names would overlap
             ax.set_xticks(range(len(keys)), keys, rotation=30, ha="right", rotation_mode="anchor")
         handles, labels = ax.get_legend_handles_labels()
         if legend and handles:
@@ -253,7 +252,7 @@ class ModalityAccuracyDisplay:
         return sorted(self.scores, key=lambda key: key != JOINT)  # the others in the order given
 
     def _plot_references(self):
-        """Draw what the bars are compared with: marks, error bars, the line of chance."""
+        """Draw the references: marks, error bars and the chance line."""
         spread, alone = self.spread or {}, self.alone or {}
         self.alone_lines_, self.errorbars_ = {}, {}
         for key, bar in self.bars_.items():

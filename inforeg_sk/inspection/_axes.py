@@ -1,4 +1,4 @@
-"""The axes of a display: on matplotlib, which is optional and imported late."""
+"""Axes of a display. matplotlib is optional and imported on use."""
 
 
 def require_matplotlib(caller):
@@ -13,7 +13,7 @@ def require_matplotlib(caller):
 
 
 def make_axes(ax, title):
-    """Return axes, of a new figure if `ax` is None, and their figure; with a title if any."""
+    """Return `ax`, or new axes if it is None, and their figure; set the title, if any."""
     if ax is None:
         import matplotlib.pyplot as plt
 

@@ -1,4 +1,4 @@
-"""Fisher traces over the epochs, as a display in scikit-learn's manner."""
+"""Fisher traces over the epochs, in the style of scikit-learn's displays."""
 
 from collections.abc import Mapping
 
@@ -12,8 +12,8 @@ class FisherTraceDisplay:
     """Fisher trace of each modality over the epochs, and when its window was open.
 
     Each modality is a line. Above the lines each modality with a prime learning window has a
-    track of its colour, filled in the epochs in which the window was open. Epochs are counted
-    from 0, as the entries of `curves_` are.
+    track of its colour, filled in the epochs in which the window was open. Epochs are counted from
+    0, as in `curves_`.
 
     It is recommended to use `from_estimator`. All parameters are stored as attributes.
 
@@ -41,7 +41,7 @@ class FisherTraceDisplay:
 
     See Also
     --------
-    ModalityAccuracyDisplay : What each modality knows at the end.
+    ModalityAccuracyDisplay : How well each modality predicts after training.
 
     Examples
     --------
@@ -62,7 +62,7 @@ class FisherTraceDisplay:
 
     @classmethod
     def from_estimator(cls, estimator, *, ax=None, name=None, log=True, legend=True, **style):
-        """Plot what a fit recorded, by epochs counted from 0.
+        """Plot the Fisher traces and windows that a fit recorded.
 
         Parameters
         ----------
@@ -72,8 +72,7 @@ class FisherTraceDisplay:
         ax : matplotlib Axes, default=None
             Axes to plot on; None makes a new figure.
         name : str, default=None
-            Title of the axes; None takes the balancing method with those of its
-            settings that are not the defaults.
+            Title of the axes; None uses the balancing method and its non-default settings.
         log, legend, **style :
             See `plot`.
 
@@ -88,7 +87,7 @@ class FisherTraceDisplay:
         NotFittedError
             If the estimator is not fitted.
         TypeError
-            If it is of another kind.
+            If `estimator` is of another type.
         ValueError
             If the fit recorded no Fisher traces (``fisher=None``), or the search has no best
             estimator (``refit=False``).
@@ -99,7 +98,7 @@ class FisherTraceDisplay:
         traces = curves.get("fisher_trace")
         if traces is None or any(np.isnan(trace).all() for trace in traces.values()):
             raise ValueError(
-                f"This {type(fitted).__name__} has not tracked its Fisher traces: fit it with "
+                f"This {type(fitted).__name__} did not track Fisher traces: fit it with "
                 "fisher='batch'."
             )
         # Not every method has a window; the first flag that the method reports is drawn.
@@ -107,7 +106,7 @@ class FisherTraceDisplay:
             q for q, curve in declared.items() if curve.flag and isinstance(curves.get(q), dict)
         )
         window = curves.get(next(flags, None))
-        if window is not None:  # labels of the method's own have no trace
+        if window is not None:  # labels that are not modalities have no trace
             window = {m: w for m, w in window.items() if m in traces}
         name = method_title(fitted) if name is None else name
         display = cls(traces, window, name=name)
@@ -121,10 +120,10 @@ class FisherTraceDisplay:
         ax : matplotlib Axes, default=None
             Axes to plot on; None makes a new figure.
         name : str, default=None
-            Title of the axes; None takes the one given to the constructor.
+            Title of the axes; None uses the one given to the constructor.
         log : bool, default=True
-            Whether the axis of the traces is logarithmic. Where some traces are zero it is
-            linear from zero to the smallest trace above it.
+            Whether the axis of the traces is logarithmic. If some traces are zero, it is linear
+            from zero to the smallest positive trace.
         legend : bool, default=True
             Whether to draw a legend.
         **style
@@ -139,8 +138,7 @@ class FisherTraceDisplay:
         ImportError
             If matplotlib is not installed.
         ValueError
-            If there is no trace, a window has another length than its trace, or it belongs to
-            no modality.
+            If there is no trace, or a window has no trace or differs from it in length.
         """
         require_matplotlib(f"{type(self).__name__}.plot")
         from matplotlib.patches import Patch
@@ -169,7 +167,7 @@ class FisherTraceDisplay:
     def _checked(self):
         if not isinstance(self.fisher_trace, Mapping) or not self.fisher_trace:
             raise ValueError(
-                "fisher_trace is a dict from modality to the trace of each epoch; got "
+                "fisher_trace is a dict from modality to an array, one value per epoch; got "
                 f"{self.fisher_trace!r}."
             )
         traces = {m: np.asarray(trace, float) for m, trace in self.fisher_trace.items()}
@@ -179,8 +177,8 @@ class FisherTraceDisplay:
                 raise ValueError(f"window: {modality!r} has no Fisher trace.")
             if window.shape != traces[modality].shape:
                 raise ValueError(
-                    f"window: {modality!r} has the shape {window.shape}, its Fisher trace "
-                    f"{traces[modality].shape}."
+                    f"window: {modality!r} has the shape {window.shape}, but its Fisher "
+                    f"trace has {traces[modality].shape}."
                 )
         return traces, windows
 
@@ -189,14 +187,14 @@ class FisherTraceDisplay:
         self.spans_ = {}
         if not windows:
             return
-        pitch = min(0.042, 0.4 / len(windows))  # in shares of the height of the axes
+        pitch = min(0.042, 0.4 / len(windows))  # as a fraction of the axes' height
         height, gap = 0.7 * pitch, 0.015
         _make_headroom(self.ax_, len(windows) * pitch + 2 * gap)
         for row, (modality, window) in enumerate(windows.items()):
             ymax = 1 - gap - row * pitch
             colour = self.lines_[modality].get_color()
             where = {"ymin": ymax - height, "ymax": ymax, "color": colour, "linewidth": 0}
-            # The whole track, faintly: where it is not filled the window was closed.
+            # Draw the whole track faintly: where it is not filled, the window was closed.
             self.ax_.axvspan(-0.5, len(window) - 0.5, alpha=0.15, **where)
             self.spans_[modality] = [
                 self.ax_.axvspan(start - 0.5, stop - 0.5, alpha=0.85, **where)
@@ -205,19 +203,19 @@ class FisherTraceDisplay:
 
 
 def _runs(mask):
-    """Starts and stops of the runs of True, a row each."""
+    """Starts and stops of the runs of True, one row each."""
     return np.flatnonzero(np.diff(mask.astype(int), prepend=0, append=0)).reshape(-1, 2)
 
 
 def _finite_values(ax):
-    """Values of the lines on the axes, a user's too, other than lines across all of it."""
+    """Finite values of all lines on the axes, a user's too, except lines that span the axes."""
     lines = [line for line in ax.lines if line.get_transform() == ax.transData]
     values = np.concatenate([np.asarray(line.get_ydata(), float) for line in lines])
     return values[np.isfinite(values)]
 
 
 def _scale(ax, log):
-    """Return the scale of the y axis that shows every value, zeros too."""
+    """Return a scale of the y axis that shows every value, including zeros."""
     values = _finite_values(ax)
     positive = values[values > 0]
     if not log or not positive.size:
@@ -228,14 +226,14 @@ def _scale(ax, log):
 
 
 def _make_headroom(ax, share):
-    """Leave the upper `share` of the axes free of lines, and autoscaling switched on."""
+    """Leave the upper `share` of the axes free of lines, and keep autoscaling on."""
     values, transform = _finite_values(ax), ax.yaxis.get_transform()
     if not values.size:
         return
     low, high = transform.transform([values.min(), values.max()])
-    # In a logarithmic axis 1 is a decade.
+    # On a logarithmic axis, 1 is a decade.
     extent = high - low or (1.0 if ax.get_yscale() != "linear" else abs(high) or 1.0)
     top = low + extent / (1 - share)
-    # A point of the data limits, not a fixed limit: lines drawn later are still scaled in.
+    # Extend the data limits instead of fixing the view, so that later lines still fit.
     ax.update_datalim([(0, transform.inverted().transform(top))], updatex=False)
     ax.autoscale_view()

@@ -13,7 +13,7 @@ def unwrap(estimator, accepted=MultimodalEstimator, names="estimator of this lib
     ----------
     estimator : estimator
     accepted : class
-        What the fitted estimator has to be, `names` in words.
+        Class of the fitted estimator; `names` describes it in messages.
     names : str
 
     Returns
@@ -38,8 +38,8 @@ def unwrap(estimator, accepted=MultimodalEstimator, names="estimator of this lib
             got = type(estimator).__name__
             got += "" if inner is estimator else f" that ends in {type(inner).__name__}"
             raise TypeError(
-                f"A fitted {names} is needed, a Pipeline that ends in one, or a search (such as "
-                f"GridSearchCV) of either; got {got}."
+                f"A fitted {names} is expected, or a Pipeline that ends in one, or a search (such "
+                f"as GridSearchCV) over either; got {got}."
             )
     check_is_fitted(inner)
     return transformers, inner

@@ -1,4 +1,4 @@
-"""Dropout that draws on a generator of its own."""
+"""Dropout with its own random generator."""
 
 from numbers import Real
 
@@ -13,7 +13,7 @@ __all__ = ["Dropout", "seed_dropout"]
 class Dropout(nn.Module):
     """Dropout with its own random generator instead of torch's global one.
 
-    Fits in several threads at once then neither disturb one another nor the user's generator.
+    So fits in parallel threads disturb neither each other nor the user's generator.
 
     Parameters
     ----------
@@ -42,6 +42,6 @@ class Dropout(nn.Module):
 
 
 def seed_dropout(module, seed):
-    """Give every `Dropout` inside `module` a stream of its own, derived from `seed`."""
+    """Give every `Dropout` inside `module` its own random stream, derived from `seed`."""
     for i, layer in enumerate(m for m in module.modules() if isinstance(m, Dropout)):
         layer.seed, layer.generator = seed + i, None

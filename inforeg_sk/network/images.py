@@ -16,15 +16,15 @@ SHAPES = {
     "image": "(channels, height, width)",
     "video": "(channels, frames, height, width)",
 }
-# Most cells along height and width that CNNEncoder's last linear layer sees.
+# Largest height and width, in cells, of the input of CNNEncoder's linear layer.
 GRID = 4
 
 
 class CNNEncoder(nn.Module):
     """Small convolutional network: convolution, ReLU and max-pooling, then a linear layer.
 
-    Each stage is a 3x3 convolution that keeps the size, ReLU, and 2x2 max-pooling (along an axis
-    of one pixel, none). What is left is averaged to at most 4x4 cells, flattened, and goes
+    Each stage is a 3x3 convolution that keeps the size, ReLU, and 2x2 max-pooling (no pooling
+    along an axis of one pixel). The result is averaged to at most 4x4 cells, flattened, and goes
     through a linear layer and ReLU. Frames of a video are encoded one by one, and their features
     averaged over time. No normalisation.
 
@@ -32,18 +32,18 @@ class CNNEncoder(nn.Module):
     ----------
     input_shape : tuple of 2 to 4 int
         Shape of one sample: ``(height, width)``, which is one channel, ``(channels, height,
-        width)`` or ``(channels, frames, height, width)``. Any size will do.
+        width)`` or ``(channels, frames, height, width)``. Any size works.
     hidden : int, default=64
-        Number of features that come out.
+        Number of output features.
     channels : int or sequence of int, default=(16, 32)
-        Channels of the stages, of which there are as many.
+        Channels of each stage; an int is one stage.
     dropout : float, default=0.0
         Probability with which a feature is dropped in training, in [0, 1).
 
     Raises
     ------
     TypeError, ValueError
-        If the samples have another number of axes, or a setting is out of range.
+        If the samples have an unsupported number of axes, or a setting is out of range.
 
     Examples
     --------
@@ -83,10 +83,10 @@ class CNNEncoder(nn.Module):
 
 
 def _average_cells(x, axis):
-    """Average an axis to at most `GRID` cells, as torch's adaptive pooling cuts them.
+    """Average an axis to at most `GRID` cells, the same as torch's adaptive pooling.
 
-    That itself fails on Apple's devices if the cells differ in size, and is not deterministic on
-    CUDA.
+    torch's function fails on Apple's devices if the cells differ in size, and is not deterministic
+    on CUDA.
     """
     size = x.shape[axis]
     if size <= GRID:
@@ -106,23 +106,23 @@ class ResNet18Encoder(nn.Module):
     ----------
     input_shape : tuple of 2 to 4 int
         Shape of one sample: ``(height, width)``, a spectrogram, which is one channel,
-        ``(channels, height, width)`` or ``(channels, frames, height, width)``. Any size will do;
-        the trunk is 32 times coarser than its input.
+        ``(channels, height, width)`` or ``(channels, frames, height, width)``. Any size works; the
+        trunk is 32 times coarser than its input.
 
     Raises
     ------
     ValueError
-        If the samples have another number of axes.
+        If the samples have an unsupported number of axes.
 
     Notes
     -----
     Parameters and buffers have torchvision's names, so that weights trained there load with
-    ``encoder.load_state_dict(weights, strict=False)``: strict=False since those hold the last
-    layer, ``fc``, too. This needs 3 channels; for another number leave ``conv1.weight`` out, or
+    ``encoder.load_state_dict(weights, strict=False)``: strict=False because they also hold the
+    last layer, ``fc``. This needs 3 channels; for another number leave ``conv1.weight`` out, or
     sum it over its channels. Give the loaded encoder as an instance, in a dict:
     ``encoders={"video": encoder}``.
 
-    It holds batch normalisation, so a batch needs at least two samples.
+    It uses batch normalisation, so a batch needs at least two samples.
 
     References
     ----------
@@ -162,7 +162,7 @@ class ResNet18Encoder(nn.Module):
 
 
 class _BasicBlock(nn.Module):
-    """Two 3x3 convolutions and a connection past them; torchvision's names."""
+    """Two 3x3 convolutions with a skip connection; names as in torchvision."""
 
     def __init__(self, in_channels, channels, stride):
         super().__init__()
@@ -199,7 +199,7 @@ def _over_frames(encode, x):
     Parameters
     ----------
     encode : callable
-        Maps a batch of images to one vector an image.
+        Maps a batch of images to one vector per image.
     x : Tensor of shape (n_samples, height, width) or (n_samples, channels, height, width) or \
             (n_samples, channels, frames, height, width)
 

@@ -1,4 +1,4 @@
-"""The trainable parameters of encoders, and what multi-tensor operations do with lists of them."""
+"""The trainable parameters of encoders, and multi-tensor operations on lists of them."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -18,19 +18,19 @@ __all__ = [
     "layer_weights",
 ]
 
-# What the authors' code measures (transposed convolutions and normalisation are left out).
+# Layers that the authors' code measures (transposed convolutions and normalisation are left out).
 _LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 
 class EncoderParameters(NamedTuple):
-    """The trainable parameters of one encoder, as an epoch starts."""
+    """The trainable parameters of one encoder, at the start of an epoch."""
 
     trainable: list  # without those that are frozen (``requires_grad`` false)
-    regulated: list  # without those that another modality's encoder shares
+    regulated: list  # without those shared with another encoder
 
 
 def encoder_parameters(encoders: dict[str, nn.Module]) -> dict[str, EncoderParameters]:
-    """Sort out the parameters of each encoder.
+    """Collect the parameters of each encoder.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ def encoder_parameters(encoders: dict[str, nn.Module]) -> dict[str, EncoderParam
 
 
 def layer_weights(encoder: nn.Module, parameters: list[Tensor]) -> list[Tensor]:
-    """Those of `parameters` that are the weight of a linear or convolution layer of `encoder`."""
+    """Return those `parameters` that are weights of linear or convolution layers of `encoder`."""
     weights = {layer.weight for layer in encoder.modules() if isinstance(layer, _LAYERS)}
     return [p for p in parameters if p in weights]
 
@@ -101,7 +101,7 @@ def add_gradient_pull(
     Parameters
     ----------
     parameters : list of Tensor
-        Those without a gradient do not move in this step and are left alone.
+        Those without a gradient do not move in this step and are skipped.
     reference : list of Tensor
         Their values at the start of the epoch.
     coefficient : Tensor of shape ()

@@ -26,52 +26,51 @@ class PretrainedEncoder(nn.Module):
     ----------
     module : torch.nn.Module
         Takes the tensor of the modality; or, if the modality is made of several arrays, their
-        tensors by name, ``module(input_ids=..., attention_mask=...)``. What it gives is a tensor,
-        a tuple or list that begins with one, or a mapping or object with `last_hidden_state` (the
-        outputs of Hugging Face transformers). A tensor of shape ``(n_samples, n_features)`` is
-        the features; one of shape ``(n_samples, n_steps, n_features)`` is pooled; further axes
-        may follow ``(n_samples, n_features)`` if all have length 1.
+        tensors by name, ``module(input_ids=..., attention_mask=...)``. It must return a tensor, a
+        tuple or list that begins with one, or a mapping or object with `last_hidden_state` (the
+        outputs of Hugging Face transformers). A tensor of shape ``(n_samples, n_features)`` is the
+        features; one of shape ``(n_samples, n_steps, n_features)`` is pooled; further axes may
+        follow ``(n_samples, n_features)`` if all have length 1.
     frozen : bool, default=False
-        Train nothing of the module: a copy of it is taken whose parameters need no gradient, and
-        which is kept in evaluation mode, so that no dropout is drawn and no running statistic
-        moves.
+        Whether to train nothing of the module. A copy of it is used, whose parameters require no
+        gradient and which stays in evaluation mode: no dropout, no updates of running statistics.
     pooling : {"mean", "first", "last", "max"} or callable, default="mean"
-        How steps become one vector, over those where the mask is not zero: their mean or maximum,
-        or the first (BERT's ``[CLS]``) or last of them. The mask is the array ``attention_mask``
-        of the modality, of shape ``(n_samples, n_steps)``; without one, all steps count. A sample
-        without any such step gets zeros. A callable gets the hidden states and the mask, a tensor
-        of bool, and returns a tensor of shape ``(n_samples, n_features)``; if it is a torch
-        module, it is trained, even if `module` is frozen.
+        How steps become one vector: by the mean, first (BERT's ``[CLS]``), last or maximum of the
+        steps where the mask is not zero. The mask is the array ``attention_mask`` of the modality,
+        of shape ``(n_samples, n_steps)``; without one, all steps count. A sample without any such
+        step gets zeros. A callable gets the hidden states and the mask, a tensor of bool, and
+        returns a tensor of shape ``(n_samples, n_features)``; if it is a torch module, it is
+        trained, even if `module` is frozen.
     output : str or None, default=None
-        Name of another entry of what the module gives, such as ``"pooler_output"``.
+        Name of another entry of the module's output, such as ``"pooler_output"``.
 
     Raises
     ------
     TypeError
         If `module` is not a torch module, `pooling` is neither a known name nor callable, or
-        `output` is not a string; in a forward pass, if the module gives no tensor.
+        `output` is not a string; in a forward pass, if the module does not return a tensor.
     ValueError
-        If `pooling` is an unknown name; in a forward pass, if the tensor has another number of
-        axes, or the mask another shape than its steps.
+        If `pooling` is an unknown name; in a forward pass, if the tensor has an unsupported number
+        of axes, or the mask does not match its steps.
 
     Notes
     -----
-    **Learning rate.** Tuned weights want a far smaller learning rate than new ones, and less decay
-    than the default optimizer's 1.0, which also holds in a group unless it says otherwise:
-    ``optimizer__param_groups=[("encoder_text.*", {"lr": 2e-5, "weight_decay": 0.01})]``.
+    **Learning rate.** Pretrained weights need a far smaller learning rate than new ones, and less
+    weight decay than the default optimizer's 1.0, which a parameter group inherits unless it sets
+    its own: ``optimizer__param_groups=[("encoder_text.*", {"lr": 2e-5, "weight_decay": 0.01})]``.
 
     **Frozen.** Without gradients there is no Fisher trace to measure (it is 0) and nothing to
     regulate. Trained layers on top of the frozen ones have both:
     ``torch.nn.Sequential(PretrainedEncoder(module, frozen=True), torch.nn.Linear(768, 64))``. To
     freeze a part only, set ``requires_grad`` of its parameters to False and leave `frozen` off.
 
-    **Types.** The estimator copies the encoder and gives its floats its own `dtype`, so a model
-    stored in bfloat16 is trained in float32. In a modality that is made of several arrays integers
-    stay integers, as token ids have to; a modality of one array becomes floats.
+    **Types.** The estimator copies the encoder and converts its floats to the estimator's `dtype`,
+    so a model stored in bfloat16 is trained in float32. In a modality that is made of several
+    arrays, integers such as token ids stay integers; a modality of one array becomes floats.
 
-    **Masks.** Some models of speech (wav2vec 2.0 and its kin) take a mask of samples but give
-    fewer steps than it has entries. Without a mask, or with a callable that cuts it to the steps,
-    they can be used.
+    **Masks.** Some speech models (wav2vec 2.0 and similar ones) take a mask of samples but return
+    fewer steps than it has entries. Use them without a mask, or with a callable `pooling` that
+    reduces the mask to the steps.
 
     Examples
     --------
@@ -123,7 +122,7 @@ class PretrainedEncoder(nn.Module):
         check_parameter("pooling", pooling, accepted, "PretrainedEncoder")
         accepted = [IsNone(), Instance(str, text="the name of an entry")]
         check_parameter("output", output, accepted, "PretrainedEncoder")
-        # The given one may serve another encoder, to be tuned.
+        # The given module may also belong to another encoder, which trains it.
         self.module = copy.deepcopy(module) if frozen else module
         self.frozen = frozen
         self.pooling = pooling
@@ -133,7 +132,7 @@ class PretrainedEncoder(nn.Module):
             self.module.eval()
 
     def train(self, mode=True):
-        """Set the training mode, as every torch module; a frozen module stays in evaluation."""
+        """Set the training mode; a frozen module stays in evaluation mode."""
         super().train(mode)
         if self.frozen:
             self.module.eval()
@@ -155,10 +154,10 @@ class PretrainedEncoder(nn.Module):
         )
 
     def _tensor(self, given):
-        """The tensor in what the module gave."""
+        """Return the tensor in the module's output."""
         value, what = given, "gave"
         if self.output is None and isinstance(given, (tuple, list)) and given:
-            # Also a named tuple: the first entry is its main one.
+            # This includes named tuples, whose first entry is the main output.
             value, what = given[0], f"gave a {type(given).__name__} that begins with"
         elif self.output is not None or not isinstance(given, torch.Tensor):
             name = self.output or "last_hidden_state"
@@ -166,7 +165,7 @@ class PretrainedEncoder(nn.Module):
             if value is None:
                 raise TypeError(
                     f"{self._who()} gave {type(given).__name__} without {name!r}{_entries(given)}. "
-                    "Choose an entry by output=."
+                    "Choose an entry with output=."
                 )
             what = f"gave, as {name!r},"
         if not isinstance(value, torch.Tensor):
@@ -182,8 +181,8 @@ class PretrainedEncoder(nn.Module):
         if mask.shape != hidden.shape[:2]:
             raise ValueError(
                 f"attention_mask has shape {tuple(mask.shape)}, but {self._who()} gave "
-                f"{hidden.shape[1]} steps for {len(hidden)} samples: leave the mask out, or give a "
-                "callable pooling that cuts it to the steps."
+                f"{hidden.shape[1]} steps for {len(hidden)} samples: leave out the mask, or pass a "
+                "callable pooling that reduces it to the steps."
             )
         return POOLINGS[self.pooling](hidden, mask)
 
@@ -207,7 +206,7 @@ def _entries(given):
     return f"; it has {', '.join(map(repr, names))}" if len(names) else ""
 
 
-# Masked steps are replaced, not multiplied by zero: what they hold may be NaN.
+# Masked steps are replaced, not multiplied by zero, because they may hold NaN.
 
 
 def _mean(hidden, mask):
@@ -231,7 +230,7 @@ def _last(hidden, mask):
 
 
 def _step(hidden, mask, order):
-    """Of each sample the step that has the largest `order` of those in the mask."""
+    """Return, for each sample, the step of the mask with the largest `order`."""
     chosen = hidden[torch.arange(len(hidden), device=hidden.device), (mask * order).argmax(dim=1)]
     return chosen.masked_fill(~mask.any(dim=1, keepdim=True), 0)
 

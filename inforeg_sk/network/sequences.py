@@ -1,4 +1,4 @@
-"""Encoders of sequences, which leave out the steps that only pad a sample."""
+"""Encoders of sequences, which ignore padding steps."""
 
 from math import log
 
@@ -19,25 +19,25 @@ class GRUEncoder(nn.Module):
     input_shape : tuple of two int
         ``(n_steps, n_features)`` of one sample.
     hidden : int, default=64
-        Width of the state, which is the number of features that come out.
+        Width of the state, which is the number of output features.
     n_layers : int, default=1
-        Stacked layers.
+        Number of stacked layers.
     dropout : float, default=0.0
         Probability with which a unit is dropped in training, after each layer, in [0, 1).
     padding_value : float or None, default=0.0
-        The steps at the end of a sample that hold this value in all features are padding, and
-        the state before them counts; a sample of nothing else keeps its first step. None: every
-        step is real.
+        The steps at the end of a sample that hold this value in all features are padding: the
+        state before them is used. A sample that is all padding keeps its first step. None: no step
+        is padding.
 
     Raises
     ------
     ValueError
-        If the samples are no sequences, or a setting is out of range.
+        If the samples are not sequences, or a setting is out of range.
 
     Notes
     -----
-    Padding at the start of a sample is not found: pad at the end. `ModalityTransformer` leaves
-    padding as it is; where something else scales it, give the value that it has then.
+    Padding at the start of a sample is not recognised: pad at the end. `ModalityTransformer`
+    leaves padding unchanged; if something else scales it, pass the scaled value.
 
     References
     ----------
@@ -72,7 +72,7 @@ class GRUEncoder(nn.Module):
             x = self.dropout(layer(x)[0])
         if lengths is None:
             return x[:, -1]
-        # No state knows later steps, so padding need not be cut off.
+        # A state does not depend on later steps, so padding need not be cut off.
         return x[torch.arange(len(x), device=x.device), lengths - 1]
 
 
@@ -81,36 +81,35 @@ class TransformerEncoder(nn.Module):
 
     A linear projection to `hidden` features, sinusoidal positions, and layers of multi-head
     attention and a feed-forward network four times as wide as `hidden` (ReLU), with layer
-    normalisation after each. Sequences of any length can be given.
+    normalisation after each. Sequences may have any length.
 
     Parameters
     ----------
     input_shape : tuple of two int
         ``(n_steps, n_features)`` of one sample.
     hidden : int, default=64
-        Width of the layers, which is the number of features that come out; divisible by
-        `n_heads`.
+        Width of the layers, which is the number of output features; divisible by `n_heads`.
     n_layers : int, default=2
-        Stacked layers.
+        Number of stacked layers.
     n_heads : int, default=4
-        Attention heads.
+        Number of attention heads.
     dropout : float, default=0.0
         Probability with which a unit is dropped in training, in [0, 1): after the positions are
         added, and in each layer; attention weights are never dropped.
     padding_value : float or None, default=0.0
-        The steps at the end of a sample that hold this value in all features are padding: nothing
-        attends to them and they do not enter the mean; a sample of nothing else keeps its first
-        step. None: every step is real.
+        The steps at the end of a sample that hold this value in all features are padding: they are
+        masked in attention and left out of the mean. A sample that is all padding keeps its first
+        step. None: no step is padding.
 
     Raises
     ------
     ValueError
-        If the samples are no sequences, or a setting is out of range.
+        If the samples are not sequences, or a setting is out of range.
 
     Notes
     -----
-    Padding at the start of a sample is not found: pad at the end. `ModalityTransformer` leaves
-    padding as it is; where something else scales it, give the value that it has then.
+    Padding at the start of a sample is not recognised: pad at the end. `ModalityTransformer`
+    leaves padding unchanged; if something else scales it, pass the scaled value.
 
     References
     ----------
@@ -177,7 +176,7 @@ def real_lengths(x, padding_value):
     ----------
     x : Tensor of shape (n_samples, n_steps, n_features)
     padding_value : float
-        What all features of a padding step hold.
+        Value of all features of a padding step.
 
     Returns
     -------
@@ -188,7 +187,7 @@ def real_lengths(x, padding_value):
 
 
 def sinusoidal_positions(n_steps, width, dtype, device):
-    """Sines and cosines of a step's number, in turn, at wavelengths from 2 pi to 20000 pi.
+    """Alternating sines and cosines of the step number, at wavelengths from 2 pi to 20000 pi.
 
     Parameters
     ----------
