@@ -8,7 +8,7 @@ import pytest
 import torch
 
 # Failures of helpers say what was compared, as those of tests do.
-pytest.register_assert_rewrite("bad_input", "entry_points", "recordings")
+pytest.register_assert_rewrite("bad_input", "entry_points", "recording_runs", "recordings")
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -1,6 +1,7 @@
 """The layout of the package: rooms, the direction of imports, and what classes use."""
 
 import ast
+import functools
 import importlib
 import inspect
 import pkgutil
@@ -45,6 +46,7 @@ def modules():
 MODULES = modules()
 
 
+@functools.cache
 def imports(name):
     """Modules of the package that a module imports when it is imported itself."""
     path = MODULES[name]
@@ -117,6 +119,7 @@ def test_private_names_of_sklearn_and_skorch_are_used_in_one_module_only():
 # Classes
 
 
+@functools.cache
 def assigned(cls):
     """Names that the source of a class assigns to `self`."""
     tree = ast.parse(textwrap.dedent(inspect.getsource(cls)))

@@ -354,7 +354,8 @@ def test_folder_to_predictions(tmp_path):
     assert np.isfinite(Z["audio"]).all() and np.isfinite(Z["video"]).all()
     assert len(np.unique(Z["video"].reshape(6, -1), axis=0)) == 6  # another picture an emotion
     assert len(clf.history) == 2 and np.isfinite(clf.history[:, "train_objective"]).all()
-    assert model.predict(X[test]).shape == (6,) and set(model.predict(X[test])) <= set(range(6))
+    predicted = model.predict(X[test])
+    assert predicted.shape == (6,) and set(predicted) <= set(range(6))
     np.testing.assert_allclose(model.predict_proba(X[test]).sum(axis=1), 1, rtol=1e-5)
     for name in ("audio", "video"):
         now, before = clf.encoders_[name].conv1.weight, start.weights[name]

@@ -305,7 +305,7 @@ def test_built_in_encoders_train(name, kind, shape, method):
     clf = MultimodalClassifier(
         method,
         encoders={"m": name},
-        max_epochs=4,
+        max_epochs=2 if name == "resnet18" else 4,
         batch_size=max(4, n // 4),
         lr=0.003,
         random_state=0,

@@ -183,11 +183,30 @@ class Greedy(BalancingMethod):
         (Greedy(), "check_pickle"),
     ],
 )
-def test_a_faulty_method_fails_the_check_that_is_about_it(method, check):
-    with pytest.raises(Exception):  # noqa: B017 (whatever the check or the method raises)
-        dict(method_checks(method))[check]()
-    results = {r["check_name"]: r for r in check_method(method, on_fail=None)}
-    assert results[check]["status"] == "failed" and results[check]["exception"] is not None
+def test_a_faulty_method_fails_the_check_that_is_about_it(method, check, monkeypatch):
+    # Only that check runs: all of them, one after another, run in the test below.
+    about_it = [pair for pair in method_checks(method) if pair[0] == check]
+    monkeypatch.setitem(check_method.__globals__, "method_checks", lambda method: about_it)
+    with pytest.raises(AssertionError, match=f"{type(method).__name__}, {check}: "):
+        check_method(method)
+    (result,) = check_method(method, on_fail=None)
+    assert result["check_name"] == check
+    assert result["status"] == "failed" and result["exception"] is not None
+
+
+@pytest.mark.parametrize(
+    "method, checks",
+    [
+        (UntouchedNot(), {"check_settings"}),
+        (NoGradient(), {"check_missing_modalities", "check_frozen_parameters"}),
+    ],
+)
+def test_checks_after_a_failure_are_run_too(method, checks):
+    results = check_method(method, on_fail=None)
+    assert [r["check_name"] for r in results] == [name for name, _ in method_checks(method)]
+    failed = {r["check_name"] for r in results if r["status"] == "failed"}
+    assert checks <= failed and len(failed) < len(results)
+    assert all((r["exception"] is None) == (r["status"] == "passed") for r in results)
 
 
 def test_failures_name_method_and_check_unless_they_are_expected():
