@@ -5,6 +5,7 @@ from skorch.utils import is_dataset
 from torch import nn
 from torch.utils.data import DataLoader
 
+from .data.checks import check_rows_beside
 from .estimator import MultimodalEstimator
 from .estimator.inforeg import INFOREG_CONSTRAINTS, InfoRegEstimator
 from .estimator.targets import ClassLabels
@@ -286,6 +287,23 @@ class MultimodalClassifier(ClassifierMixin, MultimodalEstimator):
         best = self.predict_proba(X).argmax(axis=1)
         # In a callback X is a dataset, whose labels are encoded: so are these.
         return best if is_dataset(X) else self.target_.labels[best]
+
+    def score(self, X, y, sample_weight=None):
+        """Accuracy of `predict`.
+
+        Parameters
+        ----------
+        X : as in ``fit``
+        y : array-like of shape (n_samples,)
+            True labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+
+        Returns
+        -------
+        float
+        """
+        check_rows_beside(X, {"y": y, "sample_weight": sample_weight})
+        return super().score(X, y, sample_weight)
 
     def predict_proba_by_modality(self, X):
         """Probabilities from each modality's unimodal logits.

@@ -5,6 +5,7 @@ from skorch.utils import is_dataset
 from torch import nn
 from torch.utils.data import DataLoader
 
+from .data.checks import check_rows_beside
 from .estimator import MultimodalEstimator
 from .estimator.inforeg import INFOREG_CONSTRAINTS, InfoRegEstimator
 from .estimator.targets import TargetScaler
@@ -241,6 +242,23 @@ class MultimodalRegressor(RegressorMixin, MultimodalEstimator):
     def _decode(self, X):
         # In a callback X is a dataset, whose target is standardised: so are predictions.
         return self.target_.decode_encoded if is_dataset(X) else self.target_.decode
+
+    def score(self, X, y, sample_weight=None):
+        """R^2 of `predict`.
+
+        Parameters
+        ----------
+        X : as in ``fit``
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            True values.
+        sample_weight : array-like of shape (n_samples,), default=None
+
+        Returns
+        -------
+        float
+        """
+        check_rows_beside(X, {"y": y, "sample_weight": sample_weight})
+        return super().score(X, y, sample_weight)
 
     @property
     def predict_proba(self):

@@ -7,7 +7,9 @@ import numpy as np
 from scipy import sparse
 
 from .container import n_rows
+from .numeric import refuse_dates, refuse_other_columns, warn_of_merged_values
 from .presence import CHUNK, Presence, find_present, scatter_rows, stack_rows
+from .tables import column_labels, is_table
 
 __all__ = ["CheckedModalities", "check_arrays"]
 
@@ -23,7 +25,7 @@ class CheckedModalities(NamedTuple):
         return self.presence.n_samples
 
 
-def check_arrays(given, n_samples, dtype, *, missing="error", expected=()):
+def check_arrays(given, n_samples, dtype, *, missing="error", expected=(), warn=False):
     """Check the modalities and return them as finite arrays of one floating type.
 
     Parameters
@@ -38,6 +40,8 @@ def check_arrays(given, n_samples, dtype, *, missing="error", expected=()):
         What a sample without any value is (all NaN; all masked; None): an error, or missing.
     expected : tuple of str, default=()
         Further modalities, which all samples lack if `given` does not name them.
+    warn : bool, default=False
+        Whether to warn where the floating type merges different values.
 
     Returns
     -------
@@ -66,7 +70,7 @@ def check_arrays(given, n_samples, dtype, *, missing="error", expected=()):
             masks[name] = present
             if not present.any():
                 continue
-        arrays[name] = _modality(name, given[name], dtype, present)
+        arrays[name] = _modality(name, given[name], dtype, present, warn)
     if len(masks) == len(names):
         empty = ~np.logical_or.reduce(list(masks.values()))
         if empty.any():
@@ -78,10 +82,10 @@ def check_arrays(given, n_samples, dtype, *, missing="error", expected=()):
     return CheckedModalities(arrays, presence)
 
 
-def _modality(name, value, dtype, present):
+def _modality(name, value, dtype, present, warn):
     """Array of a modality, or dict of arrays; the samples that are `present` (None: all) count."""
     if not isinstance(value, Mapping):
-        return _numeric(name, value, dtype, present)
+        return _numeric(name, value, dtype, present, warn=warn)
     for part in value:
         if isinstance(value[part], Mapping):
             raise TypeError(
@@ -89,16 +93,18 @@ def _modality(name, value, dtype, present):
                 "or a mapping of arrays."
             )
     return {
-        part: _numeric(f"{name}[{part}]", value[part], dtype, present, part=True)
+        part: _numeric(f"{name}[{part}]", value[part], dtype, present, part=True, warn=warn)
         for part in sorted(value)
     }
 
 
-def _numeric(name, value, dtype, present, part=False):
+def _numeric(name, value, dtype, present, part=False, warn=False):
     if sparse.issparse(value):
         return _sparse(name, value.tocsr(), dtype, present)
     if np.ma.is_masked(value):
         _check_mask(name, value, present)
+    if is_table(value):
+        refuse_other_columns(name, value)
     array = np.asarray(value)
     if array.dtype == object:
         if hasattr(value, "isna"):  # pandas' own types, whose NA is not a float
@@ -108,8 +114,9 @@ def _numeric(name, value, dtype, present, part=False):
         raise ValueError(
             f"Modality {name!r} has shape {array.shape} and type {array.dtype}: one row a sample "
             "is needed, (n_samples, n_features) or (n_samples, n_steps, n_features). Reshape your "
-            "data with array.reshape(-1, 1) if it is a single feature, or encode it first "
-            "(ModalityTransformer) if it is text or of unequal lengths."
+            "data with array.reshape(-1, 1) if it is a single feature, or array.reshape(1, -1) if "
+            "it is a single sample, or encode it first (ModalityTransformer) if it is text or of "
+            "unequal lengths."
         )
     if 0 in array.shape:
         raise ValueError(f"Modality {name!r} is empty: 0 feature(s) in shape {array.shape}.")
@@ -124,6 +131,9 @@ def _numeric(name, value, dtype, present, part=False):
     with np.errstate(over="ignore"):  # an overflow becomes infinite, and is reported below
         converted = array if array.dtype == dtype else array.astype(dtype)
     _check_finite(name, converted, array, present)
+    if warn:
+        labels = column_labels(value) if is_table(value) else None
+        warn_of_merged_values(name, array, converted, present, labels)
     return converted
 
 
@@ -203,6 +213,7 @@ def _parse(name, array, dtype):
     try:
         if array.dtype.kind != "O":
             raise ValueError(f"{array.dtype} values")
+        refuse_dates(name, array)
         text = next((value for value in array.flat if isinstance(value, (str, bytes))), None)
         if text is not None:
             raise ValueError(f"it holds the text {text!r}")

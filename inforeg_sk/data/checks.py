@@ -8,11 +8,19 @@ from scipy import sparse
 from sklearn.utils.validation import check_array, validate_data
 
 from .arrays import CheckedModalities, check_arrays
-from .columns import resolve_columns, split_columns
+from .columns import as_blocks, resolve_columns, split_columns
 from .container import ModalityDict
+from .conversion import as_table
 from .spec import check_shapes, sample_shapes
+from .tables import check_column_labels, check_row_labels, is_table, row_labels
 
-__all__ = ["CheckedInput", "check_fitted_modalities", "check_known_modalities", "check_modalities"]
+__all__ = [
+    "CheckedInput",
+    "check_fitted_modalities",
+    "check_known_modalities",
+    "check_modalities",
+    "check_rows_beside",
+]
 
 #: Name of the one modality that a 2-D array without a column map becomes.
 SINGLE = "X"
@@ -25,6 +33,7 @@ class FittedInput(NamedTuple):
     shapes: dict
     columns: dict | None
     dtype: np.dtype
+    labels: dict = {}  # labels of the columns by modality; see `ModalityDict.column_labels`
 
 
 class CheckedInput(NamedTuple):
@@ -35,9 +44,10 @@ class CheckedInput(NamedTuple):
     shapes: dict  # shape of one sample of each modality; see `sample_shapes`
     columns: dict | None  # resolved column map; None: X was a mapping
     table: object  # the table itself, for its column names; None: X was a mapping
+    labels: dict  # labels of the columns of modalities that are tables
 
 
-def check_modalities(X, estimator, dtype):
+def check_modalities(X, estimator, dtype, beside=None):
     """Check the data of a first fit.
 
     Parameters
@@ -47,6 +57,9 @@ def check_modalities(X, estimator, dtype):
         For its parameters `modalities` and `missing`, and its name in errors. Nothing is set on
         it.
     dtype : numpy dtype
+    beside : dict of str to object, default=None
+        What has a row for each sample too, such as ``{"y": y}``: the labels of its rows, if it
+        has some, are to be those of X.
 
     Returns
     -------
@@ -61,28 +74,32 @@ def check_modalities(X, estimator, dtype):
             )
         X = as_modalities(X)
     else:
-        table = as_table(X, estimator)
+        table = _check_table(X, estimator)
         columns = {SINGLE: slice(None)}
         if estimator.modalities is not None:
-            columns = resolve_columns(table, estimator.modalities)
+            columns = as_blocks(resolve_columns(table, estimator.modalities))
         X = split_columns(table, columns)
+    check_rows_beside(X, beside)
+    labels = {} if table is not None else X.column_labels
     given, n_samples = dict(X.items()), len(X)
     if "joint" in given:
         raise ValueError(
             "A modality cannot be called 'joint', which stands for all modalities together: give "
             "it another name."
         )
-    checked = check_arrays(given, n_samples, dtype, missing=estimator.missing)
+    checked = check_arrays(given, n_samples, dtype, missing=estimator.missing, warn=True)
     for name, mask in checked.presence.masks.items():
         if not mask.numpy().any():
             raise ValueError(
                 f"Modality {name!r} is missing in every sample, so nothing can be learnt about "
                 "it: leave it out."
             )
-    return CheckedInput(checked, tuple(given), sample_shapes(checked.arrays), columns, table)
+    return CheckedInput(
+        checked, tuple(given), sample_shapes(checked.arrays), columns, table, labels
+    )
 
 
-def check_fitted_modalities(X, estimator, fitted):
+def check_fitted_modalities(X, estimator, fitted, beside=None):
     """Check data for a fitted estimator: the same modalities and shapes as in ``fit``.
 
     With ``missing="allow"`` a mapping may leave modalities out, but not all.
@@ -95,6 +112,8 @@ def check_fitted_modalities(X, estimator, fitted):
         For its parameter `missing`, its name in errors, and the column names that it has seen.
     fitted : FittedInput
         What ``fit`` remembered.
+    beside : dict of str to object, default=None
+        See `check_modalities`.
 
     Returns
     -------
@@ -102,22 +121,25 @@ def check_fitted_modalities(X, estimator, fitted):
     """
     name = type(estimator).__name__
     if _is_mapping(X):
-        given = dict(X.items())
-        partial = estimator.missing == "allow"
+        given, partial = dict(X.items()), estimator.missing == "allow"
+        if partial and not isinstance(X, ModalityDict):
+            given = {modality: value for modality, value in given.items() if value is not None}
         check_known_modalities(tuple(given), fitted.modalities, name, partial)
         if not isinstance(X, ModalityDict):
             X = ModalityDict(given)
             given = dict(X.items())
+        check_column_labels(fitted.labels, X.column_labels, name)
     else:
         if fitted.columns is None:
             raise ValueError(
                 f"{name} was fitted with a mapping of the modalities "
                 f"{', '.join(map(repr, fitted.modalities))}; got {type(X).__name__}."
             )
-        table = as_table(X, estimator)
+        table = _check_table(X, estimator)
         validate_data(estimator, table, reset=False, skip_check_array=True)
         X = split_columns(table, fitted.columns)
         given = dict(X.items())
+    check_rows_beside(X, beside)
     checked = check_arrays(
         given, X.shape[0], fitted.dtype, missing=estimator.missing, expected=fitted.modalities
     )
@@ -146,24 +168,47 @@ def check_known_modalities(given, expected, who, partial=False):
         )
 
 
-def as_table(X, estimator):
+def check_rows_beside(X, beside):
+    """Compare the labels of the rows of X with those of what is given with it.
+
+    Parameters
+    ----------
+    X : mapping, DataFrame or array
+    beside : dict of str to object, or None
+        Such as ``{"y": y}``.
+
+    Raises
+    ------
+    ValueError
+        If the labels differ or come in another order; see `check_row_labels`.
+    """
+    if _is_mapping(X):
+        X = as_modalities(X)
+        labels = {} if X.row_labels is None else dict([X.row_labels])
+    else:
+        labels = {"X": row_labels(X)}
+    labels.update({what: row_labels(value) for what, value in (beside or {}).items()})
+    check_row_labels(labels)
+
+
+def _check_table(X, estimator):
     """Return `X` as a DataFrame or 2-D array, or raise and say what is accepted."""
-    if hasattr(X, "columns") and hasattr(X, "shape"):
+    kind = type(X).__name__
+    try:
+        X = as_table(X, type(estimator).__name__)
+    except ValueError:  # rows of unequal length, or no rows at all
+        X = np.empty((), dtype=object)
+    if is_table(X):
         if X.shape[0] == 0:
             raise ValueError(f"Found array with 0 sample(s) (shape={X.shape}).")
         return X
-    if not sparse.issparse(X):
-        try:
-            array = X if hasattr(X, "shape") else np.asarray(X)
-        except ValueError:  # rows of unequal length, or no rows at all
-            array = np.empty((), dtype=object)
-        if len(array.shape) != 2 or np.asarray(array).dtype.kind in "US":
-            raise ValueError(
-                "X is a mapping from modality names to arrays, or a 2-D array or DataFrame (with "
-                f"modalities={{'name': columns, ...}} to cut it); got {type(X).__name__}"
-                f"{_describe(array)}. Reshape your data with array.reshape(-1, 1) if it is a "
-                "single feature."
-            )
+    if not sparse.issparse(X) and (len(X.shape) != 2 or np.asarray(X).dtype.kind in "US"):
+        raise ValueError(
+            "X is a mapping from modality names to arrays, or a 2-D array or DataFrame (with "
+            f"modalities={{'name': columns, ...}} to cut it); got {kind}"
+            f"{_describe(X)}. Reshape your data with array.reshape(-1, 1) if it is a single "
+            "feature, or array.reshape(1, -1) if it is a single sample."
+        )
     return check_array(X, ensure_all_finite=False, estimator=estimator, input_name="X")
 
 

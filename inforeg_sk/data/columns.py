@@ -1,6 +1,7 @@
-"""Tables cut into modalities by their columns."""
+"""Splitting of tables into modalities by columns."""
 
 from collections.abc import Mapping
+from numbers import Integral
 
 import numpy as np
 from scipy import sparse
@@ -10,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from ..utils.compat import check_feature_names_in, safe_indexing
 from ..utils.output import SetOutputNoOpMixin
 from .container import ModalityDict, check_name
+from .conversion import as_table
 
 __all__ = ["ColumnsToModalities", "resolve_columns", "split_columns"]
 
@@ -17,16 +19,16 @@ __all__ = ["ColumnsToModalities", "resolve_columns", "split_columns"]
 class ColumnsToModalities(
     SetOutputNoOpMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
 ):
-    """Cut a 2-D array or DataFrame into modalities.
+    """Split a 2-D array or DataFrame into modalities.
 
     Parameters
     ----------
     modalities : dict of str to columns
-        For each modality the columns that make it up: a slice, an integer or list of integers
-        (positions), a column name or list of names, a slice of names, a boolean mask, or a
-        callable that gets ``X`` and returns one of these (such as
-        ``sklearn.compose.make_column_selector``). A single column given as a bare name or
-        integer becomes a 1-D modality (raw texts); in a list, a table of one column.
+        The columns of each modality: a slice, an integer or list of integers (positions), a column
+        name or list of names, a slice of names, a boolean mask, or a callable that gets ``X`` and
+        returns one of these (such as ``sklearn.compose.make_column_selector``). A single column
+        given as a bare name or integer becomes a 1-D modality (such as raw texts); in a list, it
+        becomes a table of one column.
 
     Attributes
     ----------
@@ -67,7 +69,7 @@ class ColumnsToModalities(
         -------
         self : ColumnsToModalities
         """
-        X = _as_table(X)
+        X = _dense_table(X)
         columns = resolve_columns(X, self.modalities)
         validate_data(self, X, skip_check_array=True)  # sets n_features_in_, feature_names_in_
         self.modalities_ = tuple(columns)
@@ -75,7 +77,7 @@ class ColumnsToModalities(
         return self
 
     def transform(self, X):
-        """Cut `X`.
+        """Split `X`.
 
         Parameters
         ----------
@@ -86,17 +88,17 @@ class ColumnsToModalities(
         ModalityDict
         """
         check_is_fitted(self, "modalities_")
-        X = _as_table(X)
+        X = _dense_table(X)
         validate_data(self, X, reset=False, skip_check_array=True)
         return split_columns(X, self._columns)
 
     def get_feature_names_out(self, input_features=None):
-        """Names of the columns, each with its modality in front.
+        """Names of the columns, each prefixed with its modality.
 
         Parameters
         ----------
         input_features : array-like of str, default=None
-            Column names where ``fit`` saw none.
+            Column names, if ``fit`` saw none.
 
         Returns
         -------
@@ -104,7 +106,7 @@ class ColumnsToModalities(
         """
         check_is_fitted(self, "modalities_")
         names = check_feature_names_in(self, input_features)
-        # One row of column positions, cut like the data, says which column went where.
+        # A row of column positions, split like the data, shows where each column went.
         cut = {
             name: np.atleast_1d(safe_indexing(names, _positions(key, names)))
             for name, key in self._columns.items()
@@ -113,7 +115,7 @@ class ColumnsToModalities(
 
 
 def resolve_columns(X, modalities):
-    """Check a column map against a table and return it with its callables called.
+    """Check a column map against a table and return it with its callables resolved.
 
     Parameters
     ----------
@@ -127,17 +129,21 @@ def resolve_columns(X, modalities):
     """
     if not isinstance(modalities, Mapping) or not modalities:
         raise ValueError(
-            "modalities is a dict from modality name to columns, such as {'text': slice(0, 100), "
-            f"'audio': slice(100, 173)}}; got {modalities!r}."
+            "modalities must be a dict from modality name to columns, such as {'text': "
+            f"slice(0, 100), 'audio': slice(100, 173)}}. Got {modalities!r}."
         )
     columns = {check_name(n): key(X) if callable(key) else key for n, key in modalities.items()}
-    labels = np.asarray(getattr(X, "columns", range(X.shape[1])), dtype=object)
+    labels = np.empty(X.shape[1], dtype=object)
+    labels[:] = list(getattr(X, "columns", range(X.shape[1])))
+    levels = list(labels) if len(labels) and isinstance(labels[0], tuple) else None
     for name, key in columns.items():
         try:
             if key is None:
                 raise TypeError("None selects nothing")
+            if levels is not None and isinstance(key, str | tuple | list):
+                key = columns[name] = _positions_of_levels(key, levels)
             chosen = safe_indexing(X[:1], key, axis=1)
-            _positions(key, labels)  # pandas takes a slice that ends at a name it does not have
+            _positions(key, labels)  # pandas accepts a slice that ends at a missing name
         except (ValueError, KeyError, IndexError, TypeError) as error:
             raise ValueError(
                 f"modalities: the columns of {name!r}, {key!r}, are not in the data of "
@@ -149,13 +155,38 @@ def resolve_columns(X, modalities):
 
 
 def split_columns(X, columns):
-    """Cut a table by a resolved column map into a `ModalityDict`."""
+    """Split a table by a resolved column map into a `ModalityDict`."""
     parts = {name: safe_indexing(X, key, axis=1) for name, key in columns.items()}
     return ModalityDict(parts)
 
 
+def as_blocks(columns):
+    """A column map whose single columns are tables of one column: numbers are never 1-D."""
+    return {
+        name: [key] if isinstance(key, str | Integral) else key for name, key in columns.items()
+    }
+
+
+def _positions_of_levels(key, labels):
+    """Positions of columns of several levels: of a label, or of all below one of the first level.
+
+    Anything that is no label, such as positions, is returned as it is.
+    """
+    if isinstance(key, list):
+        if not key or not all(isinstance(k, str | tuple) for k in key):
+            return key
+        return [i for k in key for i in _positions_of_levels(k, labels)]
+    if not isinstance(key, str) and key not in labels:
+        return key
+    found = [i for i, label in enumerate(labels) if key in (label, label[0])]
+    if not found:
+        firsts = ", ".join(map(repr, dict.fromkeys(label[0] for label in labels)))
+        raise KeyError(f"{key!r} is not in the first level of the columns, {firsts}")
+    return found
+
+
 def _positions(key, names):
-    """Column positions or names -> positions, through one row of positions as a table."""
+    """Return the positions of columns that are given by position or by name."""
     row = np.arange(len(names))
     if isinstance(key, slice) and isinstance(key.start or key.stop, str):
         where = {name: i for i, name in enumerate(names)}
@@ -169,11 +200,10 @@ def _positions(key, names):
     return row[list(key) if isinstance(key, tuple) else key]
 
 
-def _as_table(X):
+def _dense_table(X):
     if sparse.issparse(X):
         raise TypeError("ColumnsToModalities takes a dense table; got a sparse one (X.toarray()).")
-    if not (hasattr(X, "columns") and hasattr(X, "shape")):
-        X = np.asarray(X)
+    X = as_table(X, "ColumnsToModalities")
     if len(X.shape) != 2:
         raise ValueError(
             f"ColumnsToModalities takes a 2-D array or a DataFrame; got shape {X.shape}."

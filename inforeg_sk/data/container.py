@@ -1,4 +1,4 @@
-"""The container of a data set with several modalities."""
+"""Container of data sets with several modalities."""
 
 from collections.abc import Mapping
 
@@ -6,6 +6,8 @@ import numpy as np
 from scipy import sparse
 
 from ..utils.compat import safe_indexing
+from .conversion import as_rows, refuse_other_containers
+from .tables import check_row_labels, column_labels, is_table, row_labels, shared_column_labels
 
 __all__ = ["ModalityDict"]
 
@@ -14,18 +16,18 @@ class ModalityDict(Mapping):
     """A mapping from modality names to arrays whose rows are the same samples.
 
     A plain dict is enough for ``clf.fit(X, y)``. scikit-learn's own tools (splitters, searches,
-    cross-validation, ``Pipeline``) count and select samples, which a plain dict does not let
-    them do: wrap it, ``ModalityDict(X)``, and they work.
+    cross-validation, ``Pipeline``) count and select samples, which a plain dict does not support;
+    ``ModalityDict(X)`` does.
 
     Parameters
     ----------
     data : mapping of str to array-like
-        One entry a modality. A value holds one sample a row: an array of shape
-        ``(n_samples, ...)``, a DataFrame, a sparse matrix (kept as CSR), a torch tensor, or a
-        list of anything (texts, paths, arrays of unequal length: kept as an object array, where
-        None stays None); or a mapping of such, for a modality that is made of several arrays,
-        such as token ids and their mask, and becomes a `ModalityDict` itself. All values must
-        have the same number of samples. Nothing is copied that already is an array.
+        One entry per modality. A value holds one sample per row: an array of shape
+        ``(n_samples, ...)``, a DataFrame, a sparse matrix (kept as CSR), a torch tensor, or a list
+        of anything (texts, paths, arrays of unequal length: kept as an object array, where None
+        stays None); or a mapping of these, for a modality that is made of several arrays, such as
+        token ids and their mask; it becomes a `ModalityDict` itself. All values must have the same
+        number of samples. Arrays are not copied.
 
     Attributes
     ----------
@@ -67,6 +69,7 @@ class ModalityDict(Mapping):
     """
 
     def __init__(self, data):
+        refuse_other_containers(data, "The mapping")
         if sparse.issparse(data) or not isinstance(data, Mapping):
             raise TypeError(
                 "ModalityDict takes a mapping from modality names to arrays, such as "
@@ -75,14 +78,28 @@ class ModalityDict(Mapping):
             )
         if len(data.keys()) == 0:
             raise ValueError("ModalityDict got an empty mapping: at least one modality is needed.")
-        self._data = {check_name(name): _as_rows(name, data[name]) for name in data.keys()}
+        self._data, labels = {}, {}
+        self._columns = dict(getattr(data, "_columns", {}))
+        for name in data.keys():
+            given = data[check_name(name)]
+            self._data[name] = _as_values(name, given)
+            labels[f"modality {name!r}"] = _rows_of(given)
+            if isinstance(given, list | tuple):
+                columns = shared_column_labels(name, given)
+                if columns is not None:
+                    self._columns[name] = columns
+        if isinstance(data, ModalityDict):
+            self._rows = data._rows
+        else:
+            check_row_labels(labels)
+            self._rows = next(((w, i) for w, i in labels.items() if i is not None), None)
         self.shape = (common_length(self._data),)
 
     @property
     def modalities(self):
         return tuple(self._data)
 
-    # Row selection: two protocols, since scikit-learn asks for either.
+    # Row selection by two protocols, since scikit-learn uses either.
 
     def __getitem__(self, key):
         if isinstance(key, str):
@@ -109,7 +126,7 @@ class ModalityDict(Mapping):
         indices : int, slice, array-like of int, or boolean mask of shape (n_samples,)
             The samples. One integer gives a `ModalityDict` of one sample.
         axis : int, default=0
-            Only 0, the samples, is there; for compatibility with ``DataFrame.take``.
+            Must be 0, the samples; exists for compatibility with ``DataFrame.take``.
 
         Returns
         -------
@@ -134,7 +151,14 @@ class ModalityDict(Mapping):
                         f"The mask has {len(indices)} entries for {len(self)} samples."
                     )
                 indices = np.flatnonzero(indices)
-        return self._from_rows({k: safe_indexing(v, indices) for k, v in self._data.items()})
+        new = type(self).__new__(type(self))
+        new._data = {k: safe_indexing(v, indices) for k, v in self._data.items()}
+        new._columns = self._columns
+        new._rows = None
+        if self._rows is not None:
+            new._rows = (self._rows[0], self._rows[1][indices])
+        new.shape = (n_rows(next(iter(new._data.values()))),)
+        return new
 
     @property
     def iloc(self):
@@ -144,13 +168,29 @@ class ModalityDict(Mapping):
     # pandas' label-based selection: the labels of the samples are their positions.
     loc = iloc
 
-    @classmethod
-    def _from_rows(cls, data):
-        """Make a container from values that are known to fit together."""
-        new = cls.__new__(cls)
-        new._data = data
-        new.shape = (n_rows(next(iter(data.values()))),)
-        return new
+    # Labels: what tables say of their columns and rows.
+
+    @property
+    def column_labels(self):
+        """Labels of the columns by modality, or by part as ``"text[ids]"`` (dict).
+
+        Of tables and lists of tables; None where the values have no labels.
+        """
+        labels = {}
+        for name, value in self._data.items():
+            if isinstance(value, ModalityDict):
+                inner = value.column_labels
+                labels.update({f"{name}[{part}]": columns for part, columns in inner.items()})
+            elif is_table(value):
+                labels[name] = column_labels(value)
+            else:
+                labels[name] = self._columns.get(name)
+        return labels
+
+    @property
+    def row_labels(self):
+        """Labels of the samples (pair of what they belong to and a pandas.Index), or None."""
+        return self._rows
 
     # Mapping. The views are the inner dict's, so that len(X.keys()) counts names.
 
@@ -196,9 +236,11 @@ class ModalityDict(Mapping):
 def check_name(name):
     """Return `name` if it can name a modality, else raise."""
     if not isinstance(name, str):
-        raise TypeError(f"Modality names are strings; got {name!r} of type {type(name).__name__}.")
+        raise TypeError(
+            f"Modality names must be strings. Got {name!r} of type {type(name).__name__}."
+        )
     if not name:
-        raise ValueError("A modality name is empty; a name has at least one character.")
+        raise ValueError("A modality name is empty; it must have at least one character.")
     return name
 
 
@@ -215,54 +257,32 @@ def common_length(data):
         if length != n:
             raise ValueError(
                 f"Modalities have different numbers of samples: {first!r} has {n}, "
-                f"{name!r} has {length}."
+                f"{name!r} has {length}.{_hint_at_one_sample(data)}"
             )
     return n
 
 
-def _as_rows(name, value):
-    """Return `value` in a form whose rows can be counted and selected."""
+def _hint_at_one_sample(data):
+    """What may be behind rows that do not match: the features of one sample taken for rows."""
+    arrays = [value for value in data.values() if isinstance(value, np.ndarray)]
+    if len(arrays) == len(data) and all(a.ndim == 1 and a.dtype.kind in "biuf" for a in arrays):
+        return " Reshape each with array.reshape(1, -1) if it is a single sample."
+    return ""
+
+
+def _rows_of(value):
+    rows = value.row_labels if isinstance(value, ModalityDict) else row_labels(value)
+    return rows[1] if isinstance(rows, tuple) else rows
+
+
+def _as_values(name, value):
+    """Values of one modality, or of each of the arrays that it is made of."""
     if isinstance(value, Mapping) and not hasattr(value, "tocsr"):
         try:
             return value if isinstance(value, ModalityDict) else ModalityDict(value)
         except (TypeError, ValueError) as error:
             raise type(error)(f"Modality {name!r}, made of several arrays: {error}") from error
-    if sparse.issparse(value):
-        return value.tocsr()
-    if hasattr(value, "detach"):  # a torch tensor: numpy is not copied to each worker
-        value = value.detach().cpu()
-        if str(value.layout) != "torch.strided":
-            raise TypeError(
-                f"Modality {name!r} is a sparse tensor; give a dense one, x.to_dense()."
-            )
-        # numpy has no bfloat16; float32 holds every value of it.
-        value = (value.float() if str(value.dtype) == "torch.bfloat16" else value).numpy()
-    if hasattr(value, "columns") and hasattr(value, "shape"):  # a DataFrame keeps its names
-        return value
-    if not isinstance(value, np.ndarray):
-        value = _to_array(value)
-    if value.ndim == 0:
-        raise ValueError(
-            f"Modality {name!r} is a single value, {value.item()!r}; an array with one sample a "
-            "row is needed."
-        )
-    return value
-
-
-def _to_array(value):
-    """Convert a list or the like; what is ragged, or of several types, becomes objects."""
-    try:
-        array = np.asarray(value)
-        # numpy would make a text of a number or NaN that stands among texts.
-        if array.dtype.kind in "US":
-            objects = np.asarray(value, dtype=object)
-            if not all(isinstance(item, (str, bytes)) for item in objects.flat):
-                return objects
-        return array
-    except ValueError:
-        array = np.empty(len(value), dtype=object)
-        array[:] = [None if item is None else np.asarray(item) for item in value]
-        return array
+    return as_rows(name, value)
 
 
 def _describe(value):

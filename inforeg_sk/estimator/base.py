@@ -10,7 +10,7 @@ from sklearn.utils.validation import validate_data
 from skorch.utils import is_dataset
 
 from ..data.batches import ModalityDataset
-from ..data.checks import FittedInput, check_fitted_modalities
+from ..data.checks import FittedInput, check_fitted_modalities, check_rows_beside
 from ..network import MultimodalNetwork
 from ..training.random import isolated
 from ..training.run import TrainingRun
@@ -164,7 +164,9 @@ class MultimodalEstimator(ParameterHandling):
                 validate_data(self, data.table, skip_check_array=True)
             self.target_ = plan.target
             self.modalities_ = data.modalities
-            self.fitted_input_ = FittedInput(data.modalities, data.shapes, data.columns, plan.dtype)
+            self.fitted_input_ = FittedInput(
+                data.modalities, data.shapes, data.columns, plan.dtype, data.labels
+            )
             self._run = TrainingRun.first(
                 plan.method, plan.seeds, plan.network.modalities, data.modalities
             )
@@ -255,6 +257,8 @@ class MultimodalEstimator(ParameterHandling):
             If there is no sample to score on.
         """
         check_parameter("samples", samples, [Options("common", "each")], "score_by_modality")
+        if not is_dataset(X):
+            check_rows_beside(X, {"y": y, "sample_weight": sample_weight})
         outputs, present = self._unimodal_outputs(X)
         target = self.target_
         decode = target.decode_encoded if is_dataset(X) else target.decode

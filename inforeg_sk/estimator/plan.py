@@ -62,7 +62,8 @@ def plan_fit(estimator, X, y, sample_weight, classes=None):
     target_class, owner = estimator.target_class, type(estimator).__name__
     check_training_parameters(estimator, target_class)
     dtype, torch_dtype = resolve_dtype(estimator.dtype, owner)
-    data = check_modalities(X, estimator, dtype)
+    beside = {"y": y, "sample_weight": sample_weight}
+    data = check_modalities(X, estimator, dtype, beside)
     names = tuple(data.X.arrays)
     rates = drop_rates(estimator.modality_dropout, names, owner)
     y = target_class.check(y, data.X.n_samples, estimator)
@@ -110,7 +111,8 @@ def plan_continuation(estimator, X, y, sample_weight):
     check_training_parameters(estimator, type(target))
     names = estimator.module_.modalities
     rates = drop_rates(estimator.modality_dropout, names, type(estimator).__name__)
-    X = check_fitted_modalities(X, estimator, fitted)
+    beside = {"y": y, "sample_weight": sample_weight}
+    X = check_fitted_modalities(X, estimator, fitted, beside)
     y = target.check(y, X.n_samples, estimator)
     dataset = _make_dataset(estimator, X, y, target, sample_weight, fitted.dtype)
     method = make_method(estimator, names)

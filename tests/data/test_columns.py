@@ -183,10 +183,10 @@ def test_a_callable_is_asked_once(frame):
 @pytest.mark.parametrize(
     "columns, error, words",
     [
-        ({}, ValueError, ["modalities is a dict", "got {}"]),
-        (3, ValueError, ["modalities is a dict", "got 3"]),
-        ([("m", [0])], ValueError, ["modalities is a dict"]),
-        ({1: [0]}, TypeError, ["names are strings", "1"]),
+        ({}, ValueError, ["modalities must be a dict", "Got {}"]),
+        (3, ValueError, ["modalities must be a dict", "Got 3"]),
+        ([("m", [0])], ValueError, ["modalities must be a dict"]),
+        ({1: [0]}, TypeError, ["names must be strings", "1"]),
         ({"": [0]}, ValueError, ["name is empty"]),
         ({"good": [0], "m": [6]}, ValueError, ["'m'", "[6]", "6 columns"]),
         ({"good": [0], "m": 6}, ValueError, ["'m'", "6 columns"]),

@@ -215,7 +215,7 @@ def test_any_name(name):
 def test_names_are_strings(name):
     with pytest.raises(TypeError) as info:
         ModalityDict({"good": np.ones(3), name: np.ones(3)})
-    assert "names are strings" in str(info.value) and repr(name) in str(info.value)
+    assert "names must be strings" in str(info.value) and repr(name) in str(info.value)
     assert type(name).__name__ in str(info.value)
 
 
@@ -367,7 +367,7 @@ def test_empty():
         ModalityDict({})
 
 
-@pytest.mark.parametrize("value", [3.0, None, "abc", np.float64(2), torch.tensor(1.0), {1, 2}])
+@pytest.mark.parametrize("value", [3.0, "abc", np.float64(2), torch.tensor(1.0), {1, 2}])
 def test_a_single_value(value):
     with pytest.raises(ValueError, match=r"'audio' is a single value, .*one sample a row"):
         ModalityDict({"text": np.ones(3), "audio": value})

@@ -310,7 +310,7 @@ def test_redundancy_leaves_the_labels():
             ValueError,
             r"modalities\['b'\]\['n_features'\]' .* at least n_classes - 1 = 4.*Got 3",
         ),
-        ({"modalities": {1: {}}}, TypeError, r"names are strings; got 1"),
+        ({"modalities": {1: {}}}, TypeError, r"names must be strings. Got 1"),
         ({"random_state": "x"}, ValueError, r"'random_state' .* or a RandomState. Got 'x'"),
     ],
 )
