@@ -1,14 +1,17 @@
 """One modality through its transformer."""
 
+from collections.abc import Mapping
+
 import numpy as np
 from scipy import sparse
-from sklearn.base import BaseEstimator
-from sklearn.utils import get_tags
 
+from ..data.container import n_rows
 from ..data.presence import find_present, scatter_rows, stack_rows
 from ..utils.compat import safe_indexing
 from ..utils.parameters import error_kind
-from .timesteps import flatten_time_steps, restore_time_steps
+from .metadata import Metadata
+from .rows import as_single_column, check_folds, check_rows, takes_sequences
+from .timesteps import flatten_time_steps, restore_time_steps, sample_of_step
 
 __all__ = ["is_keyword", "run_transformer"]
 
@@ -18,7 +21,7 @@ def is_keyword(transformer, *keywords):
     return isinstance(transformer, str) and transformer in keywords
 
 
-def run_transformer(name, transformer, value, y, method, padding_value, skip_missing):
+def run_transformer(name, transformer, value, y, method, padding_value, skip_missing, routed):
     """Run a method of one modality's transformer.
 
     Parameters
@@ -27,12 +30,14 @@ def run_transformer(name, transformer, value, y, method, padding_value, skip_mis
         The modality, for errors.
     transformer : transformer, "passthrough" or "drop"
     value : the values of the modality in a ModalityDict
-    y : array-like of shape (n_samples,) or None
+    y : array-like of shape (n_samples,) or (n_samples, n_targets), or None
     method : {"fit", "fit_transform", "transform"}
     padding_value : float or None
         See `ModalityTransformer`.
     skip_missing : bool
         Whether samples that lack the modality are left out, and stay missing.
+    routed : mapping of str to dict
+        Metadata for each method of the transformer; see `ModalityTransformer.get_metadata_routing`.
 
     Returns
     -------
@@ -43,6 +48,8 @@ def run_transformer(name, transformer, value, y, method, padding_value, skip_mis
         return None
     if is_keyword(transformer, "passthrough"):
         return value
+    who = f"Modality {name!r}, {type(transformer).__name__}"
+    extra = Metadata(y, routed, n_rows(value), who)
     present = None
     if skip_missing:
         present = find_present(value)
@@ -55,44 +62,51 @@ def run_transformer(name, transformer, value, y, method, padding_value, skip_mis
                     "fitted: leave it out."
                 )
             rows = np.flatnonzero(present)
-            value = safe_indexing(value, rows)
-            y = None if y is None else safe_indexing(y, rows)
+            value, extra = safe_indexing(value, rows), extra.take(rows)
         value = stack_rows(value)
-    output = _run(name, transformer, value, y, method, padding_value)
+    output = _run(who, transformer, value, extra, method, padding_value)
     return output if present is None or method == "fit" else scatter_rows(output, present)
 
 
-def _run(name, transformer, value, y, method, padding_value):
+def _run(who, transformer, value, extra, method, padding_value):
     """The same on all rows; more than two axes go through a 2-D table."""
-    who = f"Modality {name!r}, {type(transformer).__name__}"
     shape = value.shape
     table, real = value, None
-    whole = len(shape) < 3 or _takes_sequences(transformer)
+    whole = len(shape) < 3 or takes_sequences(transformer)
     try:
         if not whole:
-            table, y, real = flatten_time_steps(np.asarray(value), y, padding_value)
-        if method == "transform":
-            output = transformer.transform(table)
-        elif method == "fit_transform" and hasattr(transformer, "fit_transform"):
-            output = transformer.fit_transform(table, y)
-        else:
-            output = transformer.fit(table, y)
-            output = output.transform(table) if method == "fit_transform" else output
+            table, real = flatten_time_steps(np.asarray(value), padding_value)
+            extra = extra.take(sample_of_step(shape, real))
+            if method != "transform":
+                check_folds(transformer, len(value), len(table))
+        table = as_single_column(transformer, table)
+        output = _call(transformer, method, table, extra)
+        if method == "fit":
+            return output
+        check_rows(output, table, "samples" if whole else "steps")
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         kind = error_kind(error)
         hint = "" if "missing='allow'" in str(error) else _hint(value)
         raise kind(f"{who}: {error}{hint}") from error
-    if method == "fit" or whole:
+    if whole:
         return output
+    if isinstance(output, Mapping) and not sparse.issparse(output):
+        parts = ", ".join(map(repr, output))
+        raise ValueError(f"{who}: it returned the arrays {parts} for steps, which take one array.")
     output = output.toarray() if sparse.issparse(output) else np.asarray(output)
-    if output.shape[:1] != (len(table),):
-        raise ValueError(f"{who}: output of shape {output.shape} for {len(table)} steps.")
     return restore_time_steps(output, shape[:-1], real, padding_value)
 
 
-def _takes_sequences(transformer):
-    """Whether a transformer says, by its tags, that it takes arrays of three axes as they are."""
-    return isinstance(transformer, BaseEstimator) and get_tags(transformer).input_tags.three_d_array
+def _call(transformer, method, table, extra):
+    """Call a method, or those that make it up."""
+    if method == "transform":
+        return transformer.transform(table, **extra.of("transform"))
+    if method == "fit_transform" and hasattr(transformer, "fit_transform"):
+        return transformer.fit_transform(table, extra.y, **extra.of("fit_transform"))
+    fitted = transformer.fit(table, extra.y, **extra.of("fit"))
+    if method == "fit":
+        return fitted
+    return fitted.transform(table, **extra.of("transform"))
 
 
 def _hint(value):

@@ -3,19 +3,17 @@
 from math import prod
 
 import numpy as np
-from sklearn.utils import check_consistent_length
 
-__all__ = ["restore_time_steps", "flatten_time_steps"]
+__all__ = ["flatten_time_steps", "restore_time_steps", "sample_of_step"]
 
 
-def flatten_time_steps(value, y, padding_value):
+def flatten_time_steps(value, padding_value):
     """Make a table of all real steps of all samples.
 
     Parameters
     ----------
     value : ndarray of shape (n_samples, ..., n_features)
         With at least three axes.
-    y : array-like of shape (n_samples,) or None
     padding_value : float or None
         What all features of a padding step hold; None, or other than three axes, or values that
         are no numbers: every step is real.
@@ -24,17 +22,29 @@ def flatten_time_steps(value, y, padding_value):
     -------
     table : ndarray of shape (n_real_steps, n_features)
         A view of `value` where all are real and memory allows it.
-    y : array of shape (n_real_steps,) or None
-        Each sample's label for each of its steps.
     real : ndarray of bool of shape (n_samples, n_steps), or None
         Where the rows of the table lie in `value`; None: everywhere.
     """
     real = _real_steps(value, padding_value)
     table = value.reshape(-1, value.shape[-1]) if real is None else value[real]
-    if y is not None:
-        check_consistent_length(value, y)
-        y = np.repeat(y, prod(value.shape[1:-1]) if real is None else real.sum(axis=1))
-    return table, y, real
+    return table, real
+
+
+def sample_of_step(shape, real):
+    """Which sample each row of the table belongs to.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        ``(n_samples, ..., n_features)``, of the values.
+    real :
+        See `flatten_time_steps`.
+
+    Returns
+    -------
+    ndarray of int of shape (n_real_steps,)
+    """
+    return np.repeat(np.arange(shape[0]), prod(shape[1:-1]) if real is None else real.sum(axis=1))
 
 
 def restore_time_steps(table, axes, real, padding_value):

@@ -5,14 +5,19 @@ from numbers import Real
 from typing import ClassVar
 
 import numpy as np
+from scipy import sparse
 from sklearn.base import TransformerMixin, clone
+from sklearn.utils.metadata_routing import process_routing
 from sklearn.utils.validation import check_is_fitted
 
 from ..data.checks import check_known_modalities
 from ..data.container import ModalityDict
-from ..utils.compat import BaseComposition, parallel_block
+from ..utils.compat import BaseComposition, parallel_block, raise_for_params
 from ..utils.parameters import ByName, Constraint, Interval, IsNone, Options, check_parameters
 from ..utils.suggestions import did_you_mean
+from .metadata import make_router, route_name
+from .names import check_names, set_by_name
+from .rows import ravel_column
 from .run import is_keyword, run_transformer
 
 __all__ = ["ModalityTransformer"]
@@ -58,7 +63,10 @@ class ModalityTransformer(TransformerMixin, BaseComposition, auto_wrap_output_ke
     ValueError
         If a transformer names a modality that the data do not have, or the data given to
         ``transform`` miss one. An error of a transformer is raised again with the name of its
-        modality in front. If a `padding_value` is neither a finite number nor None,
+        modality in front. If a transformer returns another number of rows than it got, or, by
+        their index, the rows in another order. If a transformer splits the steps of a sample into
+        several folds. If a dict names a modality like a parameter of ModalityTransformer, such as
+        ``"remainder"``. If a `padding_value` is neither a finite number nor None,
         or is given for a modality that the data do not have.
 
     Notes
@@ -66,9 +74,19 @@ class ModalityTransformer(TransformerMixin, BaseComposition, auto_wrap_output_ke
     Most transformers take 2-D tables. A modality with more axes, such as sequences of shape
     ``(n_samples, n_steps, n_features)``, is given to its transformer as a table with one row for
     each step of each sample, and takes its own shape again afterwards: ``StandardScaler`` then
-    scales each feature over all samples and steps. Transformers that take raw values (a text
-    vectorizer on an array of strings) get the 1-D array. A transformer may return a mapping of
-    arrays, as `Tokens` does; the modality is then made of several arrays.
+    scales each feature over all samples and steps. The target and the weight of a sample are
+    repeated for each of its steps. Transformers that take raw values (a text vectorizer on an array
+    of strings) get the 1-D array, also from a table of one column. A transformer may return a
+    mapping of arrays, as `Tokens` does; the modality is then made of several arrays.
+
+    Rows out are rows in: a transformer returns one row for each row that it gets, in the same
+    order. One that splits rows into folds, such as ``TargetEncoder`` or a search, would have the
+    steps of one sample in several folds, and is refused for sequences; a splitter by groups, such
+    as ``GroupKFold``, is accepted.
+
+    With ``sklearn.set_config(enable_metadata_routing=True)``, metadata go to the transformers that
+    ask for them, as in a ``ColumnTransformer``: after
+    ``StandardScaler().set_fit_request(sample_weight=True)`` the scaler weights its samples.
 
     Padding is left out because it would count as data: zeros behind short samples pull each mean
     towards zero, and scaling would move them to other values, by which the encoders of sequences
@@ -130,87 +148,129 @@ class ModalityTransformer(TransformerMixin, BaseComposition, auto_wrap_output_ke
         self.padding_value = padding_value
         self.missing = missing
 
-    # `BaseComposition` sets nested parameters and replaces steps in a list of pairs.
+    # For `BaseComposition`, which lists the parameters of a list of pairs.
     @property
     def _pairs(self):
         return list(self.transformers.items()) if isinstance(self.transformers, Mapping) else []
 
-    @_pairs.setter
-    def _pairs(self, value):
-        self.transformers = dict(value)
-
     def get_params(self, deep=True):
         if isinstance(self.transformers, Mapping):
-            return self._get_params("_pairs", deep=deep)
+            own = super().get_params(deep=False)
+            return {**self._get_params("_pairs", deep=deep), **own}
         return super().get_params(deep=deep)
 
     def set_params(self, **params):
+        """Set parameters; see `get_params` for their names.
+
+        Parameters
+        ----------
+        **params : dict
+            Of a dict's transformers, ``text=...`` replaces one, in a new dict, and
+            ``text__n_components=...`` sets its parameter. Should one modality's name begin
+            another's, the longest name wins.
+
+        Returns
+        -------
+        self : ModalityTransformer
+
+        Raises
+        ------
+        ValueError
+            If there is no such parameter, or a modality of the dict has the name of a parameter of
+            ModalityTransformer.
+        """
         if "transformers" in params:
             self.transformers = params.pop("transformers")
-        if isinstance(self.transformers, Mapping):
-            return self._set_params("_pairs", **params)
-        return super().set_params(**params)
+        if not isinstance(self.transformers, Mapping):
+            return super().set_params(**params)
+        own = super().get_params(deep=False)
+        check_names(self.transformers, own)
+        self.transformers, rest = set_by_name(self.transformers, params)
+        return super().set_params(**rest)
 
-    def fit(self, X, y=None):
+    def get_metadata_routing(self):
+        """Say which metadata the transformers ask for; see scikit-learn's metadata routing.
+
+        Returns
+        -------
+        MetadataRouter
+        """
+        return make_router(self, self.transformers)
+
+    def fit(self, X, y=None, **params):
         """Fit each modality's transformer.
 
         Parameters
         ----------
         X : dict of arrays or ModalityDict
             The modalities.
-        y : array-like of shape (n_samples,), default=None
+        y : array-like of shape (n_samples,) or (n_samples, n_targets), default=None
             The target, for transformers that use it.
+        **params : dict
+            Metadata that transformers ask for, such as ``sample_weight`` of shape (n_samples,), if
+            scikit-learn's metadata routing is enabled. What has one entry for each sample goes with
+            the samples, as `y` does.
 
         Returns
         -------
         self : ModalityTransformer
         """
-        self._fit(X, y, "fit")
+        self._fit(X, y, "fit", params)
         return self
 
-    def fit_transform(self, X, y=None):
+    def fit_transform(self, X, y=None, **params):
         """Fit and return the transformed modalities; see `fit` and `transform`."""
-        return self._collect(self._fit(X, y, "fit_transform"))
+        return self._collect(self._fit(X, y, "fit_transform", params))
 
-    def transform(self, X):
+    def transform(self, X, **params):
         """Transform each modality.
 
         Parameters
         ----------
         X : dict of arrays or ModalityDict
             The modalities that ``fit`` saw.
+        **params : dict
+            Metadata that transformers ask for, as in ``fit``.
 
         Returns
         -------
         ModalityDict
         """
+        raise_for_params(params, self, "transform")
         check_is_fitted(self, "transformers_")
         X = ModalityDict(X)
         partial = self.missing == "allow"
         check_known_modalities(X.modalities, self._n_columns, "ModalityTransformer", partial)
-        padding = self._padding(self._n_columns)
-        return self._collect(
-            {
-                n: run_transformer(n, t, X[n], None, "transform", padding[n], partial)
-                for n, t in self.transformers_.items()
-                if n in X
-            }
-        )
+        # One with a default tag, which says 2-D, was still fitted with texts: it gets texts.
+        columns = {n: ravel_column(X[n]) for n in self._one_axis if n in X and _is_column(X[n])}
+        X = ModalityDict({**X, **columns}) if columns else X
+        chosen = {n: t for n, t in self.transformers_.items() if n in X}
+        return self._collect(self._run(chosen, X, None, "transform", params, self._n_columns))
 
-    def _fit(self, X, y, method):
+    def _fit(self, X, y, method, params):
+        raise_for_params(params, self, method)
         check_parameters(self)
         X = ModalityDict(X)
-        padding, skip = self._padding(X), self.missing == "allow"
         chosen = {name: t if isinstance(t, str) else clone(t) for name, t in self._choose(X)}
-        output = {
-            name: run_transformer(name, t, X[name], y, method, padding[name], skip)
-            for name, t in chosen.items()
-        }
+        output = self._run(chosen, X, y, method, params, X)
         self.transformers_ = chosen
         self.modalities_ = tuple(n for n, t in chosen.items() if not is_keyword(t, "drop"))
+        self._one_axis = [
+            n for n, t in chosen.items() if not isinstance(t, str) and _has_one_axis(X[n])
+        ]
         self._n_columns = {n: X[n].shape[-1] if len(X[n].shape) > 1 else 1 for n in X}
         self._columns = {name: names for name in X if (names := _column_names(X[name]))}
         return output
+
+    def _run(self, chosen, X, y, method, params, modalities):
+        """Run a method of each transformer; `modalities` are those of ``fit``."""
+        padding, skip = self._padding(modalities), self.missing == "allow"
+        routed = process_routing(self, method, **params)
+        metadata = {n: routed.get(route_name(self.transformers, n), {}) for n in chosen}
+        return {
+            n: run_transformer(n, t, X[n], y, method, padding[n], skip, metadata[n])
+            for n, t in chosen.items()
+        }
 
     def _padding(self, X):
         """The padding value of each modality."""
@@ -236,6 +296,8 @@ class ModalityTransformer(TransformerMixin, BaseComposition, auto_wrap_output_ke
                 f"transformers names {', '.join(map(repr, unknown))}, but the data's modalities "
                 f"are {', '.join(map(repr, X))}."
             )
+        if isinstance(self.transformers, Mapping):
+            check_names(given, self.get_params(deep=False))
         for name in X:
             transformer = given.get(name, self.remainder)
             if is_keyword(transformer, "drop", "passthrough"):
@@ -321,6 +383,14 @@ class ModalityTransformer(TransformerMixin, BaseComposition, auto_wrap_output_ke
         if not isinstance(given, Mapping):
             given = {"each modality": given}
         return parallel_block(list(given.values()), list(given))
+
+
+def _has_one_axis(value):
+    return len(value.shape) == 1 and not isinstance(value, ModalityDict)
+
+
+def _is_column(value):
+    return value.shape[1:] == (1,) and not sparse.issparse(value)
 
 
 def _column_names(value):

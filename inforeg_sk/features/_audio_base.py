@@ -3,6 +3,7 @@
 import warnings
 from importlib.util import find_spec
 from numbers import Real
+from pathlib import PurePath
 from typing import ClassVar
 
 import numpy as np
@@ -120,8 +121,9 @@ class AudioFrontEnd(
         Parameters
         ----------
         X : array-like of shape (n_samples,) or (n_samples, n_samples_in)
-            Paths (str or pathlib.Path), or waveforms: an array of floats, one waveform per row,
-            or a list or array of objects that holds 1-D arrays of floats of any length.
+            Paths (str or pathlib.Path), also as a table of one column; or waveforms: an array of
+            floats, one waveform per row, or a list or array of objects that holds 1-D arrays of
+            floats of any length.
 
         Returns
         -------
@@ -199,6 +201,8 @@ class AudioFrontEnd(
                 array = np.asarray(array)
             except ValueError:  # waveforms of unequal length
                 array = list(array)
+        if _is_column_of_paths(array):
+            array = array[:, 0]
         if isinstance(array, np.ndarray):
             if array.ndim == 0:
                 value = array.item()
@@ -208,12 +212,13 @@ class AudioFrontEnd(
             if len(array) == 0:
                 raise ValueError(f"Found array with 0 sample(s): {accepted}, at least one.")
             kind = array.dtype.kind
-            if array.ndim > 2 or kind not in "UTOf" or (kind in "UT" and array.ndim == 2):
+            texts = kind in "UT" or any(isinstance(v, (str, PurePath)) for v in array.flat[:1])
+            if array.ndim > 2 or kind not in "UTOf" or (texts and array.ndim == 2):
                 hint = ""
                 if kind in "iu":
                     hint = " Scale PCM to floats first, such as int16 / 32768."
-                elif array.ndim == 2 and array.shape[1] == 1:
-                    hint = " Did you mean x.ravel()?"
+                elif texts:
+                    hint = " Give it the one column that holds paths."
                 raise TypeError(f"{accepted}; got {array.dtype} of shape {array.shape}.{hint}")
             if kind == "f" and array.ndim == 1:
                 raise TypeError(
@@ -302,6 +307,15 @@ class MelFrontEnd(AudioFrontEnd):
             "fmin": self.fmin,
             "fmax": self.fmax,
         }
+
+
+def _is_column_of_paths(array):
+    """Whether an array is a table of one column without numbers; waveforms have more samples."""
+    if not isinstance(array, np.ndarray) or array.shape[1:] != (1,):
+        return False
+    return array.dtype.kind in "UT" or (
+        array.dtype.kind == "O" and not any(isinstance(v, (Real, np.ndarray)) for v in array[:, 0])
+    )
 
 
 def _compute(front_end, index, item):

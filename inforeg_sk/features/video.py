@@ -191,6 +191,27 @@ class VideoFrames(SetOutputNoOpMixin, TransformerMixin, BaseEstimator, auto_wrap
         self.size_ = tuple(int(length) for length in size)
         return self
 
+    def fit_transform(self, X, y=None):
+        """Check the parameters and read the frames; see `transform`.
+
+        Parameters
+        ----------
+        X : array-like of str or path of shape (n_samples,) or (n_samples, 1)
+            Paths of video files or folders of images.
+        y : ignored
+
+        Returns
+        -------
+        ndarray of float32 of shape (n_samples, 3, n_frames, height, width)
+
+        Raises
+        ------
+        ValueError
+            As `transform`; also, whatever `on_error` is, if no sample can be read: then the paths
+            themselves are wrong, and there is nothing to learn from.
+        """
+        return self.fit(X)._transform(X, all_bad_is_error=True)
+
     def transform(self, X):
         """Read the frames.
 
@@ -204,6 +225,9 @@ class VideoFrames(SetOutputNoOpMixin, TransformerMixin, BaseEstimator, auto_wrap
         ndarray of float32 of shape (n_samples, 3, n_frames, height, width)
             Red, green and blue.
         """
+        return self._transform(X, all_bad_is_error=False)
+
+    def _transform(self, X, all_bad_is_error):
         check_is_fitted(self, "size_")
         check_parameters(self)
         paths = _as_paths(X)
@@ -222,11 +246,16 @@ class VideoFrames(SetOutputNoOpMixin, TransformerMixin, BaseEstimator, auto_wrap
                 raise ValueError(failed[i])
             frames[i] = fill_value(self.on_error)
         if failed:
+            listed = "\n".join(failed.values())
+            if all_bad_is_error and len(failed) == len(paths):
+                raise ValueError(
+                    f"VideoFrames: none of the {len(paths)} samples can be read:\n{listed}"
+                )
             warnings.warn(
                 f"{len(failed)} of {len(paths)} samples could not be read and are "
-                f"{fill_name(self.on_error)}:\n" + "\n".join(failed.values()),
+                f"{fill_name(self.on_error)}:\n{listed}",
                 UserWarning,
-                stacklevel=2,
+                stacklevel=3,
             )
         return frames
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 from sklearn.utils import _safe_indexing as safe_indexing
+from sklearn.utils.metadata_routing import _raise_for_params as raise_for_params
 from sklearn.utils.metaestimators import _BaseComposition as BaseComposition
 from sklearn.utils.validation import (
     _check_feature_names_in as check_feature_names_in,
@@ -21,6 +22,7 @@ __all__ = [
     "check_feature_names_in",
     "check_weights",
     "parallel_block",
+    "raise_for_params",
     "safe_indexing",
 ]
 

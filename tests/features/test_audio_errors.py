@@ -117,7 +117,8 @@ def test_what_is_no_recording_is_a_type_error(paths, item, message, on_error):
     "X, message",
     [
         ("a.wav", r"single value 'a\.wav'"),
-        (np.array([["a.wav"]]), r"shape \(1, 1\).*ravel"),
+        (np.array([["a.wav", "b.wav"]]), r"shape \(1, 2\).*the one column"),
+        (np.array([["a.wav", 3]], dtype=object), r"object of shape \(1, 2\).*the one column"),
         (np.zeros(9), r"numbers of shape \(9,\).*reshape\(1, -1\)"),
         (np.zeros((2, 9), dtype=np.int16), "int16 of shape .*32768"),
         (np.zeros((2, 3, 4)), r"float64 of shape \(2, 3, 4\)"),

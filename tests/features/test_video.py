@@ -311,11 +311,20 @@ def test_unreadable_sample_is_named(tmp_path, kind, n_jobs):
 def test_errors_of_several_samples_make_one_warning(tmp_path):
     paths = [tmp_path / f"m{i}.mp4" for i in range(3)]
     with pytest.warns(UserWarning) as caught:
-        reader(on_error="zeros").fit_transform(paths)
-    assert len(caught) == 1
+        assert not reader(on_error="zeros").fit(paths).transform(paths).any()
+    assert len(caught) == 1 and caught[0].filename == __file__
     assert all(path.name in str(caught[0].message) for path in paths)
     with pytest.raises(ValueError, match="sample 0"):  # the first, however many at once
         reader(n_jobs=2).fit_transform(paths)
+
+
+@pytest.mark.parametrize("on_error", ["zeros", "missing"])
+def test_no_readable_sample_is_an_error_when_training(tmp_path, on_error):
+    paths = [tmp_path / f"m{i}.mp4" for i in range(3)]
+    with pytest.raises(ValueError, match=r"none of the 3 samples can be read(.|\n)*m0(.|\n)*m2"):
+        reader(on_error=on_error).fit_transform(paths)
+    with pytest.raises(ValueError, match=r"'video', VideoFrames: VideoFrames: none of the 3"):
+        ModalityTransformer({"video": reader(on_error=on_error)}).fit_transform({"video": paths})
 
 
 def test_error_names_the_modality(tmp_path):
