@@ -93,7 +93,7 @@ class ModalityDict(Mapping):
         else:
             check_row_labels(labels)
             self._rows = next(((w, i) for w, i in labels.items() if i is not None), None)
-        self.shape = (common_length(self._data),)
+        self.shape = _Shape((common_length(self._data),))
 
     @property
     def modalities(self):
@@ -157,7 +157,7 @@ class ModalityDict(Mapping):
         new._rows = None
         if self._rows is not None:
             new._rows = (self._rows[0], self._rows[1][indices])
-        new.shape = (n_rows(next(iter(new._data.values()))),)
+        new.shape = _Shape((n_rows(next(iter(new._data.values()))),))
         return new
 
     @property
@@ -231,6 +231,21 @@ class ModalityDict(Mapping):
 
     def _parts(self):
         return ", ".join(f"{name} {_describe(value)}" for name, value in self._data.items())
+
+
+class _Shape(tuple):
+    """``(n_samples,)``; who asks for the number of columns reads what has columns."""
+
+    def __getitem__(self, axis):
+        try:
+            return super().__getitem__(axis)
+        except IndexError:
+            raise IndexError(
+                "A ModalityDict has one axis, the samples, so tools that go through columns, such "
+                "as permutation_importance, cannot take it. Give them the 2-D array of all "
+                "features, and fit the estimator on it with modalities={'name': columns, ...}; "
+                "score_by_modality(X, y) tells what each modality knows by itself."
+            ) from None
 
 
 def check_name(name):

@@ -432,3 +432,12 @@ def test_read_only_memory_map_trains_the_same(trimodal, tmp_path):
     np.testing.assert_array_equal(
         scores, cross_val_score(clf, ModalityDict(X), y, cv=KFold(2), error_score="raise")
     )
+
+
+def test_the_shape_is_a_tuple_whose_missing_axis_says_what_has_columns():
+    X = ModalityDict({"a": np.ones((3, 2))})
+    for container in (X, X[[0, 1, 2]], pickle.loads(pickle.dumps(X)), copy.deepcopy(X)):
+        assert container.shape == (3,) and container.shape[0] == 3 and len(container.shape) == 1
+        assert container.shape[-1] == 3 and container.shape[1:] == ()
+        with pytest.raises(IndexError, match=r"permutation_importance.*modalities=.*score_by_mod"):
+            container.shape[1]

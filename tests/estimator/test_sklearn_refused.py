@@ -26,6 +26,7 @@ NEEDS_A_TABLE = "it converts X to one 2-D array; give it that and the classifier
 INDEXES_COLUMNS = "it takes the columns of X by number, of which a container has none"
 NO_IMPORTANCES = "a network has no coef_ or feature_importances_ of its columns"
 WAY_OUT = r"not one array.*modalities="
+NO_COLUMNS = r"one axis, the samples.*modalities="
 
 TOOLS = {
     "ensemble.BaggingClassifier": ensemble.BaggingClassifier(make()),
@@ -83,24 +84,24 @@ def test_feature_union_of_containers_is_refused():
 
 @refused(
     "inspection.permutation_importance",
-    reason=INDEXES_COLUMNS + "; ours permutes whole modalities",
+    reason=INDEXES_COLUMNS,
 )
 def test_permutation_importance_finds_no_columns():
     clf = make().fit(X, Y)
-    with raises(IndexError, "tuple index out of range"):
+    with raises(IndexError, NO_COLUMNS):
         inspection.permutation_importance(clf, X, Y)
 
 
 @refused("compose.ColumnTransformer", reason=INDEXES_COLUMNS)
 def test_column_transformer_finds_no_columns():
-    with raises(IndexError, "tuple index out of range"):
+    with raises(IndexError, NO_COLUMNS):
         compose.ColumnTransformer([("a", StandardScaler(), [0])]).fit(X)
 
 
 @refused("inspection.partial_dependence", reason=INDEXES_COLUMNS)
 def test_partial_dependence_finds_no_columns():
     clf = make().fit(X, Y)
-    with raises(IndexError, "tuple index out of range"):
+    with raises(IndexError, NO_COLUMNS):
         inspection.partial_dependence(clf, X, [0])
 
 
