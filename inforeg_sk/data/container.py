@@ -313,7 +313,7 @@ def _equal(a, b):
     if isinstance(a, ModalityDict):
         return a == b
     if sparse.issparse(a):
-        return (a != b).nnz == 0
+        return all((x != y).nnz == 0 for x, y in zip(_split_nan(a), _split_nan(b)))
     if hasattr(a, "equals"):
         return bool(a.equals(b))
     if np.ma.isMaskedArray(a) or np.ma.isMaskedArray(b):
@@ -324,3 +324,11 @@ def _equal(a, b):
     if a.dtype == object:  # texts, or arrays of unequal length
         return all(map(np.array_equal, a.flat, b.flat))
     return np.array_equal(a, b, equal_nan=a.dtype.kind == "f")
+
+
+def _split_nan(value):
+    """A sparse matrix with zeros for NaN, and where it has NaN: NaN equals NaN, as in arrays."""
+    nan = np.isnan(value.data) if value.dtype.kind == "f" else np.zeros(len(value.data), dtype=bool)
+    numbers, nans = value.copy(), value.astype(bool)
+    numbers.data, nans.data = np.where(nan, 0, value.data), nan
+    return numbers, nans

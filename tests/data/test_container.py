@@ -441,3 +441,11 @@ def test_the_shape_is_a_tuple_whose_missing_axis_says_what_has_columns():
         assert container.shape[-1] == 3 and container.shape[1:] == ()
         with pytest.raises(IndexError, match=r"permutation_importance.*modalities=.*score_by_mod"):
             container.shape[1]
+
+
+def test_missing_values_are_equal_in_sparse_matrices_too():
+    value = sparse.csr_array(np.array([[np.nan, 0.0], [0.0, 2.0]]))
+    X = ModalityDict({"a": value})
+    assert X == copy.deepcopy(X)
+    for other in ([[np.nan, 0.0], [0.0, 3.0]], [[0.0, np.nan], [0.0, 2.0]], [[1.0, 0], [0, 2.0]]):
+        assert X != ModalityDict({"a": sparse.csr_array(np.array(other))})
