@@ -62,7 +62,8 @@ def as_single_column(transformer, value):
     if len(value.shape) < 2:
         return value
     if value.shape[1:] != (1,):
-        names = f" ({', '.join(map(str, value.columns))})" if hasattr(value, "columns") else ""
+        names = getattr(value, "column_names", getattr(value, "columns", ()))  # of pyarrow, pandas
+        names = f" ({', '.join(map(str, names))})" if len(names) else ""
         raise ValueError(
             "it takes one value per sample, such as a text, but the modality is a table of shape "
             f"{tuple(value.shape)}{names}. Join the columns into one text, make each of them a "

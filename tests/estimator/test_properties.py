@@ -282,6 +282,7 @@ def assert_same_bits(fitted, other, X):
         assert torch.equal(theirs[key], value), key
 
 
+@pytest.mark.slow
 @EVERY
 @given(situations())
 def test_what_holds_of_every_fit(situation):
@@ -312,6 +313,7 @@ def test_what_holds_of_every_fit(situation):
 
 
 @pytest.mark.skip(reason="until sample_weight has the meaning that the loss of repeated rows has")
+@pytest.mark.slow
 @EVERY
 @given(situations(exact=True), st.lists(st.integers(1, 3), min_size=40, max_size=40))
 def test_integer_weights_are_repeated_rows(situation, counts):
