@@ -10,8 +10,9 @@ from sklearn.base import TransformerMixin, clone
 from sklearn.utils.metadata_routing import process_routing
 from sklearn.utils.validation import check_is_fitted
 
-from ..data.checks import check_known_modalities
+from ..data.checks import check_known_modalities, check_rows_beside
 from ..data.container import ModalityDict
+from ..data.tables import check_column_labels
 from ..utils.compat import BaseComposition, parallel_block, raise_for_params
 from ..utils.parameters import ByName, Constraint, Interval, IsNone, Options, check_parameters
 from ..utils.suggestions import did_you_mean
@@ -241,6 +242,9 @@ class ModalityTransformer(TransformerMixin, BaseComposition, auto_wrap_output_ke
         X = ModalityDict(X)
         partial = self.missing == "allow"
         check_known_modalities(X.modalities, self._n_columns, "ModalityTransformer", partial)
+        # A list of texts has no columns to name, though fit may have had a table of them.
+        labels = {n: c for n, c in X.column_labels.items() if n not in X or len(X[n].shape) > 1}
+        check_column_labels(self._labels, labels, "ModalityTransformer")
         # One with a default tag, which says 2-D, was still fitted with texts: it gets texts.
         columns = {n: ravel_column(X[n]) for n in self._one_axis if n in X and _is_column(X[n])}
         X = ModalityDict({**X, **columns}) if columns else X
@@ -251,9 +255,11 @@ class ModalityTransformer(TransformerMixin, BaseComposition, auto_wrap_output_ke
         raise_for_params(params, self, method)
         check_parameters(self)
         X = ModalityDict(X)
+        check_rows_beside(X, {"y": y, **params})
         chosen = {name: t if isinstance(t, str) else clone(t) for name, t in self._choose(X)}
         output = self._run(chosen, X, y, method, params, X)
         self.transformers_ = chosen
+        self._labels = X.column_labels
         self.modalities_ = tuple(n for n, t in chosen.items() if not is_keyword(t, "drop"))
         self._one_axis = [
             n for n, t in chosen.items() if not isinstance(t, str) and _has_one_axis(X[n])

@@ -275,7 +275,7 @@ def test_frames_keep_their_names(X):
     scaler = ModalityTransformer({"vector": StandardScaler()}).set_output(transform="pandas")
     out = scaler.fit_transform({"vector": frame})["vector"]
     assert list(out.columns) == list("abcde") and list(out.index) == list(range(100, 124))
-    with pytest.raises(ValueError, match="'vector', StandardScaler: The feature names"):
+    with pytest.raises(ValueError, match="'vector': the feature names"):
         scaler.transform({"vector": frame.rename(columns={"a": "z"})})
 
 
