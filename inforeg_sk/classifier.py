@@ -113,7 +113,8 @@ class MultimodalClassifier(ClassifierMixin, MultimodalEstimator):
         attribute ``curves``. NaN in an epoch that did not record a quantity.
     history : skorch.history.History
         The curves as ``<quantity>_<label>``, and ``train_loss`` and ``valid_loss`` (both the
-        joint cross-entropy), ``train_objective`` (what was minimised), ``valid_acc``.
+        joint cross-entropy, a mean over the data with their weights), ``train_objective`` (what
+        was minimised), ``valid_acc``.
     method_ : BalancingMethod
         The method that ran.
     n_features_in_, feature_names_in_ :

@@ -18,7 +18,6 @@ from oracle_parts import (
     sample_losses,
     sample_scores,
     standardised,
-    weighted_mean,
     window_by_rule,
 )
 from torch import nn
@@ -35,6 +34,14 @@ class SlowResult:
     coefficient: dict
     score: dict
     loss: list
+
+
+def batch_loss(losses, weight, rows, mean_weight):
+    """Sum of w' l over some rows of a batch, divided by their number; w' = w / mean weight."""
+    total = 0.0
+    for i in rows:
+        total = total + (weight[i] / mean_weight) * losses[i]
+    return total / len(rows)
 
 
 def slow_inforeg(
@@ -117,7 +124,11 @@ def slow_inforeg(
         Which samples have a modality; all have one that is not named. What `X` holds at the
         others is never looked at.
     sample_weight : ndarray or None
-        Weights of the samples in losses and scores.
+        Weights of the samples in losses and scores. The loss of a batch is the sum of w' l over
+        its samples divided by their number, where w' is w divided by the mean of w over all
+        samples; a unimodal loss is divided by the number of the batch's samples that have the
+        modality, and its weights by the mean of w over all samples that have it. Scores are
+        weighted means (or sums) of the batch.
 
     Returns
     -------
@@ -157,6 +168,13 @@ def slow_inforeg(
     has = {m: [True] * len(labels) for m in names}
     for m, mask in (present or {}).items():
         has[m] = [bool(value) for value in mask]
+
+    # Mean weights, of all samples and of those that have a modality.
+    mean_weight = math.fsum(weights) / len(weights)
+    mean_weight_of = {}
+    for m in names:
+        of_m = [w for w, present_m in zip(weights, has[m]) if present_m]
+        mean_weight_of[m] = math.fsum(of_m) / len(of_m)
 
     # Numbers of features, which a modality's zeros need where no sample of a batch has it.
     width = {}
@@ -258,12 +276,12 @@ def slow_inforeg(
             # loss is over the samples that have the modality, and 0 if there is none.
             everyone = list(range(len(index)))
             losses_joint = sample_losses(joint, target, task, criterion)
-            terms = [(1.0, weighted_mean(losses_joint, weight, everyone))]
+            terms = [(1.0, batch_loss(losses_joint, weight, everyone, mean_weight))]
             if unimodal_weight != 0.0:
                 for m in names:
                     losses_m = sample_losses(unimodal[m], target, task, criterion)
                     if rows[m]:
-                        term = weighted_mean(losses_m, weight, rows[m])
+                        term = batch_loss(losses_m, weight, rows[m], mean_weight_of[m])
                         terms.append((float(unimodal_weight), term))
             epoch_loss.append(math.fsum(share * term.item() for share, term in terms))
 

@@ -164,17 +164,6 @@ def sample_losses(outputs, target, task, criterion="mse"):
     return values.mean(dim=1)
 
 
-def weighted_mean(values, weight, rows):
-    """Mean of a tensor's values at some rows, by the weights; None where there is no row."""
-    if not rows:
-        return None
-    total = math.fsum(weight[i] for i in rows)
-    result = 0.0
-    for i in rows:
-        result = result + (weight[i] / total) * values[i]
-    return result
-
-
 def sample_scores(outputs, target, task, score, criterion="mse"):
     """How well each sample is predicted, as plain floats: large is good."""
     if task == "regression":

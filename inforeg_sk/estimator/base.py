@@ -123,7 +123,10 @@ class MultimodalEstimator(ParameterHandling):
             Class labels of any type. Of a regressor numbers, also of shape (n_samples,
             n_outputs).
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights in the loss and in the performance score; at least 0.
+            Weights in the loss and in the performance score; at least 0. The loss of a batch is
+            the sum of the samples' losses times their weights, divided by the number of samples
+            and by the mean weight of the training part. Further calls keep the mean of the first
+            (in which None stands for ones).
         groups : array-like of shape (n_samples,), default=None
             Groups for `train_split`.
 

@@ -9,6 +9,7 @@ from sklearn.base import clone
 from ..data.batches import ModalityDataset
 from ..data.checks import CheckedInput, check_fitted_modalities, check_modalities
 from ..methods import METHODS, BalancingMethod
+from ..methods.losses import WeightMeans
 from ..network.network import MultimodalNetwork, build_network, update_widths
 from ..training.device import resolve_dtype
 from ..training.random import Seeds, draw_seeds, initialisation
@@ -114,6 +115,9 @@ def plan_continuation(estimator, X, y, sample_weight):
     beside = {"y": y, "sample_weight": sample_weight}
     X = check_fitted_modalities(X, estimator, fitted, beside)
     y = target.check(y, X.n_samples, estimator)
+    if sample_weight is None and estimator._run.weight_means not in (None, WeightMeans()):
+        # Samples without weights have weight 1, beside those of the first fit.
+        sample_weight = np.ones(len(y))
     dataset = _make_dataset(estimator, X, y, target, sample_weight, fitted.dtype)
     method = make_method(estimator, names)
     method.continue_from(estimator.method_)

@@ -118,7 +118,7 @@ class ClassLabels:
         if class_weight is None:
             return weight
         weight = np.ones(len(y)) if weight is None else weight
-        weight *= class_weights(class_weight, y, self)
+        weight *= class_weights(class_weight, y, self, weight)
         if not weight.any():
             raise ValueError("All weights are 0: at least one sample must count.")
         return weight
@@ -278,37 +278,46 @@ def check_sample_weight(sample_weight, n_samples):
     return weight
 
 
-def class_weights(class_weight, y, target):
+def class_weights(class_weight, y, target, sample_weight):
     """Weight of each sample by its class.
 
     Parameters
     ----------
     class_weight : dict or "balanced"
-        scikit-learn's meaning: weights by class label, or ``n / (n_classes * count)``.
+        scikit-learn's meaning: weights by class label, or ``n / (n_classes * count)``, where
+        weights count as numbers of samples.
     y : ndarray of shape (n_samples,)
         Labels.
     target : ClassLabels
+    sample_weight : ndarray of float64 of shape (n_samples,)
 
     Returns
     -------
     ndarray of float64 of shape (n_samples,)
+        0 for a class whose samples all have weight 0, if balanced.
     """
     classes, position = target.labels, target.encode(y, None)
+    if not isinstance(class_weight, Mapping):
+        counts = np.bincount(position, weights=sample_weight, minlength=len(classes))
+        n_classes = len(np.unique(position))
+        by_class = np.divide(
+            counts.sum(), n_classes * counts, np.zeros_like(counts), where=counts > 0
+        )
+        return by_class[position]
     # Classes that this batch of data lacks (partial_fit) have no count; theirs is not used.
     present = np.unique(position)
-    if isinstance(class_weight, Mapping):
-        unknown = [label for label in class_weight if label not in classes.tolist()]
-        if unknown:
+    unknown = [label for label in class_weight if label not in classes.tolist()]
+    if unknown:
+        raise ValueError(
+            f"class_weight names the unknown class {unknown[0]!r}; the classes are "
+            f"{classes.tolist()}."
+        )
+    for label, value in class_weight.items():
+        if not (np.isfinite(value) and value >= 0):
             raise ValueError(
-                f"class_weight names the unknown class {unknown[0]!r}; the classes are "
-                f"{classes.tolist()}."
+                f"class_weight[{label!r}] must be a finite number of at least 0. Got {value!r}."
             )
-        for label, value in class_weight.items():
-            if not (np.isfinite(value) and value >= 0):
-                raise ValueError(
-                    f"class_weight[{label!r}] must be a finite number of at least 0. Got {value!r}."
-                )
-        class_weight = {c: class_weight.get(c, 1.0) for c in classes[present].tolist()}
+    class_weight = {c: class_weight.get(c, 1.0) for c in classes[present].tolist()}
     by_class = np.ones(len(classes))
     by_class[present] = compute_class_weight(
         class_weight, classes=classes[present], y=classes[position]

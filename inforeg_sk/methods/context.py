@@ -16,7 +16,7 @@ from ..functional import (
     probability,
 )
 from ..network.modes import evaluating
-from .losses import per_sample_loss, weighted_criterion
+from .losses import WeightMeans, per_sample_loss, weighted_criterion
 from .records import BatchRecorder, EpochRecorder
 
 __all__ = ["SCORES", "BatchContext", "EpochContext", "TrainingContext"]
@@ -134,7 +134,8 @@ class TrainingContext:
         Parameters
         ----------
         loss : callable
-            Takes a BatchContext, returns a Tensor of shape (), the (weighted) mean over the batch.
+            Takes a BatchContext, returns a Tensor of shape (): a loss as `BatchContext.loss_of`
+            gives it.
         part, network :
             See `batches`.
         modality : str, default=None
@@ -155,7 +156,8 @@ class TrainingContext:
         for batch in self.batches(part, network=network):
             with torch.no_grad(), evaluating(network):
                 weight = batch.total_weight(modality)
-                total = total.to(weight.device) + loss(batch) * weight
+                share = batch.loss_divisor(modality)
+                total = total.to(weight.device) + loss(batch) * share
             count = count.to(weight.device) + weight
         total, count = torch.stack([total, count]).tolist()
         if count == 0:
@@ -231,11 +233,13 @@ class BatchContext(BatchRecorder):
     target : Tensor of shape (n_samples,), or (n_samples, n_outputs) in regression
         Encoded target.
     weight : Tensor of shape (n_samples,) or None
-        Sample weights times class weights.
+        Sample weights times class weights, as given: losses divide them by `weight_means`.
     generator : torch.Generator or None
         The method's own, on the device; None outside training.
     inputs : Batch
         What the network got, on the device.
+    weight_means : WeightMeans
+        Means of the weights over the training part of the first fit.
     criterion : torch loss module
     gradient_scale : float
         Factor on all gradients (mixed precision).
@@ -256,6 +260,7 @@ class BatchContext(BatchRecorder):
         criterion,
         score,
         keys,
+        weight_means=None,
         generator=None,
         epoch=None,
         gradient_scale=1.0,
@@ -266,6 +271,7 @@ class BatchContext(BatchRecorder):
         self.n_samples = len(target)
         self.target = target
         self.weight = weight
+        self.weight_means = weight_means or WeightMeans()
         self.criterion = criterion
         self.generator = generator
         self.epoch = epoch
@@ -276,6 +282,10 @@ class BatchContext(BatchRecorder):
 
     def loss_of(self, prediction, modality=None):
         """Loss of predictions for this batch, with the sample weights.
+
+        The sum of the samples' losses, each times its weight, divided by the number of samples and
+        by the mean weight of the training part. So the size of a step follows the weights that are
+        in its batch, and a batch of weight 0 has loss 0.
 
         Parameters
         ----------
@@ -289,12 +299,41 @@ class BatchContext(BatchRecorder):
         Tensor of shape ()
         """
         weight = self.weight if modality is None else self._weight_of[modality]
-        if weight is None:
-            return self.criterion(prediction, self.target)
-        return weighted_criterion(self.criterion, prediction, self.target, weight)
+        if self.weight is None:
+            return weighted_criterion(self.criterion, prediction, self.target, weight)
+        return weighted_criterion(
+            self.criterion,
+            prediction,
+            self.target,
+            weight,
+            mean=self.weight_means.mean(modality),
+            n_samples=self._count_of(modality),
+        )
+
+    def _count_of(self, modality):
+        """Number of samples that have a modality, at least 1."""
+        if modality not in self.presence.masks:
+            return self.n_samples
+        return self.presence.masks[modality].sum().clamp(min=1)
+
+    def loss_divisor(self, modality=None):
+        """What `loss_of` divides the weighted sum of the samples' losses by.
+
+        Parameters
+        ----------
+        modality : str, default=None
+
+        Returns
+        -------
+        Tensor of float64 of shape ()
+        """
+        if self.weight is None:
+            return self.total_weight(modality)
+        count = torch.as_tensor(self._count_of(modality), dtype=torch.float64)
+        return count.to(self.logits.device) * self.weight_means.mean(modality)
 
     def total_weight(self, modality=None):
-        """Sum of the weights of the samples (that have a modality): what a mean loss stands for.
+        """Sum of the weights of the samples (that have a modality).
 
         Parameters
         ----------

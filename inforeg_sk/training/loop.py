@@ -10,9 +10,10 @@ from torch.utils.data import DataLoader
 
 from ..data.batches import JoinedBatchSampler, collate_whole_batch
 from ..methods.context import TrainingContext
-from ..methods.losses import weighted_criterion
+from ..methods.losses import WeightMeans, weighted_criterion
 from ..network.modes import has_batch_norm
 from .device import resolve_device
+from .parts import check_part_weights, samples_of
 from .random import device_generator
 from .run import TrainingRun
 from .trial import TrainingData
@@ -144,6 +145,7 @@ class TrainingLoop(NeuralNet):
         train, valid = X, None
         if self.train_split:
             train, valid = self.train_split(X, y, **({} if groups is None else {"groups": groups}))
+        self._learn_from(train, valid)
         iterators = (
             self.get_iterator(train, training=True),
             None if valid is None else self.get_iterator(valid, training=False),
@@ -167,6 +169,14 @@ class TrainingLoop(NeuralNet):
             self._run.leave()
         return self
 
+    def _learn_from(self, train, valid):
+        """Check the parts; in a first fit, learn what stays from the training part."""
+        check_part_weights(train, "training")
+        check_part_weights(valid, "validation")
+        if self._run.weight_means is None:
+            samples = samples_of(train, lambda dataset: self._make_pass(dataset, None))
+            self._run.weight_means = WeightMeans.of(samples.weight, samples.presence)
+
     def _enter_run(self, train, valid, epochs):
         """Begin a call of ``fit``: what the method sees of it."""
         run, device = self._run, self.device
@@ -179,6 +189,7 @@ class TrainingLoop(NeuralNet):
             drop_rates=settings.drop_rates,
             criterion=self.criterion_,
             score=settings.score,
+            weight_means=run.weight_means,
             device=device,
             generator=run.generators.method,
         )
@@ -206,11 +217,15 @@ class TrainingLoop(NeuralNet):
         """Run one epoch of training or validation, and move its values off the device once."""
         if iterator is None:
             return
-        rows = []
+        rows, weights, n_samples = [], [], 0
         for batch in iterator:
             self.notify("on_batch_begin", batch=batch, training=training)
             step = step_fn(batch)
-            size = len(unpack_data(batch)[1])
+            inputs, target = unpack_data(batch)
+            size = len(target)
+            n_samples += size
+            if getattr(inputs, "weight", None) is not None:
+                weights.append(inputs.weight.double().sum())
             if training:
                 self._run.finish_step(step["loss"], size)
             else:
@@ -218,6 +233,8 @@ class TrainingLoop(NeuralNet):
             self.history.record_batch(f"{prefix}_batch_size", size)
             self.notify("on_batch_end", batch=batch, training=training, **step)
         losses = self._run.resolve_epoch() if training else torch.stack(rows).tolist()
+        if weights:
+            losses = self._run.weighted_mean_losses(losses, n_samples, sum(weights).item())
         # Training batches come first in an epoch's list, validation batches after them.
         for entry, loss in zip(self.history[-1]["batches"][-len(losses) :], losses, strict=True):
             entry[f"{prefix}_loss"] = loss
@@ -256,7 +273,10 @@ class TrainingLoop(NeuralNet):
         target = y_true.to(self.device)
         weight = None if X is None or X.weight is None else X.weight.to(self.device)
         if not training:
-            return weighted_criterion(self.criterion_, y_pred.logits, target, weight)
+            mean = None if weight is None else self._run.weight_means.mean()
+            return weighted_criterion(
+                self.criterion_, y_pred.logits, target, weight, mean=mean, n_samples=len(target)
+            )
         return self._run.loss(y_pred, target, weight, self.criterion_, self.gradient_scale())
 
     def on_grad_computed(self, net, named_parameters, batch=None, training=False, **kwargs):

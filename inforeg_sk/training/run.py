@@ -51,12 +51,15 @@ class TrainingRun:
     generators : Generators
     keys : CurveKeys
         Which quantities were recorded.
+    weight_means : WeightMeans, default=None
+        Of the training part of the first fit; None until then.
     """
 
-    def __init__(self, method, generators, keys):
+    def __init__(self, method, generators, keys, weight_means=None):
         self.method = method
         self.generators = generators
         self.keys = keys
+        self.weight_means = weight_means
         self._leave()
 
     @classmethod
@@ -67,7 +70,7 @@ class TrainingRun:
     def next(self, method):
         """The run that goes on with a method that has taken over the state of this one's."""
         # A copy: what a refused fit has claimed is forgotten.
-        return TrainingRun(method, self.generators, copy.deepcopy(self.keys))
+        return TrainingRun(method, self.generators, copy.deepcopy(self.keys), self.weight_means)
 
     # One call of fit
 
@@ -100,7 +103,12 @@ class TrainingRun:
 
     def __getstate__(self):
         # What belongs to a call of `fit` is never part of a pickle.
-        return {"method": self.method, "generators": self.generators, "keys": self.keys}
+        return {
+            "method": self.method,
+            "generators": self.generators,
+            "keys": self.keys,
+            "weight_means": self.weight_means,
+        }
 
     def __setstate__(self, state):
         vars(self).update(state)
@@ -151,6 +159,7 @@ class TrainingRun:
             criterion=criterion,
             score=self.settings.score,
             keys=self.keys,
+            weight_means=self.weight_means,
             generator=self.training.device_generator,
             epoch=self._epoch,
             gradient_scale=gradient_scale,
@@ -179,6 +188,27 @@ class TrainingRun:
         self.method.on_step(self._batch)
         self._records.add(self._batch, loss, n_samples)
         self._batch = None
+
+    def weighted_mean_losses(self, losses, n_samples, total_weight):
+        """Losses of batches, scaled so that their mean by batch sizes is the weighted mean.
+
+        The loss divides weights by their mean in the first fit; the samples of an epoch may have
+        another one: validation data, further data, batches left out.
+
+        Parameters
+        ----------
+        losses : list of float
+        n_samples : int
+            Of all batches.
+        total_weight : float
+            Sum of the weights of these samples; with 0 the losses, all 0, stay as they are.
+
+        Returns
+        -------
+        list of float
+        """
+        factor = n_samples * self.weight_means.mean() / total_weight if total_weight else 1.0
+        return [loss * factor for loss in losses]
 
     def resolve_epoch(self):
         """Move the epoch's values off the device, once, and write them to the history.

@@ -30,6 +30,8 @@ class TrainingData:
         Modality dropout of trials.
     criterion : torch loss module
     score : str
+    weight_means : WeightMeans
+        See `BatchContext`.
     device : torch.device
     generator : torch.Generator
         On the CPU; orders and trials draw on it.
@@ -45,6 +47,7 @@ class TrainingData:
         drop_rates,
         criterion,
         score,
+        weight_means,
         device,
         generator,
     ):
@@ -55,6 +58,7 @@ class TrainingData:
         self._drop_rates = drop_rates
         self._criterion = criterion
         self._score = score
+        self._weight_means = weight_means
         self._device = device
         self._generator = generator
 
@@ -117,5 +121,6 @@ class TrainingData:
             weight=moved.weight,
             criterion=self._criterion,
             score=self._score,
+            weight_means=self._weight_means,
             keys=CurveKeys(network.modalities),
         )
