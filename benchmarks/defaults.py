@@ -18,7 +18,8 @@ the smallest regret, averaged over the tasks.
 4. ``unseen``: the same on tables that took no part, by 5-fold cross-validation; they are those of
    the package pydataset (csv files of data sets that come with R), whose folder ``--tables``
    names.
-5. ``sequences``: encoders of sequences at the defaults, on the validation data of three tasks.
+5. ``prior``: the defaults with and without ``prior_offset``, by the same rule.
+6. ``sequences``: encoders of sequences at the defaults, on the validation data of three tasks.
 
 Validation data: av digits its own; CMU-MOSI one half of the test videos (why: see
 ``examples/cmu_mosi.py``), and the other half is what the report uses; UTD-MHAD one of the four
@@ -78,7 +79,8 @@ REGULATION = {
 }
 METHOD = {"unimodal_weight": [0.0, 0.3, 1.0], "regulation": list(REGULATION)}
 N_NETWORKS = 40
-SEEDS = {"network": [0, 1, 2], "method": [0, 1, 2, 3]}
+PRIOR = [{"prior_offset": False}, {"prior_offset": True}]
+SEEDS = {"network": [0, 1, 2], "method": [0, 1, 2, 3], "prior": [0, 1, 2, 3, 4, 5, 6, 7]}
 REPORT_SEEDS = [100, 101, 102, 103, 104]
 # Tables for `unseen`: file, target, columns left out, column of the groups (the same person or
 # household in several rows), where to cut (None: in the middle).
@@ -166,7 +168,15 @@ def method_configurations():
     ]
 
 
-CONFIGURATIONS = {"network": network_configurations, "method": method_configurations}
+def prior_configurations():
+    return PRIOR
+
+
+CONFIGURATIONS = {
+    "network": network_configurations,
+    "method": method_configurations,
+    "prior": prior_configurations,
+}
 
 
 def results(stage):
@@ -294,7 +304,7 @@ def beside_logistic_regression(name, X, y, folds, n_jobs):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    stages = ["network", "method", "report", "unseen", "sequences"]
+    stages = ["network", "method", "report", "unseen", "prior", "sequences"]
     parser.add_argument("stages", nargs="+", choices=stages)
     parser.add_argument("--tables", help="folder of the csv files of pydataset, for `unseen`")
     parser.add_argument("--n-jobs", type=int, default=2)

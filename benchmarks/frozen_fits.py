@@ -636,9 +636,11 @@ class Library:
     def preset(self, name, arguments):
         """A preset, which is in the tree's own names."""
         preset = self.find(name, self.find("presets"))
-        if not callable(preset):
-            return dict(preset)
-        return preset(**translated(arguments, preset, self.entries, (name,)))
+        if callable(preset):
+            preset = preset(**translated(arguments, preset, self.entries, (name,)))
+        # Older presets are the method's settings; of today's we take these.
+        own = {k.removeprefix("method__"): v for k, v in preset.items() if "method__" in k}
+        return own or dict(preset)
 
     def settings(self, settings, name, owner, *aliases):
         """Settings of what today is called `name`."""

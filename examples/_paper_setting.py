@@ -30,9 +30,11 @@ from inforeg_sk.features import VideoFrames
 METHODS = {
     "joint": {"alpha": 0.0, "unimodal_weight": 0.0},
     "joint*": {"alpha": 0.0, "unimodal_weight": 1.0},
-    "inforeg": presets.PAPER,
-    "inforeg*": presets.PAPER_STAR,
-    "authors": presets.authors_code("audio", {"audio": 0.95, "video": 0.1}),
+    "inforeg": presets.method_settings(presets.PAPER),
+    "inforeg*": presets.method_settings(presets.PAPER_STAR),
+    "authors": presets.method_settings(
+        presets.authors_code("audio", {"audio": 0.95, "video": 0.1})
+    ),
 }
 COLUMNS = ("all", "audio", "video")
 
@@ -63,6 +65,7 @@ def classifier(method, seed, args):
         method=InfoReg(**METHODS[method]),
         encoders="resnet18",
         fusion="concat",
+        prior_offset=False,
         optimizer=torch.optim.SGD,
         optimizer__momentum=0.9,
         optimizer__weight_decay=1e-4,

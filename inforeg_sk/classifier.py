@@ -1,5 +1,6 @@
 """The classifiers: a dict of modalities in, class labels out."""
 
+import numpy as np
 from sklearn.base import ClassifierMixin
 from skorch.utils import is_dataset
 from torch import nn
@@ -52,6 +53,11 @@ class MultimodalClassifier(ClassifierMixin, MultimodalEstimator):
         modality if a dict. Never all of a sample's.
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes in the loss, scikit-learn's meaning.
+    prior_offset : bool, default=False
+        Whether the log prior of the classes is a fixed part of joint and unimodal logits, so that
+        the sum of what the modalities say counts it once. It comes from the training part of the
+        first fit: counts of all classes, with their weights, plus 0.5; flat with
+        ``class_weight="balanced"``. False leaves it to the network to learn, as the paper does.
     optimizer : torch optimizer class, default=inforeg_sk.training.DecayAdamW
         The default is torch's AdamW with a weight decay of 1.0 (torch's own default is 0.01).
         Settings are ``optimizer__weight_decay`` and so on; per-modality learning rates by
@@ -186,6 +192,7 @@ class MultimodalClassifier(ClassifierMixin, MultimodalEstimator):
     _parameter_constraints = {
         **MultimodalEstimator._parameter_constraints,
         "class_weight": [IsNone(), Options("balanced"), Instance(dict, text="a dict by class")],
+        "prior_offset": [Instance(bool, np.bool_, text="a bool")],
     }
 
     def __init__(
@@ -198,6 +205,7 @@ class MultimodalClassifier(ClassifierMixin, MultimodalEstimator):
         missing="error",
         modality_dropout=0.0,
         class_weight=None,
+        prior_offset=False,
         optimizer=DecayAdamW,
         lr=1e-3,
         max_epochs=100,
@@ -246,6 +254,7 @@ class MultimodalClassifier(ClassifierMixin, MultimodalEstimator):
             **kwargs,
         )
         self.class_weight = class_weight
+        self.prior_offset = prior_offset
 
     def partial_fit(self, X, y, classes=None, sample_weight=None, groups=None):
         if isinstance(self.class_weight, str):
@@ -379,6 +388,11 @@ class MultimodalInfoRegClassifier(InfoRegEstimator, MultimodalClassifier):
         modality if a dict. Never all of a sample's.
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes in the loss, scikit-learn's meaning.
+    prior_offset : bool, default=False
+        Whether the log prior of the classes is a fixed part of joint and unimodal logits, so that
+        the sum of what the modalities say counts it once. It comes from the training part of the
+        first fit: counts of all classes, with their weights, plus 0.5; flat with
+        ``class_weight="balanced"``. False leaves it to the network to learn, as the paper does.
     optimizer : torch optimizer class, default=inforeg_sk.training.DecayAdamW
         The default is torch's AdamW with a weight decay of 1.0 (torch's own default is 0.01).
         Settings are ``optimizer__weight_decay`` and so on; per-modality learning rates by
@@ -482,6 +496,7 @@ class MultimodalInfoRegClassifier(InfoRegEstimator, MultimodalClassifier):
         missing="error",
         modality_dropout=0.0,
         class_weight=None,
+        prior_offset=False,
         optimizer=DecayAdamW,
         lr=1e-3,
         max_epochs=100,
@@ -510,6 +525,7 @@ class MultimodalInfoRegClassifier(InfoRegEstimator, MultimodalClassifier):
             missing=missing,
             modality_dropout=modality_dropout,
             class_weight=class_weight,
+            prior_offset=prior_offset,
             optimizer=optimizer,
             lr=lr,
             max_epochs=max_epochs,

@@ -1,29 +1,33 @@
-"""The published settings of InfoReg, as dicts of method settings.
+"""The published settings of InfoReg, as parameters of a classifier.
 
-``InfoReg(**presets.PAPER)`` or ``MultimodalInfoRegClassifier(**presets.PAPER_STAR)``; the
-authors' code also sets what only the method object has:
-``MultimodalClassifier(method=InfoReg(**presets.authors_code(...)))``. They set the method, not
-the training: the authors' optimizer is SGD with lr 0.002, momentum 0.9, weight decay 1e-4,
-batches of 64, 50 epochs, and a learning rate divided by 10 after 30 of them; the paper states
-none.
+``MultimodalInfoRegClassifier(**presets.PAPER)`` or ``MultimodalClassifier("inforeg",
+**presets.PAPER_STAR)``; for a method object take ``InfoReg(**presets.method_settings(
+presets.PAPER))``. Besides the method (``method__...``) they switch off what the published
+networks do not have. They do not set the training: the authors' optimizer is SGD with lr 0.002,
+momentum 0.9, weight decay 1e-4, batches of 64, 50 epochs, and a learning rate divided by 10 after
+30 of them; the paper states none.
 """
 
-__all__ = ["PAPER", "PAPER_STAR", "authors_code"]
+__all__ = ["PAPER", "PAPER_STAR", "authors_code", "method_settings"]
+
+#: What the published networks do not have.
+_NETWORK = {"prior_offset": False}
 
 #: InfoReg as the paper states it (Alg. 1; eq. 16: alpha 1, beta 0.9; K = 0.04).
 PAPER = {
-    "alpha": 1.0,
-    "beta": 0.9,
-    "window_threshold": 0.04,
-    "window_smoothing": 1,
-    "unimodal_weight": 0.0,
-    "pull": "gradient",
-    "padding": "none",
-    "first_epoch": "closed",
+    "method__alpha": 1.0,
+    "method__beta": 0.9,
+    "method__window_threshold": 0.04,
+    "method__window_smoothing": 1,
+    "method__unimodal_weight": 0.0,
+    "method__pull": "gradient",
+    "method__padding": "none",
+    "method__first_epoch": "closed",
+    **_NETWORK,
 }
 
 #: InfoReg*: the same with unimodal losses.
-PAPER_STAR = {**PAPER, "unimodal_weight": 1.0}
+PAPER_STAR = {**PAPER, "method__unimodal_weight": 1.0}
 
 
 def authors_code(leader, alpha):
@@ -39,24 +43,49 @@ def authors_code(leader, alpha):
     Returns
     -------
     dict
+        Parameters of `MultimodalInfoRegClassifier`, or of `MultimodalClassifier` with
+        ``method="inforeg"``.
+
+    Examples
+    --------
+    >>> from inforeg_sk import MultimodalClassifier, presets
+    >>> settings = presets.authors_code("audio", {"audio": 0.95, "video": 0.1})
+    >>> clf = MultimodalClassifier("inforeg", **settings)
+    """
+    return {
+        "method__alpha": dict(alpha),
+        "method__beta": 1.0,
+        "method__window_threshold": 0.05,
+        "method__window_smoothing": 10,
+        "method__unimodal_weight": 1.0,
+        "method__pull": "gradient",
+        "method__score": "probability_sum",
+        "method__trace": "layers",
+        "method__padding": "zeros",
+        "method__leader": leader,
+        "method__first_epoch": "open",
+        **_NETWORK,
+    }
+
+
+def method_settings(preset):
+    """The method's own settings in a preset, such as a regressor or a method object takes.
+
+    Parameters
+    ----------
+    preset : dict
+        `PAPER`, `PAPER_STAR`, or what `authors_code` returns.
+
+    Returns
+    -------
+    dict
         Settings for `InfoReg`.
 
     Examples
     --------
-    >>> from inforeg_sk import InfoReg, MultimodalClassifier, presets
-    >>> method = InfoReg(**presets.authors_code("audio", {"audio": 0.95, "video": 0.1}))
-    >>> clf = MultimodalClassifier(method=method)
+    >>> from inforeg_sk import InfoReg, presets
+    >>> InfoReg(**presets.method_settings(presets.PAPER)).pull
+    'gradient'
     """
-    return {
-        "alpha": dict(alpha),
-        "beta": 1.0,
-        "window_threshold": 0.05,
-        "window_smoothing": 10,
-        "unimodal_weight": 1.0,
-        "pull": "gradient",
-        "score": "probability_sum",
-        "trace": "layers",
-        "padding": "zeros",
-        "leader": leader,
-        "first_epoch": "open",
-    }
+    part = "method__"
+    return {key.removeprefix(part): v for key, v in preset.items() if key.startswith(part)}

@@ -266,7 +266,12 @@ BAD_METHOD = [
         ("method__paddin", "window_threshold", "did you mean 'padding'?"),
         {"method__paddin": "zeros"},
     ),
-    Case("twice", ValueError, ("method__alpha is given as alpha",), {"method__alpha": 1.0}),
+    Case(
+        "twice",
+        ValueError,
+        ("alpha=2.0 and method__alpha=1.0",),
+        {"alpha": 2.0, "method__alpha": 1.0},
+    ),
     *(
         Case(
             f"method {value!r}",

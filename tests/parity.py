@@ -16,20 +16,27 @@ STRENGTHS = {"audio": 1.0, "text": 0.6, "video": 0.3}
 
 
 SETTINGS = {
-    "paper": dict(presets.PAPER),
-    "paper_star": dict(presets.PAPER_STAR),
-    "authors_code": presets.authors_code("audio", {"audio": 0.95, "text": 0.1}),
+    "paper": presets.method_settings(presets.PAPER),
+    "paper_star": presets.method_settings(presets.PAPER_STAR),
+    "authors_code": presets.method_settings(
+        presets.authors_code("audio", {"audio": 0.95, "text": 0.1})
+    ),
     # Ours, and corners of the published ones.
-    "drift": {**presets.PAPER, "pull": "decoupled", "alpha": 5.0, "window_smoothing": 3},
+    "drift": {
+        **presets.method_settings(presets.PAPER),
+        "pull": "decoupled",
+        "alpha": 5.0,
+        "window_smoothing": 3,
+    },
     "drift_star": {
-        **presets.PAPER_STAR,
+        **presets.method_settings(presets.PAPER_STAR),
         "pull": "decoupled",
         "alpha": {"audio": 5.0, "video": 2.0},
         "window_smoothing": 10,
         "padding": "zeros",
         "first_epoch": "open",
     },
-    "always": {**presets.PAPER, "window_threshold": -1e9, "alpha": 3.0},
+    "always": {**presets.method_settings(presets.PAPER), "window_threshold": -1e9, "alpha": 3.0},
 }
 
 

@@ -17,6 +17,7 @@ _FLAT = (
     "padding",
     "first_epoch",
 )
+_DEFAULTS = {name: InfoReg().get_params(deep=False)[name] for name in _FLAT}
 INFOREG_CONSTRAINTS = {name: InfoReg._parameter_constraints[name] for name in _FLAT}
 
 
@@ -27,7 +28,7 @@ class InfoRegEstimator(MultimodalEstimator):
     _general: ClassVar[str]
 
     def method_settings(self):
-        """Settings of the method: the flat ones and ``method__...``."""
+        """Settings of the method: ``method__...``, as presets have them, and the flat ones."""
         if not (isinstance(self.method, type) and issubclass(self.method, InfoReg)):
             raise TypeError(
                 f"The 'method' parameter of {type(self).__name__} must be the class InfoReg or a "
@@ -37,8 +38,11 @@ class InfoRegEstimator(MultimodalEstimator):
         flat = {name: getattr(self, name) for name in _FLAT}
         nested = super().method_settings()
         for key in nested:
-            if key in flat:
-                raise ValueError(f"method__{key} is given as {key} here.")
+            if key in flat and flat[key] != _DEFAULTS[key]:
+                raise ValueError(
+                    f"{type(self).__name__} got both {key}={flat[key]!r} and "
+                    f"method__{key}={nested[key]!r}, which are the same setting: give one of them."
+                )
         return {**flat, **nested}
 
     @property

@@ -83,6 +83,9 @@ def plan_fit(estimator, X, y, sample_weight, classes=None):
             dtype=torch_dtype,
             dropout_seed=seeds.dropout,
             owner=owner,
+            # Balanced classes are equally likely: a flat prior is none.
+            prior_offset=getattr(estimator, "prior_offset", False)
+            and not isinstance(estimator.class_weight, str),
         )
         built = network.encoders
         network = method.prepare(network)

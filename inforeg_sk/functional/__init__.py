@@ -6,6 +6,7 @@ networks, optimizers or batches of data; `inforeg_sk.methods` and `inforeg_sk.tr
 """
 
 from .fisher import fisher_trace, trace_from_norms
+from .prior import class_log_prior
 from .pull import decoupled_pull, gradient_pull, pull_share
 from .regulation import (
     TIE_TOLERANCE,
@@ -26,6 +27,7 @@ __all__ = [
     "PADDINGS",
     "TIE_TOLERANCE",
     "batch_score",
+    "class_log_prior",
     "decoupled_pull",
     "fisher_trace",
     "gradient_pull",

@@ -45,8 +45,9 @@ class BalancingMethod(BaseEstimator):
     requires : tuple of str
         What it needs besides the data; ``fit`` refuses if it is not provided. May be a property
         that depends on the settings. "fisher_trace": traces are tracked. "held_out": there is a
-        `train_split`. "additive_fusion": unimodal logits add up to the joint logits. "complete":
-        no sample lacks a modality. "unweighted": there are no sample or class weights.
+        `train_split`. "additive_fusion": unimodal logits, less the log prior, add up to the joint
+        ones. "complete": no sample lacks a modality. "unweighted": there are no sample or class
+        weights.
     curves : dict of str to Curve
         What it records, for displays, and how batches make an epoch. Quantities that are not
         declared are recorded too, as means over batches.

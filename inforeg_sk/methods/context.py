@@ -223,7 +223,8 @@ class BatchContext(BatchRecorder):
     network : MultimodalNetwork
     n_samples : int
     logits : Tensor of shape (n_samples, n_outputs)
-        Joint logits. In regression the logits are the predictions, here and below.
+        Joint logits. In regression the logits are the predictions, here and below. All logits
+        have the log prior of the classes, ``network.log_prior``, once; None if there is none.
     features : dict of str to Tensor of shape (n_samples, n_features)
         Of each modality, in sorted order; zeros where a sample lacks it.
     presence : Presence

@@ -33,12 +33,19 @@ class MultimodalNetwork(nn.Module):
         In sorted-name order.
     fusion : torch.nn.Module
         Maps the dict of features to one vector a sample. If it has a method
-        ``unimodal_logits(features, head)``, that defines the unimodal logits; else they are the
-        joint logits with the other modalities' features set to zero.
+        ``unimodal_logits(features, head)``, that defines the unimodal logits, before the log prior
+        is added; else they are the joint logits with the other modalities' features set to zero.
     head : torch.nn.Module
         Maps that vector to logits.
     widths : dict of str to int, default=None
         Number of features of each modality; needed for samples that lack one.
+    n_prior : int, default=0
+        Number of classes whose log prior is added to all logits; 0 for none.
+
+    Attributes
+    ----------
+    log_prior : Tensor of shape (n_classes,) or None
+        A buffer, so that no weight decay pulls at it; zeros until `set_log_prior`.
 
     Notes
     -----
@@ -47,9 +54,14 @@ class MultimodalNetwork(nn.Module):
 
     The features of a sample that lacks a modality are zero, as they are where a modality is taken
     away to get the unimodal logits of another (paper, Sec. 4.5); its encoder does not run.
+
+    Joint, unimodal and coalition logits each have the log prior once: what a modality says of a
+    sample is its logits less the log prior.
     """
 
-    def __init__(self, encoders, fusion, head, widths=None):
+    log_prior: torch.Tensor | None
+
+    def __init__(self, encoders, fusion, head, widths=None, n_prior=0):
         super().__init__()
         self.modalities = tuple(encoders)
         self.widths = dict(widths or {})
@@ -58,6 +70,15 @@ class MultimodalNetwork(nn.Module):
             self.add_module(self._attributes[name], encoder)
         self.fusion = fusion
         self.head = head
+        dtype = next((p.dtype for p in head.parameters()), None)
+        self.register_buffer("log_prior", torch.zeros(n_prior, dtype=dtype) if n_prior else None)
+
+    def set_log_prior(self, log_prior):
+        """Fix the log prior of the classes (Tensor of shape (n_classes,))."""
+        self.log_prior.copy_(log_prior)
+
+    def _with_prior(self, logits):
+        return logits if self.log_prior is None else logits + self.log_prior
 
     @property
     def encoders(self):
@@ -66,7 +87,7 @@ class MultimodalNetwork(nn.Module):
 
     @property
     def is_additive(self):
-        """Whether the unimodal logits add up to the joint logits (bool).
+        """Whether the unimodal logits, less the log prior, add up to the joint ones (bool).
 
         So it is with a linear head and a fusion that has ``additive = True``, as "concat" has.
         """
@@ -117,7 +138,8 @@ class MultimodalNetwork(nn.Module):
     def forward(self, X):
         features = self.encode(X)
         presence = getattr(X, "presence", None) or Presence(len(next(iter(features.values()))))
-        return NetworkOutput(self.head(self.fusion(features)), features, presence, X)
+        logits = self._with_prior(self.head(self.fusion(features)))
+        return NetworkOutput(logits, features, presence, X)
 
     def unimodal_logits(self, features):
         """Logits of each modality alone.
@@ -133,9 +155,10 @@ class MultimodalNetwork(nn.Module):
         """
         features = self._in_type_of_head(features)
         if not hasattr(self.fusion, "unimodal_logits"):
-            return zeroed_unimodal_logits(self.fusion, self.head, features)
-        logits = self.fusion.unimodal_logits(features, self.head)
-        return {name: logits[name] for name in self.modalities}
+            logits = zeroed_unimodal_logits(self.fusion, self.head, features)
+        else:
+            logits = self.fusion.unimodal_logits(features, self.head)
+        return {name: self._with_prior(logits[name]) for name in self.modalities}
 
     def _in_type_of_head(self, features):
         # Under autocast the encoders' features may be of a shorter type than the head.
@@ -158,7 +181,7 @@ class MultimodalNetwork(nn.Module):
         features = self._in_type_of_head(features)
         features = {m: z if m in coalition else torch.zeros_like(z) for m, z in features.items()}
         with evaluating(self.fusion, self.head):
-            return self.head(self.fusion(features))
+            return self._with_prior(self.head(self.fusion(features)))
 
 
 def attribute_name(modality):
@@ -176,6 +199,7 @@ def build_network(
     dtype,
     dropout_seed=0,
     owner="MultimodalNetwork",
+    prior_offset=False,
 ):
     """Make a network for data of given shapes, on the CPU.
 
@@ -196,6 +220,8 @@ def build_network(
         Where the built-in dropout layers' generators start.
     owner : str, default="MultimodalNetwork"
         Whose parameters they are, for errors.
+    prior_offset : bool, default=False
+        Whether the logits have the log prior of the classes, to be set before training.
 
     Returns
     -------
@@ -207,7 +233,7 @@ def build_network(
     widths = {name: feature_width(name, made[name], shapes[name], dtype) for name in shapes}
     fuse = build_fusion(fusion, widths, settings.get("fusion", {}), owner).to(dtype)
     head = nn.Linear(_fused_width(fuse, widths, dtype), n_outputs, dtype=dtype)
-    network = MultimodalNetwork(made, fuse, head, widths)
+    network = MultimodalNetwork(made, fuse, head, widths, n_outputs if prior_offset else 0)
     seed_dropout(network, dropout_seed)
     return network
 

@@ -9,6 +9,7 @@ from skorch.utils import is_dataset
 from torch.utils.data import DataLoader
 
 from ..data.batches import JoinedBatchSampler, collate_whole_batch
+from ..functional import class_log_prior
 from ..methods.context import TrainingContext
 from ..methods.losses import WeightMeans, weighted_criterion
 from ..network.modes import has_batch_norm
@@ -176,6 +177,10 @@ class TrainingLoop(NeuralNet):
         if self._run.weight_means is None:
             samples = samples_of(train, lambda dataset: self._make_pass(dataset, None))
             self._run.weight_means = WeightMeans.of(samples.weight, samples.presence)
+            if self.module_.log_prior is not None:
+                n_classes = len(self.module_.log_prior)
+                prior = class_log_prior(samples.target, n_classes, samples.weight)
+                self.module_.set_log_prior(prior)
 
     def _enter_run(self, train, valid, epochs):
         """Begin a call of ``fit``: what the method sees of it."""

@@ -218,15 +218,29 @@ def test_the_users_method_instance_is_not_touched(trimodal):
 def test_presets_splat_into_both(trimodal, preset):
     X, y = trimodal
     flat = make(**preset).fit(X, y)
-    held = MultimodalClassifier(InfoReg(**preset), max_epochs=3, random_state=0).fit(X, y)
+    general = MultimodalClassifier("inforeg", max_epochs=3, random_state=0, **preset).fit(X, y)
+    method = InfoReg(**presets.method_settings(preset))
+    held = MultimodalClassifier(method, prior_offset=False, max_epochs=3, random_state=0).fit(X, y)
+    assert flat.method_.pull == held.method_.pull == "gradient"
     assert np.array_equal(flat.predict_proba(X), held.predict_proba(X))
+    assert np.array_equal(flat.predict_proba(X), general.predict_proba(X))
+    assert flat.module_.log_prior is None
 
 
-def test_presets_leave_no_setting_of_the_estimator_to_its_defaults():
+def test_presets_leave_no_setting_of_the_method_to_its_defaults():
     flat = set(MultimodalInfoRegClassifier().get_params()) & set(InfoReg().get_params())
-    assert set(presets.PAPER) == set(presets.PAPER_STAR) == flat
+    for preset in (presets.PAPER, presets.PAPER_STAR):
+        assert set(presets.method_settings(preset)) == flat
     code = presets.authors_code("audio", {"audio": 0.95, "video": 0.1})
-    assert code["leader"] == "audio" and set(code) == set(InfoReg().get_params())
+    assert set(presets.method_settings(code)) == set(InfoReg().get_params())
+    assert code["method__leader"] == "audio"
+    assert {p["prior_offset"] for p in (presets.PAPER, presets.PAPER_STAR, code)} == {False}
+
+
+def test_a_setting_given_in_both_ways_is_refused(trimodal):
+    message = "got both alpha=0.5 and method__alpha=1.0, which are the same setting"
+    with pytest.raises(ValueError, match=f"MultimodalInfoRegClassifier {message}"):
+        make(alpha=0.5, **presets.PAPER).fit(*trimodal)
 
 
 def test_alpha_by_modality_leaves_the_others_alone(trimodal):

@@ -35,9 +35,8 @@ def concatenated(X):
 def test_method_and_estimator_have_the_same_defaults():
     method = InfoReg().get_params()
     flat = MultimodalInfoRegClassifier().get_params()
-    assert {name: flat[name] for name in presets.PAPER} == {
-        name: method[name] for name in presets.PAPER
-    }
+    names = presets.method_settings(presets.PAPER)
+    assert {name: flat[name] for name in names} == {name: method[name] for name in names}
 
 
 @pytest.mark.slow

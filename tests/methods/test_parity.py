@@ -152,11 +152,19 @@ def bits(clf):
 
 
 PLAIN = [
-    ({**presets.PAPER, "alpha": 0.0}, ("audio", "text", "video"), "batch"),
-    ({**presets.PAPER, "alpha": 0.0}, ("audio", "text", "video"), None),
-    ({**presets.PAPER, "alpha": 5.0}, ("text",), "batch"),
-    ({**presets.PAPER, "alpha": 5.0, "window_threshold": 1e9}, ("audio", "text"), "batch"),
-    ({**presets.PAPER, "alpha": {"audio": 0.0}, "pull": "decoupled"}, ("audio", "text"), "batch"),
+    ({**presets.method_settings(presets.PAPER), "alpha": 0.0}, ("audio", "text", "video"), "batch"),
+    ({**presets.method_settings(presets.PAPER), "alpha": 0.0}, ("audio", "text", "video"), None),
+    ({**presets.method_settings(presets.PAPER), "alpha": 5.0}, ("text",), "batch"),
+    (
+        {**presets.method_settings(presets.PAPER), "alpha": 5.0, "window_threshold": 1e9},
+        ("audio", "text"),
+        "batch",
+    ),
+    (
+        {**presets.method_settings(presets.PAPER), "alpha": {"audio": 0.0}, "pull": "decoupled"},
+        ("audio", "text"),
+        "batch",
+    ),
 ]
 
 
@@ -201,7 +209,7 @@ def test_one_backward_pass_equals_separate_ones():
     # The oracle takes one backward pass a loss; the fast path one of their sum.
     X, y = make_data(("audio", "text", "video"))
     X, y = {name: values[:64] for name, values in X.items()}, y[:64]
-    settings = {**presets.PAPER, "alpha": 0.0, "unimodal_weight": 0.7}
+    settings = {**presets.method_settings(presets.PAPER), "alpha": 0.0, "unimodal_weight": 0.7}
     clf, start = fit_fast(X, y, settings, shuffle=False)
     slow = slow_inforeg(
         start["encoders"],

@@ -15,7 +15,7 @@ SETTINGS = {
     **parity.SETTINGS,
     "drift_star": {**parity.SETTINGS["drift_star"], "alpha": {"audio": 5.0, "text": 2.0}},
     "always_drift": {
-        **presets.PAPER_STAR,
+        **presets.method_settings(presets.PAPER_STAR),
         "window_threshold": -1e9,
         "alpha": 3.0,
         "pull": "decoupled",

@@ -31,11 +31,19 @@ DEFAULTS = {
 }
 LR = 0.02  # squared errors would diverge at the classifiers' rate
 SETTINGS = {
-    "paper": {**presets.PAPER, "window_threshold": -0.5},
-    "paper_star": dict(presets.PAPER_STAR),
+    "paper": {**presets.method_settings(presets.PAPER), "window_threshold": -0.5},
+    "paper_star": presets.method_settings(presets.PAPER_STAR),
     "defaults": DEFAULTS,
-    "drift": {**presets.PAPER, "pull": "decoupled", "alpha": {"audio": 5.0, "video": 1.0}},
-    "always": {**presets.PAPER_STAR, "window_threshold": -1e9, "alpha": 2.0},
+    "drift": {
+        **presets.method_settings(presets.PAPER),
+        "pull": "decoupled",
+        "alpha": {"audio": 5.0, "video": 1.0},
+    },
+    "always": {
+        **presets.method_settings(presets.PAPER_STAR),
+        "window_threshold": -1e9,
+        "alpha": 2.0,
+    },
     "layers": {**DEFAULTS, "pull": "gradient", "trace": "layers", "leader": "text"},
 }
 CRITERIA = {

@@ -24,8 +24,8 @@ SGD = {
 METHODS = [
     Joint(),
     InfoReg(),
-    InfoReg(**{**presets.PAPER_STAR, "window_threshold": -1e9}),
-    InfoReg(**presets.authors_code("a", {"a": 0.95, "b": 0.1})),
+    InfoReg(**{**presets.method_settings(presets.PAPER_STAR), "window_threshold": -1e9}),
+    InfoReg(**presets.method_settings(presets.authors_code("a", {"a": 0.95, "b": 0.1}))),
     OGMGE(),
     PMR(),
     GBlending(),
