@@ -58,6 +58,7 @@ class MultimodalClassifier(ClassifierMixin, MultimodalEstimator):
         the sum of what the modalities say counts it once. It comes from the training part of the
         first fit: counts of all classes, with their weights, plus 0.5; flat with
         ``class_weight="balanced"``. False leaves it to the network to learn, as the paper does.
+        Worth a try where some classes are rare.
     optimizer : torch optimizer class, default=inforeg_sk.training.DecayAdamW
         The default is torch's AdamW with a weight decay of 1.0 (torch's own default is 0.01).
         Settings are ``optimizer__weight_decay`` and so on; per-modality learning rates by
@@ -393,6 +394,7 @@ class MultimodalInfoRegClassifier(InfoRegEstimator, MultimodalClassifier):
         the sum of what the modalities say counts it once. It comes from the training part of the
         first fit: counts of all classes, with their weights, plus 0.5; flat with
         ``class_weight="balanced"``. False leaves it to the network to learn, as the paper does.
+        Worth a try where some classes are rare.
     optimizer : torch optimizer class, default=inforeg_sk.training.DecayAdamW
         The default is torch's AdamW with a weight decay of 1.0 (torch's own default is 0.01).
         Settings are ``optimizer__weight_decay`` and so on; per-modality learning rates by
