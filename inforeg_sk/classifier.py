@@ -1,7 +1,6 @@
 """The classifiers: a dict of modalities in, class labels out."""
 
 from sklearn.base import ClassifierMixin
-from skorch.utils import is_dataset
 from torch import nn
 from torch.utils.data import DataLoader
 
@@ -132,6 +131,14 @@ class MultimodalClassifier(ClassifierMixin, MultimodalEstimator):
     routing, ask for them: ``set_fit_request(groups=True)``; by default they are the outer
     splitter's alone.
 
+    **Callbacks** score in your labels and units, as scikit-learn's scorers do: what they get as
+    ``X`` and ``y``, of a dataset or of a batch, is what ``fit`` got. Held-out data of your own go
+    in by ``train_split=skorch.helper.predefined_split(skorch.dataset.Dataset(X_valid, y_valid))``;
+    they have no sample weights. As ever in skorch, ``EpochScoring(..., on_train=True)`` with its
+    cache scores the predictions of the training steps. A ``train_step`` of your own may add up
+    gradients over batches (skorch's recipe): traces are of the gradient that a step takes, and a
+    pull acts at the steps.
+
     **Going on.** ``partial_fit`` trains one epoch on what it gets; ``fit`` with `warm_start` for
     `max_epochs`. Both keep weights, optimizer state, random generators, and the history, so that
     traces and windows continue. Method settings and `lr` are read anew; the network is not
@@ -167,8 +174,8 @@ class MultimodalClassifier(ClassifierMixin, MultimodalEstimator):
     **A last batch of one sample** joins the batch before it if the network has batch
     normalisation; without it, it is a batch of its own.
 
-    **Mixed precision.** With bfloat16 gradients are not scaled and nothing is to do. With a loss
-    scaler override ``gradient_scale``, so that traces and pull are freed of the factor.
+    **Mixed precision.** With bfloat16 gradients are not scaled and nothing is to do:
+    ``with torch.autocast("cuda", dtype=torch.bfloat16): clf.fit(X, y)``. With a loss scaler override ``gradient_scale``, so that traces and pull are freed of the factor.
 
     Examples
     --------
@@ -283,9 +290,7 @@ class MultimodalClassifier(ClassifierMixin, MultimodalEstimator):
         -------
         ndarray of shape (n_samples,)
         """
-        best = self.predict_proba(X).argmax(axis=1)
-        # In a callback X is a dataset, whose labels are encoded: so are these.
-        return best if is_dataset(X) else self.target_.labels[best]
+        return self.target_.labels[self.predict_proba(X).argmax(axis=1)]
 
     def predict_proba_by_modality(self, X):
         """Probabilities from each modality's unimodal logits.

@@ -14,12 +14,14 @@ from ..data.checks import FittedInput, check_fitted_modalities
 from ..network import MultimodalNetwork
 from ..training.random import isolated
 from ..training.run import TrainingRun
+from ..training.split import given_data
 from ..utils.parameters import Constraint, Options, check_parameter
 from .checks import SHARED_CONSTRAINTS
 from .parameters import ParameterHandling
 from .plan import (
     FitPlan,
     first_divergence,
+    held_out_weight,
     plan_continuation,
     plan_fit,
     restore_on_error,
@@ -168,6 +170,7 @@ class MultimodalEstimator(ParameterHandling):
             self._run = TrainingRun.first(
                 plan.method, plan.seeds, plan.network.modalities, data.modalities
             )
+            plan.dataset.made_for = self.fitted_input_
             self._plan = plan
             try:
                 self.initialize()
@@ -195,9 +198,9 @@ class MultimodalEstimator(ParameterHandling):
         dataset = plan.dataset
         self._run.settings = plan.settings
         self.notify("on_train_begin", X=dataset.X, y=dataset.y)
-        with isolated(self._run.generators.shuffling, self.device):
+        with isolated(self._run.generators.shuffling, self._placement()):
             try:
-                self.fit_loop(dataset, dataset.y, epochs=epochs, groups=groups)
+                self.fit_loop(dataset, epochs=epochs, groups=groups)
             except BaseException as error:
                 # The unfinished epoch has no traces to go on.
                 if self.history and "train_batch_count" not in self.history[-1]:
@@ -227,9 +230,40 @@ class MultimodalEstimator(ParameterHandling):
     # Prediction
 
     def get_dataset(self, X, y=None):
-        """Checked data as a dataset, for prediction."""
+        """Checked data as a dataset.
+
+        Parameters
+        ----------
+        X : as in ``fit``, or Dataset
+            A dataset that this estimator has made is returned as it is, with the target that it
+            has; from another one X and y are taken.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            Target, in the user's labels and units.
+
+        Returns
+        -------
+        ModalityDataset, or ModalitySubset in a callback
+            Its ``X`` and ``y`` are what was given; batches hold the encoded target.
+        """
         self.check_is_fitted()
-        return ModalityDataset(check_fitted_modalities(X, self, self.fitted_input_))
+        fitted = self.fitted_input_
+        if is_dataset(X):
+            if getattr(X, "made_for", None) is fitted:
+                return X
+            X, y = given_data(X)
+        checked = check_fitted_modalities(X, self, fitted)
+        target = None
+        if y is not None:
+            y = self.target_.check(y, checked.n_samples, self)
+            target = self.target_.encode(y, fitted.dtype)
+        dataset = ModalityDataset(checked, target, given=(X, y))
+        dataset.made_for = fitted
+        return dataset
+
+    def _made_part(self, X, y, whole):
+        dataset = self.get_dataset(X, y)
+        dataset.weight = held_out_weight(self, dataset.y, whole.y)
+        return dataset
 
     def score_by_modality(self, X, y, sample_weight=None, *, samples="common"):
         """Score of each modality alone: accuracy, or R^2 of a regressor.
@@ -238,7 +272,7 @@ class MultimodalEstimator(ParameterHandling):
         ----------
         X : as in ``fit``
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            True target; encoded, if `X` is a dataset that skorch hands to a callback.
+            True target. Of a dataset, such as skorch hands to a callback, its own counts.
         sample_weight : array-like of shape (n_samples,), default=None
         samples : {"common", "each"}, default="common"
             Where samples lack modalities: score on the samples that have all modalities of `X`,
@@ -255,10 +289,12 @@ class MultimodalEstimator(ParameterHandling):
             If there is no sample to score on.
         """
         check_parameter("samples", samples, [Options("common", "each")], "score_by_modality")
+        if is_dataset(X):  # callbacks hand y on in the order of the batches
+            X = self.get_dataset(X, y)
+            y = X.y if X.y is not None else y
         outputs, present = self._unimodal_outputs(X)
-        target = self.target_
-        decode = target.decode_encoded if is_dataset(X) else target.decode
-        return score_by_modality(outputs, present, y, sample_weight, samples, decode, target.metric)
+        decode, metric = self.target_.decode, self.target_.metric
+        return score_by_modality(outputs, present, y, sample_weight, samples, decode, metric)
 
     def common_samples(self, X):
         """Which samples have all of the modalities that any has.

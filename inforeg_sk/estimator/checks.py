@@ -66,7 +66,7 @@ def check_training_parameters(estimator, target_class):
     """
     check_parameters(estimator)
     owner = type(estimator).__name__
-    if estimator.device.type == "cuda" and not torch.cuda.is_available():
+    if str(estimator.device).startswith("cuda") and not torch.cuda.is_available():
         raise ValueError(
             f"The 'device' parameter of {owner} must be a device that is here: torch finds no "
             f"CUDA device; 'auto' takes what there is. Got {vars(estimator)['device']!r}."
@@ -123,7 +123,7 @@ def check_criterion(estimator, dataset, settings):
     criterion = estimator.criterion
     if isinstance(criterion, type):
         criterion = criterion(**estimator.get_params_for("criterion"))
-    target = torch.from_numpy(dataset.y[:1]).repeat(2, *[1] * (dataset.y.ndim - 1))
+    target = torch.from_numpy(dataset.target[:1]).repeat(2, *[1] * (dataset.target.ndim - 1))
     per_sample_loss(criterion, torch.zeros(2, settings.n_outputs), target)
 
 

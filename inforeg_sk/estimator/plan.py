@@ -22,7 +22,14 @@ from .checks import (
     drop_rates,
 )
 
-__all__ = ["Continuation", "FitPlan", "plan_continuation", "plan_fit", "restore_on_error"]
+__all__ = [
+    "Continuation",
+    "FitPlan",
+    "held_out_weight",
+    "plan_continuation",
+    "plan_fit",
+    "restore_on_error",
+]
 
 
 class FitPlan(NamedTuple):
@@ -68,7 +75,8 @@ def plan_fit(estimator, X, y, sample_weight, classes=None):
     y = target_class.check(y, data.X.n_samples, estimator)
     target = target_class.fit(y, owner, sample_weight, classes)
     n_outputs = target.n_outputs
-    dataset = _make_dataset(estimator, data.X, y, target, sample_weight, dtype)
+    given = (X if data.table is None else data.table, y)
+    dataset = _make_dataset(estimator, data.X, given, target, sample_weight, dtype)
     method = make_method(estimator, names)
     seeds = draw_seeds(estimator.random_state)
     with initialisation(seeds.weights):
@@ -110,9 +118,10 @@ def plan_continuation(estimator, X, y, sample_weight):
     check_training_parameters(estimator, type(target))
     names = estimator.module_.modalities
     rates = drop_rates(estimator.modality_dropout, names, type(estimator).__name__)
-    X = check_fitted_modalities(X, estimator, fitted)
-    y = target.check(y, X.n_samples, estimator)
-    dataset = _make_dataset(estimator, X, y, target, sample_weight, fitted.dtype)
+    checked = check_fitted_modalities(X, estimator, fitted)
+    y = target.check(y, checked.n_samples, estimator)
+    dataset = _make_dataset(estimator, checked, (X, y), target, sample_weight, fitted.dtype)
+    dataset.made_for = fitted
     method = make_method(estimator, names)
     method.continue_from(estimator.method_)
     settings = _call_settings(estimator, target, target.n_outputs, method, rates)
@@ -127,7 +136,8 @@ def _call_settings(estimator, target, n_outputs, method, rates):
     return CallSettings(target.task, n_outputs, score, rates, monitors)
 
 
-def _make_dataset(estimator, X, y, target, sample_weight, dtype):
+def _make_dataset(estimator, X, given, target, sample_weight, dtype):
+    y = given[1]
     weight = target.weights(sample_weight, y, getattr(estimator, "class_weight", None))
     if weight is not None:
         with np.errstate(over="ignore"):
@@ -136,7 +146,18 @@ def _make_dataset(estimator, X, y, target, sample_weight, dtype):
             raise ValueError(f"The weights are too large for {weight.dtype}: scale them.")
         if not weight.any():
             raise ValueError(f"The weights are too small for {weight.dtype}: scale them.")
-    return ModalityDataset(X, target.encode(y, dtype), weight)
+    return ModalityDataset(X, target.encode(y, dtype), weight, given)
+
+
+def held_out_weight(estimator, y, y_fit):
+    """Weights of held-out samples from elsewhere: those of their classes in the data of the fit."""
+    class_weight = getattr(estimator, "class_weight", None)
+    if isinstance(class_weight, str):  # "balanced" means the classes of the fit
+        labels, counts = np.unique(y_fit, return_counts=True)
+        weights = (len(y_fit) / (len(labels) * counts)).tolist()
+        class_weight = dict(zip(labels.tolist(), weights, strict=True))
+    weight = estimator.target_.weights(None, y, class_weight)
+    return None if weight is None else weight.astype(estimator.fitted_input_.dtype)
 
 
 def make_method(estimator, modalities):

@@ -73,28 +73,35 @@ class TrainingRun:
 
     #: Set by the estimator before it trains.
     settings: CallSettings | None = None
-    #: Steps of this call so far.
+    #: Batches of this call so far.
     n_steps = 0
+    #: Whether the last batch ended with an optimizer's step.
+    has_stepped = True
 
-    def enter(self, training, history):
+    def enter(self, training, history, optimizers):
         """Begin a call of ``fit`` or ``partial_fit``; `settings` are those of the call."""
         self.training = training
         self.monitors = self.settings.monitors
         self._history = history
-        self.n_steps = 0
+        self.n_steps, self.has_stepped = 0, True
         self._curves = {**self.method.curves}
         for monitor in self.monitors:
             self._curves.update(monitor.curves)
+        # A training step of the user's own may step an optimizer without a closure.
+        self._hooks = [o.register_step_pre_hook(self.before_step) for o in optimizers]
         self.method.move_state(training.device)
         self.method.on_train_start(training)
 
     def leave(self):
         """End a call: release what only training needed, whatever happened."""
+        for hook in self._hooks:
+            hook.remove()
         self._leave()
         self.method.on_train_end()
 
     def _leave(self):
         self.training = self._history = None
+        self._changed, self._hooks = False, []
         self._epoch = self._records = self._batch = None
         self.monitors, self._curves = (), {}
 
@@ -155,6 +162,7 @@ class TrainingRun:
             epoch=self._epoch,
             gradient_scale=gradient_scale,
         )
+        self._changed = False
         loss = self.method.loss(self._batch)
         if loss.ndim:
             raise ValueError(
@@ -165,6 +173,7 @@ class TrainingRun:
 
     def change_gradients(self):
         """Let the method change the gradients of the batch, and the monitors look at them."""
+        self._changed = True
         for monitor in self.monitors:
             if not monitor.after_regulation:
                 monitor.on_gradients(self._batch)
@@ -173,12 +182,27 @@ class TrainingRun:
             if monitor.after_regulation:
                 monitor.on_gradients(self._batch)
 
+    def before_step(self, *args):
+        """Change the gradients before an optimizer's step, unless the training step saw to it."""
+        if self._batch is not None and not self._changed:
+            self.change_gradients()
+
     def finish_step(self, loss, n_samples):
-        """Let the method change the weights after the step, and keep what the batch recorded."""
+        """Let the method change the weights after the step, and keep what the batch recorded.
+
+        Returns
+        -------
+        Tensor of shape ()
+            Joint loss of the batch.
+        """
         self.n_steps += 1
-        self.method.on_step(self._batch)
+        self.has_stepped = self._changed  # else gradients only add up for a later step
+        if self.has_stepped:
+            self.method.on_step(self._batch)
         self._records.add(self._batch, loss, n_samples)
+        joint = self._batch.joint_loss.detach()
         self._batch = None
+        return joint
 
     def resolve_epoch(self):
         """Move the epoch's values off the device, once, and write them to the history.
