@@ -142,7 +142,16 @@ class MultimodalClassifier(ClassifierMixin, MultimodalEstimator):
     **Going on.** ``partial_fit`` trains one epoch on what it gets; ``fit`` with `warm_start` for
     `max_epochs`. Both keep weights, optimizer state, random generators, and the history, so that
     traces and windows continue. Method settings and `lr` are read anew; the network is not
-    rebuilt, so other modalities, shapes or labels are an error.
+    rebuilt, so other modalities, shapes or labels are an error. Three epochs and three more are
+    six, bit for bit, by `warm_start`, by ``partial_fit`` after pickle, or by skorch's
+    ``Checkpoint`` and ``LoadInitState``: the file of the optimizer holds the random generators and
+    the state of the method. Modules of your own that draw on torch's global generator take part on
+    the CPU; on other devices they, and a method's own draws there, begin anew in each call.
+
+    **Saving.** Pickle keeps everything, and warns when it is loaded with other versions of this
+    library, torch or skorch. ``save_params`` and ``load_params`` (also ``use_safetensors=True``)
+    work with an estimator that is not fitted, if it has the same parameters: shapes, labels and
+    columns are in the file.
 
     **Several arrays.** A modality may be a mapping of arrays, such as token ids and their mask;
     its encoder gets a dict of tensors, in which integers stay integers. None is chosen by "auto":
@@ -175,7 +184,8 @@ class MultimodalClassifier(ClassifierMixin, MultimodalEstimator):
     normalisation; without it, it is a batch of its own.
 
     **Mixed precision.** With bfloat16 gradients are not scaled and nothing is to do:
-    ``with torch.autocast("cuda", dtype=torch.bfloat16): clf.fit(X, y)``. With a loss scaler override ``gradient_scale``, so that traces and pull are freed of the factor.
+    ``with torch.autocast("cuda", dtype=torch.bfloat16): clf.fit(X, y)``. With a loss
+    scaler override ``gradient_scale``, so that traces and pull are freed of the factor.
 
     Examples
     --------
@@ -290,7 +300,8 @@ class MultimodalClassifier(ClassifierMixin, MultimodalEstimator):
         -------
         ndarray of shape (n_samples,)
         """
-        return self.target_.labels[self.predict_proba(X).argmax(axis=1)]
+        best = self.predict_proba(X).argmax(axis=1)
+        return self.target_.labels[best]
 
     def predict_proba_by_modality(self, X):
         """Probabilities from each modality's unimodal logits.

@@ -219,7 +219,8 @@ class MultimodalRegressor(RegressorMixin, MultimodalEstimator):
         -------
         ndarray of float64 of shape (n_samples,), or (n_samples, n_outputs) if ``y`` was 2-D
         """
-        return self.target_.decode(self.forward(X).cpu())
+        outputs = self.forward(X).cpu()
+        return self.target_.decode(outputs)
 
     def predict_by_modality(self, X):
         """Values that each modality predicts by itself, from its unimodal outputs.

@@ -17,6 +17,7 @@ from ..training.run import TrainingRun
 from ..training.split import given_data
 from ..utils.parameters import Constraint, Options, check_parameter
 from .checks import SHARED_CONSTRAINTS
+from .files import ParameterFiles
 from .parameters import ParameterHandling
 from .plan import (
     FitPlan,
@@ -34,7 +35,7 @@ __all__ = ["MultimodalEstimator"]
 _PACKAGE = str(Path(__file__).parents[1])
 
 
-class MultimodalEstimator(ParameterHandling):
+class MultimodalEstimator(ParameterFiles, ParameterHandling):
     """Base class of the estimators; `MultimodalClassifier` documents the parameters.
 
     A subclass says its kind of target, `ClassLabels` or `TargetScaler`, which a fit learns and
@@ -164,19 +165,25 @@ class MultimodalEstimator(ParameterHandling):
             data = plan.data
             if data.table is not None:
                 validate_data(self, data.table, skip_check_array=True)
-            self.target_ = plan.target
-            self.modalities_ = data.modalities
-            self.fitted_input_ = FittedInput(data.modalities, data.shapes, data.columns, plan.dtype)
-            self._run = TrainingRun.first(
-                plan.method, plan.seeds, plan.network.modalities, data.modalities
+            self._take_over(
+                plan, FittedInput(data.modalities, data.shapes, data.columns, plan.dtype)
             )
             plan.dataset.made_for = self.fitted_input_
-            self._plan = plan
-            try:
-                self.initialize()
-            finally:
-                self._plan = None
             return self._train(plan, groups, epochs)
+
+    def _take_over(self, plan, fitted):
+        """Take a plan's network and all that goes with it."""
+        self.target_ = plan.target
+        self.modalities_ = fitted.modalities
+        self.fitted_input_ = fitted
+        self._run = TrainingRun.first(
+            plan.method, plan.seeds, plan.network.modalities, fitted.modalities
+        )
+        self._plan = plan
+        try:
+            self.initialize()
+        finally:
+            self._plan = None
 
     def _continue(self, X, y, sample_weight, groups, epochs):
         self.check_is_fitted()
@@ -184,6 +191,15 @@ class MultimodalEstimator(ParameterHandling):
         with restore_on_error(self):
             self._run = self._run.next(plan.method)
             return self._train(plan, groups, epochs)
+
+    def initialize(self):
+        """Make the network, once its shapes are known: ``fit`` and ``load_params`` call this.
+
+        Before, it does nothing, so that skorch's ``net.initialize().load_params(...)`` works.
+        """
+        if self._plan is None and not self.initialized_:
+            return self
+        return super().initialize()
 
     def initialize_module(self):
         """Take the network of the plan; skorch calls this in ``initialize``."""
@@ -195,10 +211,15 @@ class MultimodalEstimator(ParameterHandling):
         return self
 
     def _train(self, plan, groups, epochs):
-        dataset = plan.dataset
-        self._run.settings = plan.settings
+        self._run.settings, self._run.in_fit = plan.settings, True
+        try:
+            return self._train_on(plan.dataset, groups, epochs)
+        finally:
+            self._run.in_fit = False
+
+    def _train_on(self, dataset, groups, epochs):
         self.notify("on_train_begin", X=dataset.X, y=dataset.y)
-        with isolated(self._run.generators.shuffling, self._placement()):
+        with isolated(self._run.generators.modules, self._placement()):
             try:
                 self.fit_loop(dataset, epochs=epochs, groups=groups)
             except BaseException as error:

@@ -28,6 +28,7 @@ __all__ = [
     "held_out_weight",
     "plan_continuation",
     "plan_fit",
+    "plan_from_description",
     "restore_on_error",
 ]
 
@@ -79,25 +80,54 @@ def plan_fit(estimator, X, y, sample_weight, classes=None):
     dataset = _make_dataset(estimator, data.X, given, target, sample_weight, dtype)
     method = make_method(estimator, names)
     seeds = draw_seeds(estimator.random_state)
+    network = _make_network(estimator, method, seeds, data.shapes, n_outputs, torch_dtype)
+    settings = _call_settings(estimator, target, n_outputs, method, rates)
+    check_requirements(estimator, method, network, dataset, settings)
+    check_fit_to_data(estimator, len(y), network)
+    check_criterion(estimator, dataset, settings)
+    return FitPlan(data, target, dataset, method, network, seeds, dtype, settings)
+
+
+def plan_from_description(estimator, fitted, target):
+    """Check and build what stands for a fit whose weights come from a file.
+
+    Parameters
+    ----------
+    estimator : MultimodalEstimator
+        Not fitted; it does not change.
+    fitted : FittedInput
+        What the fit remembered.
+    target : ClassLabels or TargetScaler
+
+    Returns
+    -------
+    FitPlan
+        Without data, dataset and settings.
+    """
+    check_training_parameters(estimator, estimator.target_class)
+    _, torch_dtype = resolve_dtype(estimator.dtype, type(estimator).__name__)
+    method = make_method(estimator, tuple(fitted.shapes))
+    seeds = draw_seeds(estimator.random_state)
+    network = _make_network(estimator, method, seeds, fitted.shapes, target.n_outputs, torch_dtype)
+    return FitPlan(None, target, None, method, network, seeds, fitted.dtype, None)
+
+
+def _make_network(estimator, method, seeds, shapes, n_outputs, torch_dtype):
     with initialisation(seeds.weights):
         network = build_network(
-            data.shapes,
+            shapes,
             n_outputs,
             encoders=estimator.encoders,
             fusion=estimator.fusion,
             settings={part: estimator.get_params_for(part) for part in ("encoders", "fusion")},
             dtype=torch_dtype,
             dropout_seed=seeds.dropout,
-            owner=owner,
+            owner=type(estimator).__name__,
         )
         built = network.encoders
         network = method.prepare(network)
-        update_widths(network, built, data.shapes, torch_dtype)
-    settings = _call_settings(estimator, target, n_outputs, method, rates)
-    check_requirements(estimator, method, network, dataset, settings)
-    check_fit_to_data(estimator, len(y), network)
-    check_criterion(estimator, dataset, settings)
-    return FitPlan(data, target, dataset, method, network, seeds, dtype, settings)
+        update_widths(network, built, shapes, torch_dtype)
+    return network
 
 
 def plan_continuation(estimator, X, y, sample_weight):

@@ -20,16 +20,17 @@ class Generators(NamedTuple):
     shuffling: torch.Generator
     modality_dropout: torch.Generator
     method: torch.Generator
+    modules: torch.Generator  # stands for torch's global one, which users' modules draw on
 
     @classmethod
     def from_seeds(cls, seeds):
         """New generators from the seeds of a fit."""
-        return cls(
-            *(
-                torch.Generator().manual_seed(seed)
-                for seed in (seeds.shuffling, seeds.modality_dropout, seeds.method)
-            )
+        shuffling, modality_dropout, method = (
+            torch.Generator().manual_seed(seed)
+            for seed in (seeds.shuffling, seeds.modality_dropout, seeds.method)
         )
+        modules = torch.Generator().manual_seed(int(torch.randint(2**62, (), generator=shuffling)))
+        return cls(shuffling, modality_dropout, method, modules)
 
 
 class CallSettings(NamedTuple):
@@ -73,6 +74,8 @@ class TrainingRun:
 
     #: Set by the estimator before it trains.
     settings: CallSettings | None = None
+    #: Whether a call of ``fit`` or ``partial_fit`` is running, callbacks at its ends included.
+    in_fit = False
     #: Batches of this call so far.
     n_steps = 0
     #: Whether the last batch ended with an optimizer's step.
@@ -105,7 +108,13 @@ class TrainingRun:
         self._epoch = self._records = self._batch = None
         self.monitors, self._curves = (), {}
 
+    def take_global_state(self):
+        """Bring the generator that stands for torch's global one up to date, in mid-training."""
+        if self.training is not None:
+            self.generators.modules.set_state(torch.get_rng_state())
+
     def __getstate__(self):
+        self.take_global_state()
         # What belongs to a call of `fit` is never part of a pickle.
         return {"method": self.method, "generators": self.generators, "keys": self.keys}
 
