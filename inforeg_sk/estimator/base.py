@@ -1,11 +1,7 @@
 """The base class of the estimators: it holds target, run and network, and says how a fit goes."""
 
-import sys
-import warnings
-from pathlib import Path
 from typing import ClassVar
 
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import validate_data
 from skorch.utils import is_dataset
 
@@ -18,10 +14,10 @@ from ..training.split import given_data
 from ..utils.parameters import Constraint, Options, check_parameter
 from .checks import SHARED_CONSTRAINTS
 from .files import ParameterFiles
+from .outcome import is_early_stopping, warn_of_interrupt, warn_of_outcome
 from .parameters import ParameterHandling
 from .plan import (
     FitPlan,
-    first_divergence,
     held_out_weight,
     plan_continuation,
     plan_fit,
@@ -31,8 +27,6 @@ from .targets import ClassLabels, TargetScaler
 from .unimodal import by_modality, score_by_modality
 
 __all__ = ["MultimodalEstimator"]
-
-_PACKAGE = str(Path(__file__).parents[1])
 
 
 class MultimodalEstimator(ParameterFiles, ParameterHandling):
@@ -135,8 +129,9 @@ class MultimodalEstimator(ParameterFiles, ParameterHandling):
         self
         """
         if self.warm_start and self.initialized_:
-            return self._continue(X, y, sample_weight, groups, self.max_epochs)
-        return self._start(plan_fit(self, X, y, sample_weight), groups, self.max_epochs)
+            return self._continue(X, y, sample_weight, groups, self.max_epochs)._judged()
+        plan = plan_fit(self, X, y, sample_weight)
+        return self._start(plan, groups, self.max_epochs)._judged()
 
     def partial_fit(self, X, y, classes=None, sample_weight=None, groups=None):
         """Train one more epoch on the data given; the first call makes the network.
@@ -154,8 +149,11 @@ class MultimodalEstimator(ParameterFiles, ParameterHandling):
         self
         """
         if self.initialized_:
-            return self._continue(X, y, sample_weight, groups, 1)
-        return self._start(plan_fit(self, X, y, sample_weight, classes), groups, 1)
+            self._continue(X, y, sample_weight, groups, 1)
+        else:
+            self._start(plan_fit(self, X, y, sample_weight, classes), groups, 1)
+        self._run.train = None  # no verdict after one epoch
+        return self
 
     def _start(self, plan, groups, epochs):
         """Take a plan over and train; what was fitted before stays if that is refused."""
@@ -211,34 +209,43 @@ class MultimodalEstimator(ParameterFiles, ParameterHandling):
         return self
 
     def _train(self, plan, groups, epochs):
-        self._run.settings, self._run.in_fit = plan.settings, True
+        run = self._run
+        run.settings, run.in_fit, run.interrupted = plan.settings, True, False
         try:
             return self._train_on(plan.dataset, groups, epochs)
+        except BaseException:
+            run.train = None
+            raise
         finally:
-            self._run.in_fit = False
+            run.in_fit = False
 
     def _train_on(self, dataset, groups, epochs):
         self.notify("on_train_begin", X=dataset.X, y=dataset.y)
         with isolated(self._run.generators.modules, self._placement()):
             try:
                 self.fit_loop(dataset, epochs=epochs, groups=groups)
-            except BaseException as error:
-                # The unfinished epoch has no traces to go on.
-                if self.history and "train_batch_count" not in self.history[-1]:
-                    del self.history[-1]
-                # skorch's habit: an interrupt keeps the weights.
-                if not isinstance(error, KeyboardInterrupt):
-                    raise
+            except KeyboardInterrupt as error:
+                # skorch's habit: an interrupt keeps the weights. Its early stopping is one, too.
+                if not is_early_stopping(error):
+                    warn_of_interrupt(self, *self._run.stopped_in)
+                    self._run.interrupted = True
+            except Exception as error:
+                if not self.train_split and "found in history" in str(error):
+                    raise ValueError(
+                        f"A callback of {type(self).__name__} looks for a value of held-out "
+                        "samples: give train_split=skorch.dataset.ValidSplit(5), or let it monitor "
+                        f"another. Got train_split=None ({error})."
+                    ) from error
+                raise
         self.notify("on_train_end", X=dataset.X, y=dataset.y)
-        epoch = first_divergence(self.history)
-        if epoch is not None:
-            warnings.warn(
-                f"{type(self).__name__}: training diverged, the loss of epoch {epoch['epoch']} "
-                f"is {epoch['train_objective']}. Predictions mean nothing; try a smaller lr, "
-                "or scale the data.",
-                ConvergenceWarning,
-                stacklevel=_level_of_caller(),
-            )
+        return self
+
+    def _judged(self):
+        """Say what a finished fit has to say of itself."""
+        train, self._run.train = self._run.train, None
+        if not self._run.interrupted:
+            with isolated(self._run.generators.modules, self._placement()):
+                warn_of_outcome(self, train)
         return self
 
     def method_settings(self):
@@ -381,11 +388,3 @@ class MultimodalEstimator(ParameterFiles, ParameterHandling):
         tags.input_tags.dict = True
         tags.input_tags.allow_nan = self.missing == "allow"
         return tags
-
-
-def _level_of_caller():
-    """The ``stacklevel`` by which a warning of the calling function points at the user's line."""
-    frame, level = sys._getframe(1), 1
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
-        frame, level = frame.f_back, level + 1
-    return level

@@ -29,6 +29,8 @@ __all__ = [
     "drop_rates",
 ]
 
+# What the loop records of held-out samples only.
+_HELD_OUT = ("valid_loss", "valid_acc")
 _RATE = Interval(Real, 0, 1)
 #: What the parameters that all estimators share may be. `random_state`, `dtype`, `device`,
 #: `modalities`, `encoders`, `fusion` and `method` have checks of their own.
@@ -71,6 +73,7 @@ def check_training_parameters(estimator, target_class):
             f"The 'device' parameter of {owner} must be a device that is here: torch finds no "
             f"CUDA device; 'auto' takes what there is. Got {vars(estimator)['device']!r}."
         )
+    _check_monitors(estimator, owner)
     _check_optimizer_settings(estimator)
     _check_criterion_class(estimator, target_class, owner)
     for name in ("iterator_train", "iterator_valid"):
@@ -83,6 +86,26 @@ def check_training_parameters(estimator, target_class):
                     f"{name}__{key}: {getattr(estimator, name).__name__} has no such setting"
                     f"{did_you_mean(key, known)}"
                 )
+
+
+def _check_monitors(estimator, owner):
+    """Refuse callbacks that wait for values of held-out samples where there are none."""
+    callbacks = estimator.callbacks
+    renamed = any(k.startswith("callbacks__") and k.endswith("__monitor") for k in vars(estimator))
+    if estimator.train_split or not isinstance(callbacks, list | tuple) or renamed:
+        return
+    for item in callbacks:
+        callback = item[1] if isinstance(item, tuple) else item
+        monitor = getattr(callback, "monitor", None)
+        if isinstance(callback, type):
+            given = signature(callback).parameters.get("monitor")
+            monitor = None if given is None else given.default
+        name = callback.__name__ if isinstance(callback, type) else type(callback).__name__
+        if isinstance(monitor, str) and monitor.removesuffix("_best") in _HELD_OUT:
+            raise ValueError(
+                f"The callback {name} of {owner} monitors {monitor!r}, which needs held-out "
+                "samples: train_split=skorch.dataset.ValidSplit(5). Got train_split=None."
+            )
 
 
 def _check_optimizer_settings(estimator):

@@ -256,11 +256,3 @@ def restore_on_error(estimator):
             for generator, state in states:
                 generator.set_state(state)
         raise
-
-
-def first_divergence(history):
-    """The entry of the first epoch with a loss that is not finite, or None."""
-    for epoch in history:
-        if not np.isfinite(epoch.get("train_objective", 0.0)):
-            return epoch
-    return None

@@ -175,6 +175,10 @@ class TrainingLoop(NeuralNet):
                 self.run_single_epoch(iterators[0], True, "train", self.train_step)
                 self.run_single_epoch(iterators[1], False, "valid", self.validation_step)
                 self.notify("on_epoch_end", **data)
+        except BaseException:
+            if self._run.in_epoch:  # what is there of it is nothing to go on from
+                del self.history[-1]
+            raise
         finally:
             self._run.leave()
         return self
@@ -210,6 +214,7 @@ class TrainingLoop(NeuralNet):
     def _enter_run(self, train, valid, epochs):
         """Begin a call of ``fit``: what the method sees of it."""
         run, device = self._run, self._placement()
+        run.train = train
         if "accelerator" in vars(self):
             # Accelerate binds the forward pass to this very object; we need it of copies.
             vars(self.criterion_).pop("forward", None)

@@ -76,6 +76,13 @@ class TrainingRun:
     settings: CallSettings | None = None
     #: Whether a call of ``fit`` or ``partial_fit`` is running, callbacks at its ends included.
     in_fit = False
+    #: Whether the last call was interrupted, and the part of its data that it trained on.
+    interrupted = False
+    train = None
+    #: Whether an epoch has begun and not ended.
+    in_epoch = False
+    #: Epoch in which the call is or was, and the last that it was to make, counted from 1.
+    stopped_in = (0, 0)
     #: Batches of this call so far.
     n_steps = 0
     #: Whether the last batch ended with an optimizer's step.
@@ -87,6 +94,7 @@ class TrainingRun:
         self.monitors = self.settings.monitors
         self._history = history
         self.n_steps, self.has_stepped = 0, True
+        self.stopped_in = (len(history) + 1, training.last_epoch + 1)
         self._curves = {**self.method.curves}
         for monitor in self.monitors:
             self._curves.update(monitor.curves)
@@ -104,7 +112,7 @@ class TrainingRun:
 
     def _leave(self):
         self.training = self._history = None
-        self._changed, self._hooks = False, []
+        self._changed, self._hooks, self.in_epoch = False, [], False
         self._epoch = self._records = self._batch = None
         self.monitors, self._curves = (), {}
 
@@ -126,6 +134,8 @@ class TrainingRun:
 
     def start_epoch(self, n_batches):
         """Begin an epoch, whose row of the history is the last."""
+        self.in_epoch = True
+        self.stopped_in = (len(self._history), self.training.last_epoch + 1)
         self._records = EpochRecords()
         self._epoch = EpochContext(
             self.training,
@@ -236,4 +246,4 @@ class TrainingRun:
         """End an epoch that was not interrupted."""
         self.method.on_epoch_end(self._epoch)
         self.method.check_state()
-        self._epoch = None
+        self._epoch, self.in_epoch = None, False
