@@ -148,6 +148,14 @@ class MultimodalClassifier(ClassifierMixin, MultimodalEstimator):
     the state of the method. Modules of your own that draw on torch's global generator take part on
     the CPU; on other devices they, and a method's own draws there, begin anew in each call.
 
+    **When training goes wrong** ``fit`` says so at its end, once in a search, and ``partial_fit``
+    does not: where the loss is not finite, also after the last step; where a Fisher trace is
+    infinite, or 0 though the encoder trains; where the model, or a modality alone, is no better
+    than guessing on its own training data (the most frequent class, the mean) after a hundred
+    steps. An interrupt (Ctrl-C) ends ``fit`` with a warning that names the epoch. After it, or an
+    error of a callback, the weights keep the steps that were made, and the history has whole
+    epochs only, so that ``partial_fit`` goes on.
+
     **Saving.** Pickle keeps everything, and warns when it is loaded with other versions of this
     library, torch or skorch. ``save_params`` and ``load_params`` (also ``use_safetensors=True``)
     work with an estimator that is not fitted, if it has the same parameters: shapes, labels and

@@ -3,6 +3,7 @@
 import os
 from contextlib import ExitStack, nullcontext
 from io import BytesIO
+from typing import Any, ClassVar
 
 import torch
 from skorch.history import History
@@ -27,10 +28,10 @@ class ParameterFiles(TrainingLoop):
     optimizer (`f_optimizer`) the random generators and the state of the method.
     """
 
-    target_class: type[ClassLabels] | type[TargetScaler]
+    target_class: ClassVar[type[ClassLabels] | type[TargetScaler]]
     modalities_: tuple
     fitted_input_: FittedInput
-    target_: ClassLabels | TargetScaler
+    target_: Any  # a `target_class`
 
     def _take_over(self, plan, fitted):
         """Take a plan's network and all that goes with it."""

@@ -150,7 +150,7 @@ def test_a_modality_of_noise_says_so(weighted):
     y = rng.integers(3, size=1500)
     X = {"real": rng.normal(size=(1500, 6)) + y[:, None], "noise": rng.normal(size=(1500, 3))}
     weight = rng.random(1500) if weighted else None
-    clf = MultimodalInfoRegClassifier(max_epochs=5, random_state=0)
+    clf = MultimodalInfoRegClassifier(max_epochs=3, random_state=0)
     (text,) = said(lambda: clf.fit(X, y, sample_weight=weight))
     assert "alone, 'noise' is no better than guessing" in text
 
