@@ -2,7 +2,6 @@
 
 import numpy as np
 from sklearn.base import ClassifierMixin
-from skorch.utils import is_dataset
 from torch import nn
 from torch.utils.data import DataLoader
 
@@ -141,10 +140,35 @@ class MultimodalClassifier(ClassifierMixin, MultimodalEstimator):
     routing, ask for them: ``set_fit_request(groups=True)``; by default they are the outer
     splitter's alone.
 
+    **Callbacks** score in your labels and units, as scikit-learn's scorers do: what they get as
+    ``X`` and ``y``, of a dataset or of a batch, is what ``fit`` got. Held-out data of your own go
+    in by ``train_split=skorch.helper.predefined_split(skorch.dataset.Dataset(X_valid, y_valid))``;
+    they have no sample weights. As ever in skorch, ``EpochScoring(..., on_train=True)`` with its
+    cache scores the predictions of the training steps. A ``train_step`` of your own may add up
+    gradients over batches (skorch's recipe): traces are of the gradient that a step takes, and a
+    pull acts at the steps.
+
     **Going on.** ``partial_fit`` trains one epoch on what it gets; ``fit`` with `warm_start` for
     `max_epochs`. Both keep weights, optimizer state, random generators, and the history, so that
     traces and windows continue. Method settings and `lr` are read anew; the network is not
-    rebuilt, so other modalities, shapes or labels are an error.
+    rebuilt, so other modalities, shapes or labels are an error. Three epochs and three more are
+    six, bit for bit, by `warm_start`, by ``partial_fit`` after pickle, or by skorch's
+    ``Checkpoint`` and ``LoadInitState``: the file of the optimizer holds the random generators and
+    the state of the method. Modules of your own that draw on torch's global generator take part on
+    the CPU; on other devices they, and a method's own draws there, begin anew in each call.
+
+    **When training goes wrong** ``fit`` says so at its end, once in a search, and ``partial_fit``
+    does not: where the loss is not finite, also after the last step; where a Fisher trace is
+    infinite, or 0 though the encoder trains; where the model, or a modality alone, is no better
+    than guessing on its own training data (the most frequent class, the mean) after a hundred
+    steps. An interrupt (Ctrl-C) ends ``fit`` with a warning that names the epoch. After it, or an
+    error of a callback, the weights keep the steps that were made, and the history has whole
+    epochs only, so that ``partial_fit`` goes on.
+
+    **Saving.** Pickle keeps everything, and warns when it is loaded with other versions of this
+    library, torch or skorch. ``save_params`` and ``load_params`` (also ``use_safetensors=True``)
+    work with an estimator that is not fitted, if it has the same parameters: shapes, labels and
+    columns are in the file.
 
     **Several arrays.** A modality may be a mapping of arrays, such as token ids and their mask;
     its encoder gets a dict of tensors, in which integers stay integers. None is chosen by "auto":
@@ -176,7 +200,8 @@ class MultimodalClassifier(ClassifierMixin, MultimodalEstimator):
     **A last batch of one sample** joins the batch before it if the network has batch
     normalisation; without it, it is a batch of its own.
 
-    **Mixed precision.** With bfloat16 gradients are not scaled and nothing is to do. With a loss
+    **Mixed precision.** With bfloat16 gradients are not scaled and nothing is to do:
+    ``with torch.autocast("cuda", dtype=torch.bfloat16): clf.fit(X, y)``. With a loss
     scaler override ``gradient_scale``, so that traces and pull are freed of the factor.
 
     Examples
@@ -296,8 +321,7 @@ class MultimodalClassifier(ClassifierMixin, MultimodalEstimator):
         ndarray of shape (n_samples,)
         """
         best = self.predict_proba(X).argmax(axis=1)
-        # In a callback X is a dataset, whose labels are encoded: so are these.
-        return best if is_dataset(X) else self.target_.labels[best]
+        return self.target_.labels[best]
 
     def score(self, X, y, sample_weight=None):
         """Accuracy of `predict`.

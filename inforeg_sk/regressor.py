@@ -1,7 +1,6 @@
 """The regressors: a dict of modalities in, numbers out."""
 
 from sklearn.base import RegressorMixin
-from skorch.utils import is_dataset
 from torch import nn
 from torch.utils.data import DataLoader
 
@@ -222,7 +221,7 @@ class MultimodalRegressor(RegressorMixin, MultimodalEstimator):
         ndarray of float64 of shape (n_samples,), or (n_samples, n_outputs) if ``y`` was 2-D
         """
         outputs = self.forward(X).cpu()
-        return self._decode(X)(outputs)
+        return self.target_.decode(outputs)
 
     def predict_by_modality(self, X):
         """Values that each modality predicts by itself, from its unimodal outputs.
@@ -237,11 +236,7 @@ class MultimodalRegressor(RegressorMixin, MultimodalEstimator):
             NaN where a sample lacks the modality.
         """
         outputs, _ = self._unimodal_outputs(X)
-        return {name: self._decode(X)(u) for name, u in outputs.items()}
-
-    def _decode(self, X):
-        # In a callback X is a dataset, whose target is standardised: so are predictions.
-        return self.target_.decode_encoded if is_dataset(X) else self.target_.decode
+        return {name: self.target_.decode(u) for name, u in outputs.items()}
 
     def score(self, X, y, sample_weight=None):
         """R^2 of `predict`.

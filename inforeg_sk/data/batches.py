@@ -6,12 +6,15 @@ from scipy import sparse
 from skorch.dataset import Dataset
 from torch.utils.data import BatchSampler, RandomSampler, SequentialSampler
 
+from ..utils.compat import safe_indexing
+from .checks import as_selectable
 from .presence import Presence
 
 __all__ = [
     "Batch",
     "JoinedBatchSampler",
     "ModalityDataset",
+    "ModalitySubset",
     "collate_whole_batch",
     "sample_modality_dropout",
 ]
@@ -26,21 +29,33 @@ class Batch(dict):
     Parameters
     ----------
     tensors : dict of str to Tensor
-    presence : Presence
+    presence : Presence, default=None
+        None: all samples have all modalities.
     weight : Tensor of shape (n_samples,), default=None
+    y : ndarray of shape (n_samples,) or (n_samples, n_outputs), default=None
+        The target as the user gave it, for callbacks.
 
     Attributes
     ----------
     n_samples : int
     presence : Presence
     weight : Tensor of shape (n_samples,) or None
+    y : ndarray or None
+        None also in what `to`, `zeroed`, `drop` and `keep` return.
     """
 
-    def __init__(self, tensors, presence, weight=None):
+    # Accelerate makes a mapping anew from its items alone.
+    def __init__(self, tensors, presence=None, weight=None, y=None):
         super().__init__(tensors)
+        if presence is None:
+            first = next(iter(self.values()))
+            presence = Presence(
+                len(next(iter(first.values())) if isinstance(first, dict) else first)
+            )
         self.n_samples = presence.n_samples
         self.presence = presence
         self.weight = weight
+        self.y = y
 
     def to(self, device):
         """The batch on a device."""
@@ -156,19 +171,39 @@ class ModalityDataset(Dataset):
     X : CheckedModalities
         Checked arrays of one floating type; they stay in numpy (perhaps memory-mapped, or sparse)
         until a batch is cut.
-    y : ndarray of shape (n_samples,), default=None
+    target : ndarray of shape (n_samples,) or (n_samples, n_outputs), default=None
         Encoded target.
     weight : ndarray of shape (n_samples,), default=None
         Sample weights.
+    given : tuple of X and y, default=None
+        The same samples as the user gave them. None: `X` and `target` are all there is.
+
+    Attributes
+    ----------
+    X : ModalityDict, 2-D array or DataFrame
+        The samples as the user gave them; a skorch dataset has this attribute and the next, and
+        callbacks score by them.
+    y : ndarray or None
+        The target in the user's labels and units.
+    made_for : object
+        What the fitted estimator remembers of its data; None: made by hand.
     """
+
+    made_for = None
 
     # A skorch dataset, so that its callbacks find X and y; its own constructor looks for ways to
     # index a sample, which we never do.
-    def __init__(self, X, y=None, weight=None):
-        self.X = X.arrays
+    def __init__(self, X, target=None, weight=None, given=None):
+        self.arrays = X.arrays
         self.presence = X.presence
-        self.y = y
+        self.target = target
         self.weight = weight
+        self._X, self.y = (X.arrays, target) if given is None else given
+
+    @property
+    def X(self):
+        self._X = as_selectable(self._X)
+        return self._X
 
     def __len__(self):
         return self.presence.n_samples
@@ -179,12 +214,66 @@ class ModalityDataset(Dataset):
         presence = Presence(len(rows)) if complete else self.presence.take(rows)
         tensors = {
             name: _cut(value, rows[presence.rows(name).numpy()] if name in presence.masks else rows)
-            for name, value in self.X.items()
+            for name, value in self.arrays.items()
         }
         weight = None if self.weight is None else torch.from_numpy(self.weight[rows])
         # skorch unpacks a batch into inputs and target; without a target it gets a zero.
-        target = np.zeros(len(rows), int) if self.y is None else self.y[rows]
-        return Batch(tensors, presence, weight), torch.from_numpy(target)
+        target = np.zeros(len(rows), int) if self.target is None else self.target[rows]
+        y = None if self.y is None else self.y[rows]
+        return Batch(tensors, presence, weight, y), torch.from_numpy(target)
+
+    def __getitem__(self, index):
+        return self.__getitems__([index])
+
+
+class ModalitySubset(Dataset):
+    """Some samples of a `ModalityDataset`.
+
+    In place of torch's ``Subset``, whose rows skorch would cut modality by modality.
+
+    Parameters
+    ----------
+    dataset : ModalityDataset
+    indices : array-like of int of shape (n_samples,)
+
+    Attributes
+    ----------
+    X, y, target, weight :
+        As of `ModalityDataset`.
+    """
+
+    def __init__(self, dataset, indices):
+        self.dataset = dataset
+        self.indices = np.asarray(indices, dtype=int)
+
+    @property
+    def X(self):
+        return safe_indexing(self.dataset.X, self.indices)
+
+    @property
+    def y(self):
+        return self._rows(self.dataset.y)
+
+    @property
+    def target(self):
+        return self._rows(self.dataset.target)
+
+    @property
+    def weight(self):
+        return self._rows(self.dataset.weight)
+
+    @property
+    def made_for(self):
+        return self.dataset.made_for
+
+    def _rows(self, value):
+        return None if value is None else value[self.indices]
+
+    def __len__(self):
+        return len(self.indices)
+
+    def __getitems__(self, indices):
+        return self.dataset.__getitems__(self.indices[np.asarray(indices)])
 
     def __getitem__(self, index):
         return self.__getitems__([index])

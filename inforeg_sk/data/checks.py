@@ -219,3 +219,10 @@ def _describe(array):
 def as_modalities(X):
     """Return a mapping as a `ModalityDict`; one that is already is not copied."""
     return X if isinstance(X, ModalityDict) else ModalityDict(X)
+
+
+def as_selectable(X):
+    """Return X, in any form that ``fit`` takes, in one whose rows can be selected."""
+    if _is_mapping(X):
+        return as_modalities(X)
+    return X if hasattr(X, "shape") else np.asarray(X)

@@ -1,9 +1,10 @@
 """What counts as a number: not dates, not cells that hold arrays, and not what a type merges."""
 
 import datetime
-import warnings
 
 import numpy as np
+
+from ..utils.callers import warn_caller
 
 __all__ = ["refuse_dates", "refuse_other_columns", "warn_of_merged_values"]
 
@@ -106,12 +107,10 @@ def warn_of_merged_values(name, array, converted, present=None, labels=None):
     if len(merged):
         j = int(merged[0])
         others = f" and of {len(merged) - 1} more" if len(merged) > 1 else ""
-        warnings.warn(
+        warn_caller(
             f"Modality {name!r}: different values of column {j if labels is None else labels[j]!r}"
             f"{others} become one in {converted.dtype} ({before[j]} values become {after[j]}). "
             "Subtract a common offset or scale them first, or use dtype='float64'.",
-            UserWarning,
-            stacklevel=2,
         )
 
 

@@ -1,6 +1,6 @@
 """Tables: the labels of their columns and rows, and whether those of one call agree."""
 
-import warnings
+from ..utils.callers import warn_caller
 
 __all__ = [
     "check_column_labels",
@@ -104,11 +104,9 @@ def check_column_labels(fitted, given, owner):
             now, then = "X does not have valid", "with"
             if expected is None:
                 now, then = "X has", "without"
-            warnings.warn(
+            warn_caller(
                 f"Modality {name!r}: {now} feature names, but {owner} was fitted {then} feature "
                 "names: the columns are taken in the order they have.",
-                UserWarning,
-                stacklevel=2,
             )
             continue
         message = (

@@ -1,11 +1,7 @@
 """The base class of the estimators: it holds target, run and network, and says how a fit goes."""
 
-import sys
-import warnings
-from pathlib import Path
 from typing import ClassVar
 
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import validate_data
 from skorch.utils import is_dataset
 
@@ -14,12 +10,15 @@ from ..data.checks import FittedInput, check_fitted_modalities, check_rows_besid
 from ..network import MultimodalNetwork
 from ..training.random import isolated
 from ..training.run import TrainingRun
+from ..training.split import given_data
 from ..utils.parameters import Constraint, Options, check_parameter
 from .checks import SHARED_CONSTRAINTS
+from .files import ParameterFiles
+from .outcome import is_early_stopping, warn_of_interrupt, warn_of_outcome
 from .parameters import ParameterHandling
 from .plan import (
     FitPlan,
-    first_divergence,
+    held_out_weight,
     plan_continuation,
     plan_fit,
     restore_on_error,
@@ -29,10 +28,8 @@ from .unimodal import by_modality, score_by_modality
 
 __all__ = ["MultimodalEstimator"]
 
-_PACKAGE = str(Path(__file__).parents[1])
 
-
-class MultimodalEstimator(ParameterHandling):
+class MultimodalEstimator(ParameterFiles, ParameterHandling):
     """Base class of the estimators; `MultimodalClassifier` documents the parameters.
 
     A subclass says its kind of target, `ClassLabels` or `TargetScaler`, which a fit learns and
@@ -135,8 +132,9 @@ class MultimodalEstimator(ParameterHandling):
         self
         """
         if self.warm_start and self.initialized_:
-            return self._continue(X, y, sample_weight, groups, self.max_epochs)
-        return self._start(plan_fit(self, X, y, sample_weight), groups, self.max_epochs)
+            return self._continue(X, y, sample_weight, groups, self.max_epochs)._judged()
+        plan = plan_fit(self, X, y, sample_weight)
+        return self._start(plan, groups, self.max_epochs)._judged()
 
     def partial_fit(self, X, y, classes=None, sample_weight=None, groups=None):
         """Train one more epoch on the data given; the first call makes the network.
@@ -154,8 +152,11 @@ class MultimodalEstimator(ParameterHandling):
         self
         """
         if self.initialized_:
-            return self._continue(X, y, sample_weight, groups, 1)
-        return self._start(plan_fit(self, X, y, sample_weight, classes), groups, 1)
+            self._continue(X, y, sample_weight, groups, 1)
+        else:
+            self._start(plan_fit(self, X, y, sample_weight, classes), groups, 1)
+        self._run.train = None  # no verdict after one epoch
+        return self
 
     def _start(self, plan, groups, epochs):
         """Take a plan over and train; what was fitted before stays if that is refused."""
@@ -165,20 +166,26 @@ class MultimodalEstimator(ParameterHandling):
             data = plan.data
             if data.table is not None:
                 validate_data(self, data.table, skip_check_array=True)
-            self.target_ = plan.target
-            self.modalities_ = data.modalities
-            self.fitted_input_ = FittedInput(
-                data.modalities, data.shapes, data.columns, plan.dtype, data.labels
+            self._take_over(
+                plan,
+                FittedInput(data.modalities, data.shapes, data.columns, plan.dtype, data.labels),
             )
-            self._run = TrainingRun.first(
-                plan.method, plan.seeds, plan.network.modalities, data.modalities
-            )
-            self._plan = plan
-            try:
-                self.initialize()
-            finally:
-                self._plan = None
+            plan.dataset.made_for = self.fitted_input_
             return self._train(plan, groups, epochs)
+
+    def _take_over(self, plan, fitted):
+        """Take a plan's network and all that goes with it."""
+        self.target_ = plan.target
+        self.modalities_ = fitted.modalities
+        self.fitted_input_ = fitted
+        self._run = TrainingRun.first(
+            plan.method, plan.seeds, plan.network.modalities, fitted.modalities
+        )
+        self._plan = plan
+        try:
+            self.initialize()
+        finally:
+            self._plan = None
 
     def _continue(self, X, y, sample_weight, groups, epochs):
         self.check_is_fitted()
@@ -186,6 +193,15 @@ class MultimodalEstimator(ParameterHandling):
         with restore_on_error(self):
             self._run = self._run.next(plan.method)
             return self._train(plan, groups, epochs)
+
+    def initialize(self):
+        """Make the network, once its shapes are known: ``fit`` and ``load_params`` call this.
+
+        Before, it does nothing, so that skorch's ``net.initialize().load_params(...)`` works.
+        """
+        if self._plan is None and not self.initialized_:
+            return self
+        return super().initialize()
 
     def initialize_module(self):
         """Take the network of the plan; skorch calls this in ``initialize``."""
@@ -197,29 +213,43 @@ class MultimodalEstimator(ParameterHandling):
         return self
 
     def _train(self, plan, groups, epochs):
-        dataset = plan.dataset
-        self._run.settings = plan.settings
+        run = self._run
+        run.settings, run.in_fit, run.interrupted = plan.settings, True, False
+        try:
+            return self._train_on(plan.dataset, groups, epochs)
+        except BaseException:
+            run.train = None
+            raise
+        finally:
+            run.in_fit = False
+
+    def _train_on(self, dataset, groups, epochs):
         self.notify("on_train_begin", X=dataset.X, y=dataset.y)
-        with isolated(self._run.generators.shuffling, self.device):
+        with isolated(self._run.generators.modules, self._placement()):
             try:
-                self.fit_loop(dataset, dataset.y, epochs=epochs, groups=groups)
-            except BaseException as error:
-                # The unfinished epoch has no traces to go on.
-                if self.history and "train_batch_count" not in self.history[-1]:
-                    del self.history[-1]
-                # skorch's habit: an interrupt keeps the weights.
-                if not isinstance(error, KeyboardInterrupt):
-                    raise
+                self.fit_loop(dataset, epochs=epochs, groups=groups)
+            except KeyboardInterrupt as error:
+                # skorch's habit: an interrupt keeps the weights. Its early stopping is one, too.
+                if not is_early_stopping(error):
+                    warn_of_interrupt(self, *self._run.stopped_in)
+                    self._run.interrupted = True
+            except Exception as error:
+                if not self.train_split and "found in history" in str(error):
+                    raise ValueError(
+                        f"A callback of {type(self).__name__} looks for a value of held-out "
+                        "samples: give train_split=skorch.dataset.ValidSplit(5), or let it monitor "
+                        f"another. Got train_split=None ({error})."
+                    ) from error
+                raise
         self.notify("on_train_end", X=dataset.X, y=dataset.y)
-        epoch = first_divergence(self.history)
-        if epoch is not None:
-            warnings.warn(
-                f"{type(self).__name__}: training diverged, the loss of epoch {epoch['epoch']} "
-                f"is {epoch['train_objective']}. Predictions mean nothing; try a smaller lr, "
-                "or scale the data.",
-                ConvergenceWarning,
-                stacklevel=_level_of_caller(),
-            )
+        return self
+
+    def _judged(self):
+        """Say what a finished fit has to say of itself."""
+        train, self._run.train = self._run.train, None
+        if not self._run.interrupted:
+            with isolated(self._run.generators.modules, self._placement()):
+                warn_of_outcome(self, train)
         return self
 
     def method_settings(self):
@@ -232,9 +262,40 @@ class MultimodalEstimator(ParameterHandling):
     # Prediction
 
     def get_dataset(self, X, y=None):
-        """Checked data as a dataset, for prediction."""
+        """Checked data as a dataset.
+
+        Parameters
+        ----------
+        X : as in ``fit``, or Dataset
+            A dataset that this estimator has made is returned as it is, with the target that it
+            has; from another one X and y are taken.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            Target, in the user's labels and units.
+
+        Returns
+        -------
+        ModalityDataset, or ModalitySubset in a callback
+            Its ``X`` and ``y`` are what was given; batches hold the encoded target.
+        """
         self.check_is_fitted()
-        return ModalityDataset(check_fitted_modalities(X, self, self.fitted_input_))
+        fitted = self.fitted_input_
+        if is_dataset(X):
+            if getattr(X, "made_for", None) is fitted:
+                return X
+            X, y = given_data(X)
+        checked = check_fitted_modalities(X, self, fitted)
+        target = None
+        if y is not None:
+            y = self.target_.check(y, checked.n_samples, self)
+            target = self.target_.encode(y, fitted.dtype)
+        dataset = ModalityDataset(checked, target, given=(X, y))
+        dataset.made_for = fitted
+        return dataset
+
+    def _made_part(self, X, y, whole):
+        dataset = self.get_dataset(X, y)
+        dataset.weight = held_out_weight(self, dataset.y, whole.y)
+        return dataset
 
     def score_by_modality(self, X, y, sample_weight=None, *, samples="common"):
         """Score of each modality alone: accuracy, or R^2 of a regressor.
@@ -243,7 +304,7 @@ class MultimodalEstimator(ParameterHandling):
         ----------
         X : as in ``fit``
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            True target; encoded, if `X` is a dataset that skorch hands to a callback.
+            True target. Of a dataset, such as skorch hands to a callback, its own counts.
         sample_weight : array-like of shape (n_samples,), default=None
         samples : {"common", "each"}, default="common"
             Where samples lack modalities: score on the samples that have all modalities of `X`,
@@ -260,12 +321,14 @@ class MultimodalEstimator(ParameterHandling):
             If there is no sample to score on.
         """
         check_parameter("samples", samples, [Options("common", "each")], "score_by_modality")
-        if not is_dataset(X):
+        if is_dataset(X):  # callbacks hand y on in the order of the batches
+            X = self.get_dataset(X, y)
+            y = X.y if X.y is not None else y
+        else:
             check_rows_beside(X, {"y": y, "sample_weight": sample_weight})
         outputs, present = self._unimodal_outputs(X)
-        target = self.target_
-        decode = target.decode_encoded if is_dataset(X) else target.decode
-        return score_by_modality(outputs, present, y, sample_weight, samples, decode, target.metric)
+        decode, metric = self.target_.decode, self.target_.metric
+        return score_by_modality(outputs, present, y, sample_weight, samples, decode, metric)
 
     def common_samples(self, X):
         """Which samples have all of the modalities that any has.
@@ -331,11 +394,3 @@ class MultimodalEstimator(ParameterHandling):
         tags.input_tags.dict = True
         tags.input_tags.allow_nan = self.missing == "allow"
         return tags
-
-
-def _level_of_caller():
-    """The ``stacklevel`` by which a warning of the calling function points at the user's line."""
-    frame, level = sys._getframe(1), 1
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
-        frame, level = frame.f_back, level + 1
-    return level

@@ -29,6 +29,8 @@ __all__ = [
     "drop_rates",
 ]
 
+# What the loop records of held-out samples only.
+_HELD_OUT = ("valid_loss", "valid_acc")
 _RATE = Interval(Real, 0, 1)
 #: What the parameters that all estimators share may be. `random_state`, `dtype`, `device`,
 #: `modalities`, `encoders`, `fusion` and `method` have checks of their own.
@@ -66,11 +68,12 @@ def check_training_parameters(estimator, target_class):
     """
     check_parameters(estimator)
     owner = type(estimator).__name__
-    if estimator.device.type == "cuda" and not torch.cuda.is_available():
+    if str(estimator.device).startswith("cuda") and not torch.cuda.is_available():
         raise ValueError(
             f"The 'device' parameter of {owner} must be a device that is here: torch finds no "
             f"CUDA device; 'auto' takes what there is. Got {vars(estimator)['device']!r}."
         )
+    _check_monitors(estimator, owner)
     _check_optimizer_settings(estimator)
     _check_criterion_class(estimator, target_class, owner)
     for name in ("iterator_train", "iterator_valid"):
@@ -83,6 +86,26 @@ def check_training_parameters(estimator, target_class):
                     f"{name}__{key}: {getattr(estimator, name).__name__} has no such setting"
                     f"{did_you_mean(key, known)}"
                 )
+
+
+def _check_monitors(estimator, owner):
+    """Refuse callbacks that wait for values of held-out samples where there are none."""
+    callbacks = estimator.callbacks
+    renamed = any(k.startswith("callbacks__") and k.endswith("__monitor") for k in vars(estimator))
+    if estimator.train_split or not isinstance(callbacks, list | tuple) or renamed:
+        return
+    for item in callbacks:
+        callback = item[1] if isinstance(item, tuple) else item
+        monitor = getattr(callback, "monitor", None)
+        if isinstance(callback, type):
+            given = signature(callback).parameters.get("monitor")
+            monitor = None if given is None else given.default
+        name = callback.__name__ if isinstance(callback, type) else type(callback).__name__
+        if isinstance(monitor, str) and monitor.removesuffix("_best") in _HELD_OUT:
+            raise ValueError(
+                f"The callback {name} of {owner} monitors {monitor!r}, which needs held-out "
+                "samples: train_split=skorch.dataset.ValidSplit(5). Got train_split=None."
+            )
 
 
 def _check_optimizer_settings(estimator):
@@ -123,7 +146,7 @@ def check_criterion(estimator, dataset, settings):
     criterion = estimator.criterion
     if isinstance(criterion, type):
         criterion = criterion(**estimator.get_params_for("criterion"))
-    target = torch.from_numpy(dataset.y[:1]).repeat(2, *[1] * (dataset.y.ndim - 1))
+    target = torch.from_numpy(dataset.target[:1]).repeat(2, *[1] * (dataset.target.ndim - 1))
     per_sample_loss(criterion, torch.zeros(2, settings.n_outputs), target)
 
 

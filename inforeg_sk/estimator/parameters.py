@@ -2,6 +2,7 @@
 
 import inspect
 import re
+import warnings
 import weakref
 
 from sklearn.base import BaseEstimator
@@ -12,6 +13,7 @@ from ..training.device import resolve_device
 from ..training.loop import TrainingLoop
 from ..utils.compat import OwnParametersInHtml
 from ..utils.suggestions import did_you_mean
+from .saving import versions
 
 __all__ = ["ParameterHandling"]
 
@@ -106,7 +108,14 @@ class ParameterHandling(OwnParametersInHtml, TrainingLoop):
             setattr(self, key, value)
         return self
 
+    def __getstate__(self):
+        state = super().__getstate__()
+        state.pop("_cached", None)
+        return {**state, "_versions": versions()}
+
     def __setstate__(self, state):
+        state = dict(state)
+        self._check_versions(state.pop("_versions", {}))
         given, keep = state["device"], state["device"] in (None, "auto")
         try:
             device = str(resolve_device(given, str(state["dtype"]), type(self).__name__))
@@ -115,6 +124,19 @@ class ParameterHandling(OwnParametersInHtml, TrainingLoop):
         super().__setstate__({**state, "device": device})
         if keep:
             vars(self)["device"] = given
+
+    def _check_versions(self, then):
+        now = versions()
+        if then != now:
+            was = ", ".join(f"{k} {then[k]}" for k in now if k in then) or "an unknown version"
+            found = ", ".join(f"{k} {v}" for k, v in now.items())
+            warnings.warn(
+                f"This {type(self).__name__} was saved with {was}, and is loaded with {found}: it "
+                "may fail, or predict something else. Load it with the versions that saved it, or "
+                "fit anew.",
+                UserWarning,
+                stacklevel=3,
+            )
 
     def __repr__(self, **kwargs):
         return BaseEstimator.__repr__(self, **kwargs)

@@ -23,7 +23,15 @@ from .checks import (
     drop_rates,
 )
 
-__all__ = ["Continuation", "FitPlan", "plan_continuation", "plan_fit", "restore_on_error"]
+__all__ = [
+    "Continuation",
+    "FitPlan",
+    "held_out_weight",
+    "plan_continuation",
+    "plan_fit",
+    "plan_from_description",
+    "restore_on_error",
+]
 
 
 class FitPlan(NamedTuple):
@@ -70,31 +78,61 @@ def plan_fit(estimator, X, y, sample_weight, classes=None):
     y = target_class.check(y, data.X.n_samples, estimator)
     target = target_class.fit(y, owner, sample_weight, classes)
     n_outputs = target.n_outputs
-    dataset = _make_dataset(estimator, data.X, y, target, sample_weight, dtype)
+    given = (X if data.table is None else data.table, y)
+    dataset = _make_dataset(estimator, data.X, given, target, sample_weight, dtype)
     method = make_method(estimator, names)
     seeds = draw_seeds(estimator.random_state)
+    network = _make_network(estimator, method, seeds, data.shapes, n_outputs, torch_dtype)
+    settings = _call_settings(estimator, target, n_outputs, method, rates)
+    check_requirements(estimator, method, network, dataset, settings)
+    check_fit_to_data(estimator, len(y), network)
+    check_criterion(estimator, dataset, settings)
+    return FitPlan(data, target, dataset, method, network, seeds, dtype, settings)
+
+
+def plan_from_description(estimator, fitted, target):
+    """Check and build what stands for a fit whose weights come from a file.
+
+    Parameters
+    ----------
+    estimator : MultimodalEstimator
+        Not fitted; it does not change.
+    fitted : FittedInput
+        What the fit remembered.
+    target : ClassLabels or TargetScaler
+
+    Returns
+    -------
+    FitPlan
+        Without data, dataset and settings.
+    """
+    check_training_parameters(estimator, estimator.target_class)
+    _, torch_dtype = resolve_dtype(estimator.dtype, type(estimator).__name__)
+    method = make_method(estimator, tuple(fitted.shapes))
+    seeds = draw_seeds(estimator.random_state)
+    network = _make_network(estimator, method, seeds, fitted.shapes, target.n_outputs, torch_dtype)
+    return FitPlan(None, target, None, method, network, seeds, fitted.dtype, None)
+
+
+def _make_network(estimator, method, seeds, shapes, n_outputs, torch_dtype):
     with initialisation(seeds.weights):
         network = build_network(
-            data.shapes,
+            shapes,
             n_outputs,
             encoders=estimator.encoders,
             fusion=estimator.fusion,
             settings={part: estimator.get_params_for(part) for part in ("encoders", "fusion")},
             dtype=torch_dtype,
             dropout_seed=seeds.dropout,
-            owner=owner,
+            owner=type(estimator).__name__,
             # Balanced classes are equally likely: a flat prior is none.
             prior_offset=getattr(estimator, "prior_offset", False)
             and not isinstance(estimator.class_weight, str),
         )
         built = network.encoders
         network = method.prepare(network)
-        update_widths(network, built, data.shapes, torch_dtype)
-    settings = _call_settings(estimator, target, n_outputs, method, rates)
-    check_requirements(estimator, method, network, dataset, settings)
-    check_fit_to_data(estimator, len(y), network)
-    check_criterion(estimator, dataset, settings)
-    return FitPlan(data, target, dataset, method, network, seeds, dtype, settings)
+        update_widths(network, built, shapes, torch_dtype)
+    return network
 
 
 def plan_continuation(estimator, X, y, sample_weight):
@@ -116,12 +154,13 @@ def plan_continuation(estimator, X, y, sample_weight):
     names = estimator.module_.modalities
     rates = drop_rates(estimator.modality_dropout, names, type(estimator).__name__)
     beside = {"y": y, "sample_weight": sample_weight}
-    X = check_fitted_modalities(X, estimator, fitted, beside)
-    y = target.check(y, X.n_samples, estimator)
+    checked = check_fitted_modalities(X, estimator, fitted, beside)
+    y = target.check(y, checked.n_samples, estimator)
     if sample_weight is None and estimator._run.weight_means not in (None, WeightMeans()):
         # Samples without weights have weight 1, beside those of the first fit.
         sample_weight = np.ones(len(y))
-    dataset = _make_dataset(estimator, X, y, target, sample_weight, fitted.dtype)
+    dataset = _make_dataset(estimator, checked, (X, y), target, sample_weight, fitted.dtype)
+    dataset.made_for = fitted
     method = make_method(estimator, names)
     method.continue_from(estimator.method_)
     settings = _call_settings(estimator, target, target.n_outputs, method, rates)
@@ -136,7 +175,8 @@ def _call_settings(estimator, target, n_outputs, method, rates):
     return CallSettings(target.task, n_outputs, score, rates, monitors)
 
 
-def _make_dataset(estimator, X, y, target, sample_weight, dtype):
+def _make_dataset(estimator, X, given, target, sample_weight, dtype):
+    y = given[1]
     weight = target.weights(sample_weight, y, getattr(estimator, "class_weight", None))
     if weight is not None:
         with np.errstate(over="ignore"):
@@ -145,7 +185,18 @@ def _make_dataset(estimator, X, y, target, sample_weight, dtype):
             raise ValueError(f"The weights are too large for {weight.dtype}: scale them.")
         if not weight.any():
             raise ValueError(f"The weights are too small for {weight.dtype}: scale them.")
-    return ModalityDataset(X, target.encode(y, dtype), weight)
+    return ModalityDataset(X, target.encode(y, dtype), weight, given)
+
+
+def held_out_weight(estimator, y, y_fit):
+    """Weights of held-out samples from elsewhere: those of their classes in the data of the fit."""
+    class_weight = getattr(estimator, "class_weight", None)
+    if isinstance(class_weight, str):  # "balanced" means the classes of the fit
+        labels, counts = np.unique(y_fit, return_counts=True)
+        weights = (len(y_fit) / (len(labels) * counts)).tolist()
+        class_weight = dict(zip(labels.tolist(), weights, strict=True))
+    weight = estimator.target_.weights(None, y, class_weight)
+    return None if weight is None else weight.astype(estimator.fitted_input_.dtype)
 
 
 def make_method(estimator, modalities):
@@ -214,11 +265,3 @@ def restore_on_error(estimator):
             for generator, state in states:
                 generator.set_state(state)
         raise
-
-
-def first_divergence(history):
-    """The entry of the first epoch with a loss that is not finite, or None."""
-    for epoch in history:
-        if not np.isfinite(epoch.get("train_objective", 0.0)):
-            return epoch
-    return None

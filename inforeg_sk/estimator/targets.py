@@ -75,11 +75,7 @@ class ClassLabels:
 
     def decode(self, outputs):
         """Labels from logits (Tensor of shape (n_samples, n_classes))."""
-        return self.labels[self.decode_encoded(outputs)]
-
-    def decode_encoded(self, outputs):
-        """Positions of the labels among the classes, as `encode` gives them."""
-        return outputs.argmax(dim=1).numpy()
+        return self.labels[outputs.argmax(dim=1).numpy()]
 
     @staticmethod
     def callbacks():
@@ -196,12 +192,8 @@ class TargetScaler:
 
     def decode(self, outputs):
         """Predictions in the units and the shape of the target."""
-        values = self.decode_encoded(outputs) * self.scale + self.mean
+        values = outputs.double().numpy() * self.scale + self.mean
         return values[:, 0] if self.flat else values
-
-    def decode_encoded(self, outputs):
-        """Predictions of the standardised target, as `encode` gives it."""
-        return outputs.double().numpy()
 
     @staticmethod
     def callbacks():
@@ -326,5 +318,5 @@ def class_weights(class_weight, y, target, sample_weight):
 
 
 def joint_accuracy(net, X, y):
-    """Accuracy on a dataset whose labels are encoded, as skorch's callbacks hold them."""
-    return float((net.forward(X).argmax(dim=1).cpu().numpy() == y).mean())
+    """Accuracy on a dataset or on data, as skorch's callbacks hand them on."""
+    return float((net.target_.decode(net.forward(X)) == y).mean())

@@ -3,7 +3,6 @@
 import numpy as np
 import torch
 from sklearn.utils import check_consistent_length
-from skorch.utils import is_dataset
 
 from ..utils.compat import safe_indexing
 
@@ -27,8 +26,7 @@ def by_modality(estimator, X, function):
         In the order of `modalities_`, on the CPU; NaN where a sample lacks the modality.
     present : dict of str to ndarray of bool of shape (n_samples,)
     """
-    estimator.check_is_fitted()
-    dataset = X if is_dataset(X) else estimator.get_dataset(X)
+    dataset = estimator.get_dataset(X)
     estimator._set_training(False)
     names = estimator.modalities_
     parts, masks = {name: [] for name in names}, []

@@ -51,6 +51,11 @@ class CurveKeys:
         """Keys of the history that belong to a label (set of str)."""
         return {key for key, (_, label) in self._owners.items() if label is not None}
 
+    @property
+    def columns(self):
+        """What was recorded (list of pairs of quantity and label; None: a scalar)."""
+        return list(self._owners.values())
+
     def is_known(self, quantity, label):
         """Whether a quantity was recorded with a label."""
         return self._owners.get(self.key(quantity, label)) == (quantity, label)

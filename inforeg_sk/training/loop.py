@@ -8,7 +8,7 @@ from skorch.history import History
 from skorch.utils import is_dataset
 from torch.utils.data import DataLoader
 
-from ..data.batches import JoinedBatchSampler, collate_whole_batch
+from ..data.batches import Batch, JoinedBatchSampler, collate_whole_batch
 from ..functional import class_log_prior
 from ..methods.context import TrainingContext
 from ..methods.losses import WeightMeans, weighted_criterion
@@ -16,7 +16,9 @@ from ..network.modes import has_batch_norm
 from .device import resolve_device
 from .parts import check_part_weights, samples_of
 from .random import device_generator
+from .records import BatchRow
 from .run import TrainingRun
+from .split import own_part
 from .trial import TrainingData
 
 __all__ = ["TrainingLoop"]
@@ -35,8 +37,11 @@ class TrainingLoop(NeuralNet):
     """How batches become steps and steps become a history; the estimator adds the rest.
 
     Values of a batch (losses, traces, scores, coefficients) stay on the device in one small
-    tensor a batch and move once an epoch. skorch's per-batch entries ``train_loss`` are filled in
-    then, so a callback that reads them in ``on_batch_end`` finds none (it gets ``loss=``).
+    tensor a batch and move once an epoch. skorch's per-batch entries ``train_loss`` and
+    ``valid_loss`` move when a callback reads them, else then, too.
+
+    Callbacks get the user's labels and units: ``X`` and ``y`` of a dataset, and the ``y`` of a
+    batch, are what ``fit`` got. A step (``train_step``, ``get_loss``) gets the encoded target.
     """
 
     #: Floating type of data and network; a parameter of the estimators.
@@ -44,6 +49,8 @@ class TrainingLoop(NeuralNet):
     #: The state of training; None before the first fit.
     _run: TrainingRun | None = None
     _n_batches: int = 0
+    #: skorch's cached predictions and what they gave, so that a scorer may predict twice.
+    _cached: tuple = (None, None)
 
     @property
     def _default_callbacks(self):
@@ -72,7 +79,14 @@ class TrainingLoop(NeuralNet):
                 f"The 'device' parameter of {type(self).__name__} must be a name such as 'auto' "
                 f"or 'cpu'. Got {given!r}."
             )
+        if given is None:  # skorch's word for: leave everything where it is
+            return None
         return resolve_device(given, str(self.dtype), type(self).__name__)
+
+    def _placement(self):
+        """Where the network is (torch.device)."""
+        device = self.device
+        return next(self.module_.parameters()).device if device is None else device
 
     @device.setter
     def device(self, value):
@@ -131,8 +145,8 @@ class TrainingLoop(NeuralNet):
         Parameters
         ----------
         X : ModalityDataset
-        y : ndarray
-            Encoded target.
+        y : ndarray, default=None
+            Not used: the dataset has it.
         epochs : int, default=None
             None takes `max_epochs`.
         groups : array-like of shape (n_samples,), default=None
@@ -143,9 +157,7 @@ class TrainingLoop(NeuralNet):
         self
         """
         self.check_training_readiness()
-        train, valid = X, None
-        if self.train_split:
-            train, valid = self.train_split(X, y, **({} if groups is None else {"groups": groups}))
+        train, valid = self.get_split_datasets(X, groups=groups)
         self._learn_from(train, valid)
         iterators = (
             self.get_iterator(train, training=True),
@@ -166,6 +178,10 @@ class TrainingLoop(NeuralNet):
                 self.run_single_epoch(iterators[0], True, "train", self.train_step)
                 self.run_single_epoch(iterators[1], False, "valid", self.validation_step)
                 self.notify("on_epoch_end", **data)
+        except BaseException:
+            if self._run.in_epoch:  # what is there of it is nothing to go on from
+                del self.history[-1]
+            raise
         finally:
             self._run.leave()
         return self
@@ -182,9 +198,41 @@ class TrainingLoop(NeuralNet):
                 prior = class_log_prior(samples.target, n_classes, samples.weight)
                 self.module_.set_log_prior(prior)
 
+    def get_split_datasets(self, X, y=None, groups=None, **fit_params):
+        """Split a dataset by `train_split`.
+
+        Parameters
+        ----------
+        X : ModalityDataset
+        y : ignored
+            The dataset has it.
+        groups : array-like of shape (n_samples,), default=None
+
+        Returns
+        -------
+        train : ModalityDataset or ModalitySubset
+        valid : ModalityDataset, ModalitySubset or None
+        """
+        if not self.train_split:
+            return X, None
+        parts = self.train_split(X, X.y, **({} if groups is None else {"groups": groups}))
+        train, valid = (
+            None if part is None else own_part(part, X, lambda *given: self._made_part(*given, X))
+            for part in parts
+        )
+        return train, valid
+
+    def _made_part(self, X, y, whole):
+        """Samples that `train_split` brings from elsewhere, as a dataset."""
+        return self.get_dataset(X, y)
+
     def _enter_run(self, train, valid, epochs):
         """Begin a call of ``fit``: what the method sees of it."""
-        run, device = self._run, self.device
+        run, device = self._run, self._placement()
+        run.train = train
+        if "accelerator" in vars(self):
+            # Accelerate binds the forward pass to this very object; we need it of copies.
+            vars(self.criterion_).pop("forward", None)
         settings = run.settings
         data = TrainingData(
             {"training": train, "held_out": valid},
@@ -211,7 +259,9 @@ class TrainingLoop(NeuralNet):
             monitored=frozenset(quantity for m in settings.monitors for quantity in m.curves),
             data=data,
         )
-        run.enter(training, self.history)
+        optimizers = [getattr(self, f"{name}_") for name in self._optimizers]
+        # skorch's AccelerateMixin wraps them.
+        run.enter(training, self.history, [getattr(o, "optimizer", o) for o in optimizers])
 
     def _make_optimizer(self, network):
         """A fresh optimizer of the estimator's kind and settings for a copy of the network."""
@@ -222,27 +272,37 @@ class TrainingLoop(NeuralNet):
         """Run one epoch of training or validation, and move its values off the device once."""
         if iterator is None:
             return
-        rows, weights, n_samples = [], [], 0
+        losses, weights, n_samples = [], [], 0
         for batch in iterator:
-            self.notify("on_batch_begin", batch=batch, training=training)
-            step = step_fn(batch)
-            inputs, target = unpack_data(batch)
-            size = len(target)
-            n_samples += size
-            if getattr(inputs, "weight", None) is not None:
-                weights.append(inputs.weight.double().sum())
+            X, target = unpack_data(batch)
+            n_samples += len(target)
+            if getattr(X, "weight", None) is not None:
+                weights.append(X.weight.double().sum())
+            # What callbacks see: the inputs before any dropout, the target as the user gave it.
+            shown = X, target if getattr(X, "y", None) is None else X.y
+            self.notify("on_batch_begin", batch=shown, training=training)
+            step = step_fn((self._run.start_batch(X), target) if training else (X, target))
             if training:
-                self._run.finish_step(step["loss"], size)
+                loss = self._run.finish_step(step["loss"], len(target))
             else:
-                rows.append(step["loss"].detach())
-            self.history.record_batch(f"{prefix}_batch_size", size)
-            self.notify("on_batch_end", batch=batch, training=training, **step)
-        losses = self._run.resolve_epoch() if training else torch.stack(rows).tolist()
+                loss = step["loss"].detach()
+                losses.append(loss)
+            self.history.record_batch(f"{prefix}_loss", loss)
+            self.history.record_batch(f"{prefix}_batch_size", len(target))
+            # Of a step that the user wrote, too, callbacks get the joint logits.
+            y_pred = getattr(step["y_pred"], "logits", step["y_pred"]).detach()
+            self.notify(
+                "on_batch_end", batch=shown, training=training, **{**step, "y_pred": y_pred}
+            )
+        losses = self._run.resolve_epoch() if training else torch.stack(losses).tolist()
         if weights:
             losses = self._run.weighted_mean_losses(losses, n_samples, sum(weights).item())
         # Training batches come first in an epoch's list, validation batches after them.
-        for entry, loss in zip(self.history[-1]["batches"][-len(losses) :], losses, strict=True):
-            entry[f"{prefix}_loss"] = loss
+        batches = self.history[-1]["batches"]
+        batches[-len(losses) :] = [
+            {**row, f"{prefix}_loss": loss}
+            for row, loss in zip(batches[-len(losses) :], losses, strict=True)
+        ]
         self.history.record(f"{prefix}_batch_count", len(losses))
 
     # Steps
@@ -255,11 +315,21 @@ class TrainingLoop(NeuralNet):
         super().on_epoch_end(net, **kwargs)
         self._run.end_epoch()
 
+    def on_batch_begin(self, net, batch=None, training=False, **kwargs):
+        super().on_batch_begin(net, batch, training, **kwargs)
+        self.history[-1]["batches"][-1] = BatchRow()
+
     def infer(self, x, **fit_params):
         """Forward pass of a batch; a NetworkOutput."""
-        device = self.device
+        # Inside `with torch.autocast(...)` torch keeps its casts of the weights, also after a step
+        # has changed them.
+        torch.clear_autocast_cache()
+        device = self._placement()
         # Batches are cut on the CPU: there is nothing to move.
-        return self.module_(x if device.type == "cpu" else x.to(device))
+        moved = x if device.type == "cpu" else x.to(device)
+        output = self.module_(moved)
+        # Accelerate's mixed precision makes the output anew, without what a Batch knows.
+        return output if output.inputs is moved else output._replace(inputs=moved)
 
     def evaluation_step(self, batch, training=False):
         """Joint logits of a batch, in evaluation mode."""
@@ -275,24 +345,30 @@ class TrainingLoop(NeuralNet):
 
     def get_loss(self, y_pred, y_true, X=None, training=False):
         """Loss of a batch: the method's in training, the joint loss in validation."""
-        target = y_true.to(self.device)
-        weight = None if X is None or X.weight is None else X.weight.to(self.device)
+        device = self._placement()
+        target = y_true.to(device)
+        weight = None if X is None or X.weight is None else X.weight.to(device)
         if not training:
+            logits = getattr(y_pred, "logits", y_pred)
             mean = None if weight is None else self._run.weight_means.mean()
             return weighted_criterion(
-                self.criterion_, y_pred.logits, target, weight, mean=mean, n_samples=len(target)
+                self.criterion_, logits, target, weight, mean=mean, n_samples=len(target)
             )
         return self._run.loss(y_pred, target, weight, self.criterion_, self.gradient_scale())
 
     def on_grad_computed(self, net, named_parameters, batch=None, training=False, **kwargs):
         # The net's own hook runs before the callbacks': clipping sees the regulated gradient.
-        self._run.change_gradients()
+        accelerator = vars(self).get("accelerator")  # of skorch's AccelerateMixin
+        if accelerator is None or accelerator.sync_gradients:
+            self._run.change_gradients()
 
-    def train_step(self, batch, **fit_params):
-        """One optimizer step on what modality dropout and the method leave of a batch."""
-        X, y = batch
-        result = super().train_step((self._run.start_batch(X), y))
-        return {**result, "y_pred": result["y_pred"].logits.detach()}
+    def _zero_grad_optimizer(self, set_to_none=None):
+        if "accelerator" not in vars(self):
+            super()._zero_grad_optimizer(set_to_none)
+        elif self._run.has_stepped:
+            # skorch zeroes before each batch, and so loses what Accelerate adds up over several.
+            for name in self._optimizers:
+                getattr(self, f"{name}_").optimizer.zero_grad()
 
     def gradient_scale(self):
         """Factor by which a loss scaler has multiplied the gradients (mixed precision).
@@ -307,10 +383,36 @@ class TrainingLoop(NeuralNet):
         """
         return 1.0
 
+    def forward(self, X, training=False, device="cpu"):
+        """Joint logits of all samples; X is a dataset, or whatever ``predict`` takes.
+
+        Parameters
+        ----------
+        X : as in ``fit``, or Dataset
+        training : bool, default=False
+            Whether layers such as dropout act.
+        device : str, default="cpu"
+            Where to put the logits.
+
+        Returns
+        -------
+        Tensor of shape (n_samples, n_outputs)
+        """
+        # While a scoring callback runs, skorch puts its cached predictions in the place of
+        # `forward_iter`; they are of the dataset or batch that the callback hands on, and of no
+        # other data.
+        iterate = vars(self).get("forward_iter")
+        if iterate is None or not (is_dataset(X) or isinstance(X, Batch)):
+            return torch.cat(list(type(self).forward_iter(self, X, training, device)))
+        if self._cached[0] is not iterate:
+            self._cached = iterate, torch.cat(list(iterate(X, training=training, device=device)))
+        return self._cached[1]
+
     def forward_iter(self, X, training=False, device="cpu"):
         """Joint logits batch by batch; X is a dataset, or whatever ``predict`` takes."""
-        if is_dataset(X):
-            self.check_is_fitted()
-        dataset = X if is_dataset(X) else self.get_dataset(X)
-        for batch in self.get_iterator(dataset, training=False):
+        self.check_is_fitted()
+        if isinstance(X, Batch):
+            yield self.evaluation_step((X, None), training=training).to(device)
+            return
+        for batch in self.get_iterator(self.get_dataset(X), training=False):
             yield self.evaluation_step(batch, training=training).to(device)

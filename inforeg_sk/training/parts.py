@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch.utils.data import Subset
 
-from ..data.batches import ModalityDataset
+from ..data.batches import ModalityDataset, ModalitySubset
 from ..data.presence import Presence
 
 __all__ = ["PartSamples", "check_part_weights", "samples_of"]
@@ -38,7 +38,7 @@ def samples_of(dataset, make_pass):
     if isinstance(whole, ModalityDataset):
         presence = whole.presence.take(rows) if whole.presence.masks else Presence(len(rows))
         weight = None if whole.weight is None else torch.from_numpy(whole.weight[rows])
-        return PartSamples(torch.from_numpy(whole.y[rows]), weight, presence)
+        return PartSamples(torch.from_numpy(whole.target[rows]), weight, presence)
     batches = list(make_pass(dataset))
     inputs, targets = [batch for batch, _ in batches], [target for _, target in batches]
     names = {name for batch in inputs for name in batch.presence.masks}
@@ -70,7 +70,7 @@ def check_part_weights(dataset, part):
 def _origin(dataset):
     """The dataset that a part was cut from, and the rows of the part (ndarray of int64)."""
     rows = np.arange(len(dataset))
-    while isinstance(dataset, Subset):
+    while isinstance(dataset, Subset | ModalitySubset):
         rows = np.asarray(dataset.indices)[rows]
         dataset = dataset.dataset
     return dataset, rows

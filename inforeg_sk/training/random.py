@@ -86,29 +86,41 @@ def isolated(generator, device):
     """Run training that may draw on torch's global generators, and put them back afterwards.
 
     Our own layers have generators of their own. A user's module may hold ``nn.Dropout``, which
-    draws on the global one: seeded here, it gives the same result in every serial fit. With fits
-    in several threads, the first to start saves the state and the last to end restores it; such
-    modules then share one stream, in no fixed order.
+    draws on the global one: on the CPU it goes on from where the last call of the same run ended.
+    With fits in several threads, the first to start saves the state and the last to end restores
+    it; such modules then share one stream, in no fixed order.
 
     Parameters
     ----------
     generator : torch.Generator
-        Draws the seed of the global generators.
+        Stands for the global generator of the CPU, whose state it takes over in the end.
     device : torch.device
     """
-    me, seed = object(), int(torch.randint(2**62, (), generator=generator))
+    me = object()
     with _LOCK:
         if not _running:
             _saved.update(_states(device))
         _running.append(me)
-        torch.manual_seed(seed)
+        _seed_globals(generator)
     try:
         yield
     finally:
         with _LOCK:
+            generator.set_state(torch.get_rng_state())
             _running.remove(me)
             if not _running:
                 _restore()
+
+
+def _seed_globals(generator):
+    state, seed = generator.get_state(), generator.initial_seed()
+    if not torch.equal(state, torch.Generator().manual_seed(seed).get_state()):
+        # It goes on. Devices have no state of ours, and must not repeat their first draws.
+        ahead = torch.Generator()
+        ahead.set_state(state)
+        seed = int(torch.randint(2**62, (), generator=ahead))
+    torch.manual_seed(seed)
+    torch.set_rng_state(state)
 
 
 _saved = {}

@@ -20,16 +20,17 @@ class Generators(NamedTuple):
     shuffling: torch.Generator
     modality_dropout: torch.Generator
     method: torch.Generator
+    modules: torch.Generator  # stands for torch's global one, which users' modules draw on
 
     @classmethod
     def from_seeds(cls, seeds):
         """New generators from the seeds of a fit."""
-        return cls(
-            *(
-                torch.Generator().manual_seed(seed)
-                for seed in (seeds.shuffling, seeds.modality_dropout, seeds.method)
-            )
+        shuffling, modality_dropout, method = (
+            torch.Generator().manual_seed(seed)
+            for seed in (seeds.shuffling, seeds.modality_dropout, seeds.method)
         )
+        modules = torch.Generator().manual_seed(int(torch.randint(2**62, (), generator=shuffling)))
+        return cls(shuffling, modality_dropout, method, modules)
 
 
 class CallSettings(NamedTuple):
@@ -76,32 +77,55 @@ class TrainingRun:
 
     #: Set by the estimator before it trains.
     settings: CallSettings | None = None
-    #: Steps of this call so far.
+    #: Whether a call of ``fit`` or ``partial_fit`` is running, callbacks at its ends included.
+    in_fit = False
+    #: Whether the last call was interrupted, and the part of its data that it trained on.
+    interrupted = False
+    train = None
+    #: Whether an epoch has begun and not ended.
+    in_epoch = False
+    #: Epoch in which the call is or was, and the last that it was to make, counted from 1.
+    stopped_in = (0, 0)
+    #: Batches of this call so far.
     n_steps = 0
+    #: Whether the last batch ended with an optimizer's step.
+    has_stepped = True
 
-    def enter(self, training, history):
+    def enter(self, training, history, optimizers):
         """Begin a call of ``fit`` or ``partial_fit``; `settings` are those of the call."""
         self.training = training
         self.monitors = self.settings.monitors
         self._history = history
-        self.n_steps = 0
+        self.n_steps, self.has_stepped = 0, True
+        self.stopped_in = (len(history) + 1, training.last_epoch + 1)
         self._curves = {**self.method.curves}
         for monitor in self.monitors:
             self._curves.update(monitor.curves)
+        # A training step of the user's own may step an optimizer without a closure.
+        self._hooks = [o.register_step_pre_hook(self.before_step) for o in optimizers]
         self.method.move_state(training.device)
         self.method.on_train_start(training)
 
     def leave(self):
         """End a call: release what only training needed, whatever happened."""
+        for hook in self._hooks:
+            hook.remove()
         self._leave()
         self.method.on_train_end()
 
     def _leave(self):
         self.training = self._history = None
+        self._changed, self._hooks, self.in_epoch = False, [], False
         self._epoch = self._records = self._batch = None
         self.monitors, self._curves = (), {}
 
+    def take_global_state(self):
+        """Bring the generator that stands for torch's global one up to date, in mid-training."""
+        if self.training is not None:
+            self.generators.modules.set_state(torch.get_rng_state())
+
     def __getstate__(self):
+        self.take_global_state()
         # What belongs to a call of `fit` is never part of a pickle.
         return {
             "method": self.method,
@@ -118,6 +142,8 @@ class TrainingRun:
 
     def start_epoch(self, n_batches):
         """Begin an epoch, whose row of the history is the last."""
+        self.in_epoch = True
+        self.stopped_in = (len(self._history), self.training.last_epoch + 1)
         self._records = EpochRecords()
         self._epoch = EpochContext(
             self.training,
@@ -164,6 +190,7 @@ class TrainingRun:
             epoch=self._epoch,
             gradient_scale=gradient_scale,
         )
+        self._changed = False
         loss = self.method.loss(self._batch)
         if loss.ndim:
             raise ValueError(
@@ -174,6 +201,7 @@ class TrainingRun:
 
     def change_gradients(self):
         """Let the method change the gradients of the batch, and the monitors look at them."""
+        self._changed = True
         for monitor in self.monitors:
             if not monitor.after_regulation:
                 monitor.on_gradients(self._batch)
@@ -182,12 +210,27 @@ class TrainingRun:
             if monitor.after_regulation:
                 monitor.on_gradients(self._batch)
 
+    def before_step(self, *args):
+        """Change the gradients before an optimizer's step, unless the training step saw to it."""
+        if self._batch is not None and not self._changed:
+            self.change_gradients()
+
     def finish_step(self, loss, n_samples):
-        """Let the method change the weights after the step, and keep what the batch recorded."""
+        """Let the method change the weights after the step, and keep what the batch recorded.
+
+        Returns
+        -------
+        Tensor of shape ()
+            Joint loss of the batch.
+        """
         self.n_steps += 1
-        self.method.on_step(self._batch)
+        self.has_stepped = self._changed  # else gradients only add up for a later step
+        if self.has_stepped:
+            self.method.on_step(self._batch)
         self._records.add(self._batch, loss, n_samples)
+        joint = self._batch.joint_loss.detach()
         self._batch = None
+        return joint
 
     def weighted_mean_losses(self, losses, n_samples, total_weight):
         """Losses of batches, scaled so that their mean by batch sizes is the weighted mean.
@@ -233,4 +276,4 @@ class TrainingRun:
         """End an epoch that was not interrupted."""
         self.method.on_epoch_end(self._epoch)
         self.method.check_state()
-        self._epoch = None
+        self._epoch, self.in_epoch = None, False
