@@ -47,7 +47,7 @@ def warn_of_interrupt(estimator, epoch, n_epochs):
 def warn_of_outcome(estimator, train):
     """Warn if training diverged, measured nothing, or learned nothing.
 
-    The messages hold no numbers, so that a search shows each of them once.
+    A search shows each kind of message once.
 
     Parameters
     ----------
@@ -58,11 +58,12 @@ def warn_of_outcome(estimator, train):
     """
     if not estimator.history:
         return
-    if _diverged(estimator, train):
+    if diverged := _diverged(estimator, train):
         _say(
             estimator,
-            "training diverged, the loss is not finite. Predictions mean nothing; try a smaller "
-            "lr, or scale the data.",
+            f"training diverged, {diverged}. Predictions mean nothing; try a smaller lr, or scale "
+            "the data.",
+            kind="diverged",
         )
         return
     _check_traces(estimator)
@@ -70,12 +71,14 @@ def warn_of_outcome(estimator, train):
 
 
 def _diverged(estimator, train):
-    losses = [epoch.get("train_objective", 0.0) for epoch in estimator.history]
-    if not np.isfinite(losses).all():
-        return True
+    """Where the loss is not finite, in words, or None."""
+    for epoch in estimator.history:
+        loss = epoch.get("train_objective", 0.0)
+        if not np.isfinite(loss):
+            return f"the loss of epoch {epoch['epoch']} is {loss}"
     # The loss is taken before the step: this is after the last one.
     joint, _, _ = _outputs(estimator, _some(train, 32), unimodal=False)
-    return not np.isfinite(joint).all()
+    return None if np.isfinite(joint).all() else "the loss after the last step is not finite"
 
 
 def _check_traces(estimator):
@@ -212,7 +215,7 @@ def _constant_loss(criterion, target, weight, n_outputs):
         values = target.numpy()
         constants = [np.average(values, axis=0, weights=w), np.median(values, axis=0)]
     outputs = [torch.from_numpy(np.tile(constant, (len(target), 1))) for constant in constants]
-    return min(float(weighted_criterion(criterion, u, target, weight)) for u in outputs)
+    return min(weighted_criterion(criterion, u, target, weight).numpy() for u in outputs)
 
 
 def _tensors(sample, rows):
@@ -255,13 +258,13 @@ def _outputs(estimator, sample, unimodal):
     )
 
 
-def _say(estimator, text, category=ConvergenceWarning):
+def _say(estimator, text, category=ConvergenceWarning, kind=None):
     search, text = _search(), f"{type(estimator).__name__}: {text}"
     if search is not None:
         said = _SAID.setdefault(search, set())
-        if text in said:
+        if (kind or text) in said:
             return
-        said.add(text)
+        said.add(kind or text)
     _warn(text, category)
 
 

@@ -117,7 +117,7 @@ def test_an_epochs_mean_leaves_out_batches_that_recorded_nan(trimodal):
     assert np.isnan(clf.curves_["coefficient"]["video"]).all()
 
 
-@pytest.mark.parametrize("how", ["fit", "partial_fit", "warm_start"])
+@pytest.mark.parametrize("how", ["fit", "warm_start"])
 def test_divergence_warns_and_names_the_epoch(trimodal, how):
     X, y = trimodal
     clf = make(optimizer=torch.optim.SGD, alpha=0.0)
@@ -129,7 +129,7 @@ def test_divergence_warns_and_names_the_epoch(trimodal, how):
         clf.optimizer_.param_groups[0]["lr"] = 1e30
     with pytest.warns(ConvergenceWarning, match="training diverged.*smaller lr") as caught:
         for _ in range(1 if how == "fit" else 2):
-            (clf.partial_fit if how == "partial_fit" else clf.fit)(X, y)
+            clf.fit(X, y)
     losses = np.array(clf.history[:, "train_objective"])
     first = int(np.argmin(np.isfinite(losses))) + 1
     assert not np.isfinite(losses[first - 1]) and (how == "fit" or first > 4)
