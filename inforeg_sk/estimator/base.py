@@ -248,8 +248,7 @@ class MultimodalEstimator(ParameterFiles, ParameterHandling):
         """Say what a finished fit has to say of itself."""
         train, self._run.train = self._run.train, None
         if not self._run.interrupted:
-            with isolated(self._run.generators.modules, self._placement()):
-                warn_of_outcome(self, train)
+            warn_of_outcome(self, train)
         return self
 
     def method_settings(self):

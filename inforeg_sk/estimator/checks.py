@@ -90,21 +90,25 @@ def check_training_parameters(estimator, target_class):
 
 def _check_monitors(estimator, owner):
     """Refuse callbacks that wait for values of held-out samples where there are none."""
-    callbacks = estimator.callbacks
-    renamed = any(k.startswith("callbacks__") and k.endswith("__monitor") for k in vars(estimator))
-    if estimator.train_split or not isinstance(callbacks, list | tuple) or renamed:
+    if estimator.train_split or not isinstance(estimator.callbacks, list | tuple):
         return
-    for item in callbacks:
-        callback = item[1] if isinstance(item, tuple) else item
+    callbacks = [item[1] if isinstance(item, tuple) else item for item in estimator.callbacks]
+    callbacks = [c for c in callbacks if c is not None]
+    kinds = [c if isinstance(c, type) else type(c) for c in callbacks]
+    # A callback of the user's may record such a value, and a setting may name another.
+    foreign = not all(kind.__module__.startswith("skorch.") for kind in kinds)
+    if foreign or any(key.startswith("callbacks__") for key in vars(estimator)):
+        return
+    own_names = {getattr(callback, "name", None) for callback in callbacks}
+    for callback, kind in zip(callbacks, kinds, strict=True):
         monitor = getattr(callback, "monitor", None)
-        if isinstance(callback, type):
-            given = signature(callback).parameters.get("monitor")
-            monitor = None if given is None else given.default
-        name = callback.__name__ if isinstance(callback, type) else type(callback).__name__
-        if isinstance(monitor, str) and monitor.removesuffix("_best") in _HELD_OUT:
+        if isinstance(callback, type) and "monitor" in signature(callback).parameters:
+            monitor = signature(callback).parameters["monitor"].default
+        value = monitor.removesuffix("_best") if isinstance(monitor, str) else None
+        if value in _HELD_OUT and value not in own_names:
             raise ValueError(
-                f"The callback {name} of {owner} monitors {monitor!r}, which needs held-out "
-                "samples: train_split=skorch.dataset.ValidSplit(5). Got train_split=None."
+                f"The callback {kind.__name__} of {owner} monitors {monitor!r}, which needs "
+                "held-out samples: train_split=skorch.dataset.ValidSplit(5). Got train_split=None."
             )
 
 

@@ -45,7 +45,7 @@ def warn_of_interrupt(estimator, epoch, n_epochs):
 def warn_of_outcome(estimator, train):
     """Warn if training diverged, measured nothing, or learned nothing.
 
-    A search shows what several of its fits say once.
+    A search shows each kind of message once.
 
     Parameters
     ----------
@@ -56,27 +56,27 @@ def warn_of_outcome(estimator, train):
     """
     if not estimator.history:
         return
-    where = _divergence(estimator, train)
-    if where is not None:
+    if diverged := _diverged(estimator, train):
         _say(
             estimator,
-            f"training diverged, {where} not finite. Predictions mean nothing; try a smaller lr, "
-            "or scale the data.",
-            key="diverged",
+            f"training diverged, {diverged}. Predictions mean nothing; try a smaller lr, or scale "
+            "the data.",
+            kind="diverged",
         )
         return
     _check_traces(estimator)
     _check_learned(estimator, train)
 
 
-def _divergence(estimator, train):
-    """What is not finite first (str), or None."""
+def _diverged(estimator, train):
+    """Where the loss is not finite, in words, or None."""
     for epoch in estimator.history:
-        if not np.isfinite(epoch.get("train_objective", 0.0)):
-            return f"the loss of epoch {epoch['epoch']} is"
+        loss = epoch.get("train_objective", 0.0)
+        if not np.isfinite(loss):
+            return f"the loss of epoch {epoch['epoch']} is {loss}"
     # The loss is taken before the step: this is after the last one.
     joint, _, _ = _outputs(estimator, _some(train, 32), unimodal=False)
-    return None if np.isfinite(joint).all() else "the outputs after the last step are"
+    return None if np.isfinite(joint).all() else "the loss after the last step is not finite"
 
 
 def _check_traces(estimator):
@@ -217,7 +217,7 @@ def _constant_loss(criterion, target, weight, n_outputs):
         values = target.numpy()
         constants = [np.average(values, axis=0, weights=w), np.median(values, axis=0)]
     outputs = [torch.from_numpy(np.tile(constant, (len(target), 1))) for constant in constants]
-    return min(float(weighted_criterion(criterion, u, target, weight)) for u in outputs)
+    return min(weighted_criterion(criterion, u, target, weight).numpy() for u in outputs)
 
 
 def _tensors(sample, rows):
@@ -260,14 +260,13 @@ def _outputs(estimator, sample, unimodal):
     )
 
 
-def _say(estimator, text, category=ConvergenceWarning, key=None):
-    """Warn; in a search, once for a `key` (None: the text)."""
+def _say(estimator, text, category=ConvergenceWarning, kind=None):
     search, text = _search(), f"{type(estimator).__name__}: {text}"
     if search is not None:
         said = _SAID.setdefault(search, set())
-        if (key or text) in said:
+        if (kind or text) in said:
             return
-        said.add(key or text)
+        said.add(kind or text)
     warn_caller(text, category)
 
 

@@ -183,6 +183,7 @@ class TrainingLoop(NeuralNet):
                 del self.history[-1]
             raise
         finally:
+            vars(self).pop("_cached", None)
             self._run.leave()
         return self
 

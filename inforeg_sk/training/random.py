@@ -114,7 +114,8 @@ def isolated(generator, device):
 
 def _seed_globals(generator):
     state, seed = generator.get_state(), generator.initial_seed()
-    if not torch.equal(state, torch.Generator().manual_seed(seed).get_state()):
+    first = torch.Generator().manual_seed(seed).get_state()
+    if state.numpy().tobytes() != first.numpy().tobytes():
         # It goes on. Devices have no state of ours, and must not repeat their first draws.
         ahead = torch.Generator()
         ahead.set_state(state)

@@ -235,7 +235,7 @@ def test_values_that_float32_merges_warn_at_fit(y, column):
     ):
         clf = quick().fit(X, y)
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
+        warnings.filterwarnings("error", message=".*become one")
         clf.predict(X)
         quick(dtype="float64").fit(X, y)
 
@@ -260,7 +260,7 @@ def test_the_warning_names_the_column_of_a_table(y, values):
 )
 def test_ordinary_numbers_do_not_warn(column):
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
+        warnings.filterwarnings("error", message=".*become one")
         quick(batch_size=-1).fit({"t": column.reshape(-1, 1)}, np.arange(3000) % 2)
 
 
@@ -271,7 +271,7 @@ def test_rows_that_are_missing_do_not_count_as_merged(y):
     )
     table.data[table.mask[:, 0]] = 1e300
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
+        warnings.filterwarnings("error", message=".*become one")
         quick(missing="allow").fit({"t": table, "u": column.reshape(-1, 1)}, y)
 
 

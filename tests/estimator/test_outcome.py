@@ -294,3 +294,13 @@ def test_a_callback_without_its_held_out_samples_names_train_split(trimodal, cal
     X, y = trimodal
     with pytest.raises(ValueError, match=r"train_split=skorch\.dataset\.ValidSplit"):
         make(callbacks=[callback]).fit(X, y)
+
+
+def test_a_callback_of_the_users_may_record_what_another_monitors(trimodal):
+    X, y = trimodal
+
+    class Records(Callback):
+        def on_epoch_end(self, net, **kwargs):
+            net.history.record("valid_loss", -net.score(X, y))
+
+    assert len(make(callbacks=[Records(), EarlyStopping()]).fit(X, y).history) == 4
