@@ -234,13 +234,22 @@ NETWORKS = [
     Case("gru", params={**DRIFT, "encoders": {"audio": "gru"}}),
     Case(
         "gru-padded",
-        params={"encoders": {"audio": "gru"}, "encoders__n_layers": 2, "encoders__dropout": 0.2},
+        params={
+            "encoders": {"audio": "gru"},
+            "encoders__n_layers": 2,
+            "encoders__dropout": 0.2,
+            "encoders__padding_value": 0.0,
+        },
         form="padded",
     ),
     Case("transformer", params={**PULL, "encoders": {"audio": "transformer"}}),
     Case(
         "transformer-padded",
-        params={"encoders": {"audio": "transformer"}, "encoders__dropout": 0.2},
+        params={
+            "encoders": {"audio": "transformer"},
+            "encoders__dropout": 0.2,
+            "encoders__padding_value": 0.0,
+        },
         form="padded",
     ),
     Case(

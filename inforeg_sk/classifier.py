@@ -32,12 +32,11 @@ class MultimodalClassifier(ClassifierMixin, MultimodalEstimator):
         10,000 values, "gru" for longer ones, "cnn" for images ``(channels, height, width)`` and,
         frame by frame, videos ``(channels, frames, height, width)``. Further names are
         "transformer" (sequences) and "resnet18" (images, videos); "cnn" and "resnet18" take
-        spectrograms ``(height, width)`` too. To "gru" and "transformer" steps of zeros at the end
-        are padding (``encoders__padding_value``). A class or callable is called with
-        ``input_shape`` (the shape of one sample; or ``in_features``, the last axis, if that is what
-        it takes) and the settings ``encoders__hidden=32`` (all encoders that take it) or
+        spectrograms ``(height, width)`` too. A class or callable is called with ``input_shape``
+        (the shape of one sample; or ``in_features``, the last axis, if that is what it takes) and
+        the settings ``encoders__hidden=32`` (all encoders that take it) or
         ``encoders__text__hidden=32`` (one). A module instance in a dict is copied, its weights are
-        the start. Encoders give one vector a sample.
+        the start. Encoders give one vector a sample. On padding see Notes.
     fusion : str, class, callable or module, default="concat"
         "concat", "sum", "attention", "gated" or "film", or a module that maps a dict of feature
         tensors to one vector a sample; a class or callable is called with ``widths``, a dict of
@@ -140,6 +139,12 @@ class MultimodalClassifier(ClassifierMixin, MultimodalEstimator):
     **Several arrays.** A modality may be a mapping of arrays, such as token ids and their mask;
     its encoder gets a dict of tensors, in which integers stay integers. None is chosen by "auto":
     see `PretrainedEncoder`.
+
+    **Padding.** In a modality of sequences, ``(n_samples, n_steps, n_features)``, steps of NaN at
+    the end of a sample are padding, as `PadSequences` makes it; NaN anywhere else is an error.
+    "gru" and "transformer" leave padding out. Other encoders get zeros there, unless they have an
+    attribute ``padding_value``, a number or NaN: then they get that. Zero is a value like any
+    other; to data that are padded with zeros say ``encoders__text__padding_value=0``.
 
     **Missing modalities.** With ``missing="allow"`` a sample lacks a modality where all its values
     there are NaN (or masked, in a numpy masked array, which integers need; or None, in a list of
@@ -341,12 +346,11 @@ class MultimodalInfoRegClassifier(InfoRegEstimator, MultimodalClassifier):
         10,000 values, "gru" for longer ones, "cnn" for images ``(channels, height, width)`` and,
         frame by frame, videos ``(channels, frames, height, width)``. Further names are
         "transformer" (sequences) and "resnet18" (images, videos); "cnn" and "resnet18" take
-        spectrograms ``(height, width)`` too. To "gru" and "transformer" steps of zeros at the end
-        are padding (``encoders__padding_value``). A class or callable is called with
-        ``input_shape`` (the shape of one sample; or ``in_features``, the last axis, if that is what
-        it takes) and the settings ``encoders__hidden=32`` (all encoders that take it) or
+        spectrograms ``(height, width)`` too. A class or callable is called with ``input_shape``
+        (the shape of one sample; or ``in_features``, the last axis, if that is what it takes) and
+        the settings ``encoders__hidden=32`` (all encoders that take it) or
         ``encoders__text__hidden=32`` (one). A module instance in a dict is copied, its weights are
-        the start. Encoders give one vector a sample.
+        the start. Encoders give one vector a sample. Padding: see `MultimodalClassifier`.
     fusion : str, class, callable or module, default="concat"
         "concat", "sum", "attention", "gated" or "film", or a module that maps a dict of feature
         tensors to one vector a sample; a class or callable is called with ``widths``, a dict of

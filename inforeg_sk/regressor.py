@@ -31,12 +31,11 @@ class MultimodalRegressor(RegressorMixin, MultimodalEstimator):
         10,000 values, "gru" for longer ones, "cnn" for images ``(channels, height, width)`` and,
         frame by frame, videos ``(channels, frames, height, width)``. Further names are
         "transformer" (sequences) and "resnet18" (images, videos); "cnn" and "resnet18" take
-        spectrograms ``(height, width)`` too. To "gru" and "transformer" steps of zeros at the end
-        are padding (``encoders__padding_value``). A class or callable is called with
-        ``input_shape`` (the shape of one sample; or ``in_features``, the last axis, if that is what
-        it takes) and the settings ``encoders__hidden=32`` (all encoders that take it) or
+        spectrograms ``(height, width)`` too. A class or callable is called with ``input_shape``
+        (the shape of one sample; or ``in_features``, the last axis, if that is what it takes) and
+        the settings ``encoders__hidden=32`` (all encoders that take it) or
         ``encoders__text__hidden=32`` (one). A module instance in a dict is copied, its weights are
-        the start. Encoders give one vector a sample.
+        the start. Encoders give one vector a sample. Padding: see `MultimodalClassifier`.
     fusion : str, class, callable or module, default="concat"
         "concat", "sum", "attention", "gated" or "film", or a module that maps a dict of feature
         tensors to one vector a sample; a class or callable is called with ``widths``, a dict of
@@ -288,12 +287,11 @@ class MultimodalInfoRegRegressor(InfoRegEstimator, MultimodalRegressor):
         10,000 values, "gru" for longer ones, "cnn" for images ``(channels, height, width)`` and,
         frame by frame, videos ``(channels, frames, height, width)``. Further names are
         "transformer" (sequences) and "resnet18" (images, videos); "cnn" and "resnet18" take
-        spectrograms ``(height, width)`` too. To "gru" and "transformer" steps of zeros at the end
-        are padding (``encoders__padding_value``). A class or callable is called with
-        ``input_shape`` (the shape of one sample; or ``in_features``, the last axis, if that is what
-        it takes) and the settings ``encoders__hidden=32`` (all encoders that take it) or
+        spectrograms ``(height, width)`` too. A class or callable is called with ``input_shape``
+        (the shape of one sample; or ``in_features``, the last axis, if that is what it takes) and
+        the settings ``encoders__hidden=32`` (all encoders that take it) or
         ``encoders__text__hidden=32`` (one). A module instance in a dict is copied, its weights are
-        the start. Encoders give one vector a sample.
+        the start. Encoders give one vector a sample. Padding: see `MultimodalClassifier`.
     fusion : str, class, callable or module, default="concat"
         "concat", "sum", "attention", "gated" or "film", or a module that maps a dict of feature
         tensors to one vector a sample; a class or callable is called with ``widths``, a dict of

@@ -10,6 +10,7 @@ from .checks import not_vectors
 from .dropout import seed_dropout
 from .encoders import build_encoders, feature_width
 from .fusion import build_fusion, zeroed_unimodal_logits
+from .inputs import fill_padding
 from .modes import evaluating, is_batch_norm
 
 __all__ = ["MultimodalNetwork", "NetworkOutput", "build_network", "update_widths"]
@@ -47,6 +48,9 @@ class MultimodalNetwork(nn.Module):
 
     The features of a sample that lacks a modality are zero, as they are where a modality is taken
     away to get the unimodal logits of another (paper, Sec. 4.5); its encoder does not run.
+
+    The padding of sequences, NaN in all features of the last steps, reaches an encoder as the value
+    of its attribute `padding_value`, if it has one that is a number (NaN too), and else as zeros.
     """
 
     def __init__(self, encoders, fusion, head, widths=None):
@@ -95,7 +99,7 @@ class MultimodalNetwork(nn.Module):
     @staticmethod
     def _run(name, encoder, x):
         try:
-            return encoder(x)
+            return encoder(fill_padding(x, encoder))
         except IndexError as error:  # torch's message does not name the modality
             raise IndexError(
                 f"The encoder of modality {name!r} failed: {error}. Are there ids beyond its table?"
