@@ -44,7 +44,7 @@ from joblib import Parallel, delayed
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
-from tasks import TASKS, cmu_mosi_whole, five_folds, load
+from tasks import TASKS, UNSCALED, cmu_mosi_whole, five_folds, load
 
 from inforeg_sk import ModalityDict, ModalityTransformer, MultimodalInfoRegClassifier
 
@@ -78,7 +78,8 @@ REGULATION = {
 }
 METHOD = {"unimodal_weight": [0.0, 0.3, 1.0], "regulation": list(REGULATION)}
 N_NETWORKS = 40
-SEEDS = {"network": [0, 1, 2], "method": [0, 1, 2, 3]}
+STANDARDIZE = {"standardize": [False, True]}
+SEEDS = {"network": [0, 1, 2], "method": [0, 1, 2, 3], "standardize": [0, 1, 2, 3]}
 REPORT_SEEDS = [100, 101, 102, 103, 104]
 # Tables for `unseen`: file, target, columns left out, column of the groups (the same person or
 # household in several rows), where to cut (None: in the middle).
@@ -106,7 +107,7 @@ SEQUENCES = {
 # Fits
 
 
-def classifier(settings, seed):
+def classifier(settings, seed, scaled=True):
     settings = dict(settings)
     if "regulation" in settings:
         settings.update(REGULATION[settings.pop("regulation")])
@@ -116,7 +117,7 @@ def classifier(settings, seed):
         settings["lr"] *= chosen.pop("factor")
         settings.update(chosen, optimizer__weight_decay=float(decay))
     return make_pipeline(
-        ModalityTransformer(StandardScaler()),
+        ModalityTransformer(StandardScaler() if scaled else "passthrough"),
         MultimodalInfoRegClassifier(random_state=seed, **{"callbacks": "disable", **settings}),
     )
 
@@ -136,7 +137,8 @@ def validate(task, settings, seed):
     """Validation accuracy in %, the mean over the task's problems; None: logistic regression."""
     scores = []
     for X, y, folds, _ in load(task):
-        model = logistic_regression() if settings is None else classifier(settings, seed)
+        scaled = task not in UNSCALED
+        model = logistic_regression() if settings is None else classifier(settings, seed, scaled)
         scores.append(evaluate(X, y, *folds[seed % len(folds)], model))
     return np.mean(scores)
 
@@ -166,7 +168,22 @@ def method_configurations():
     ]
 
 
-CONFIGURATIONS = {"network": network_configurations, "method": method_configurations}
+def standardize_configurations():
+    """The defaults but for `standardize`, whatever that is."""
+    return [
+        dict(zip(STANDARDIZE, v, strict=True)) for v in itertools.product(*STANDARDIZE.values())
+    ]
+
+
+CONFIGURATIONS = {
+    "network": network_configurations,
+    "method": method_configurations,
+    "standardize": standardize_configurations,
+}
+
+
+def tasks_of(stage):
+    return [*TASKS, *UNSCALED] if stage == "standardize" else list(TASKS)
 
 
 def results(stage):
@@ -181,7 +198,7 @@ def run(stage, n_jobs):
         (json.dumps(c), task, seed)
         for c in configurations
         for seed in SEEDS[stage]
-        for task in TASKS
+        for task in tasks_of(stage)
     ]
     missing = [key for key in wanted if key not in done]
     path = HERE / "results" / f"{stage}.jsonl"
@@ -200,7 +217,10 @@ def table(stage):
     configurations = CONFIGURATIONS[stage]()
     accuracy = np.array(
         [
-            [np.mean([done[json.dumps(c), task, s] for s in SEEDS[stage]]) for task in TASKS]
+            [
+                np.mean([done[json.dumps(c), task, s] for s in SEEDS[stage]])
+                for task in tasks_of(stage)
+            ]
             for c in configurations
         ]
     )
@@ -217,8 +237,8 @@ def show(stage, rows=15):
     configurations, accuracy, regret = table(stage)
     varied = [k for k in configurations[0] if len({str(c[k]) for c in configurations}) > 1]
     print(f"\nStage {stage}: {len(configurations)} configurations, {len(SEEDS[stage])} seeds")
-    print("regret" + "".join(f"{task:>15}" for task in TASKS))
-    beside = [np.mean([validate(task, None, s) for s in SEEDS[stage]]) for task in TASKS]
+    print("regret" + "".join(f"{task:>15}" for task in tasks_of(stage)))
+    beside = [np.mean([validate(t, None, s) for s in SEEDS[stage]]) for t in tasks_of(stage)]
     print(f"{'':6}" + "".join(f"{a:>15.1f}" for a in beside) + "   logistic regression")
     for i in np.argsort(regret)[:rows]:
         cells = "".join(f"{a:>15.1f}" for a in accuracy[i])

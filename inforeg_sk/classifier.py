@@ -36,7 +36,8 @@ class MultimodalClassifier(ClassifierMixin, MultimodalEstimator):
         (the shape of one sample; or ``in_features``, the last axis, if that is what it takes) and
         the settings ``encoders__hidden=32`` (all encoders that take it) or
         ``encoders__text__hidden=32`` (one). A module instance in a dict is copied, its weights are
-        the start. Encoders give one vector a sample. On padding see Notes.
+        the start. Encoders give one vector a sample. Padding is described in the
+        Notes of `MultimodalClassifier`.
     fusion : str, class, callable or module, default="concat"
         "concat", "sum", "attention", "gated" or "film", or a module that maps a dict of feature
         tensors to one vector a sample; a class or callable is called with ``widths``, a dict of
@@ -48,6 +49,10 @@ class MultimodalClassifier(ClassifierMixin, MultimodalEstimator):
     modality_dropout : float or dict of str to float, default=0.0
         Probability with which a training step leaves a modality of a sample out, in [0, 1); by
         modality if a dict. Never all of a sample's.
+    standardize : bool, default=False
+        Whether the network standardizes what the built-in encoders get: the mean of the training
+        part is subtracted, and the result divided by the standard deviation; see the
+        Notes of `MultimodalClassifier`.
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes in the loss, scikit-learn's meaning.
     optimizer : torch optimizer class, default=inforeg_sk.training.DecayAdamW
@@ -140,6 +145,16 @@ class MultimodalClassifier(ClassifierMixin, MultimodalEstimator):
     its encoder gets a dict of tensors, in which integers stay integers. None is chosen by "auto":
     see `PretrainedEncoder`.
 
+    **Standardization.** With `standardize` means and standard deviations are taken from the
+    training part of the first call of ``fit`` or ``partial_fit``, by the weights of the samples,
+    and kept: of each feature of vectors; of each feature of sequences over all real steps; of each
+    channel of images and videos. Padding, and samples that lack the modality, have no part in it.
+    Columns that are constant there are only centered, sparse matrices are only scaled. It reaches
+    the encoders that are given by name, or as a class of `inforeg_sk.network`, never other modules
+    or instances, which may have been trained on data of another scale. Unlike a scaler in front, it
+    is saved with the network: buffers ``scaler_<modality>.mean`` and ``.scale``. `encoders_` get
+    its result.
+
     **Padding.** In a modality of sequences, ``(n_samples, n_steps, n_features)``, steps of NaN at
     the end of a sample are padding, as `PadSequences` makes it; NaN anywhere else is an error.
     "gru" and "transformer" leave padding out. Other encoders get zeros there, unless they have an
@@ -200,6 +215,7 @@ class MultimodalClassifier(ClassifierMixin, MultimodalEstimator):
         fusion="concat",
         missing="error",
         modality_dropout=0.0,
+        standardize=False,
         class_weight=None,
         optimizer=DecayAdamW,
         lr=1e-3,
@@ -228,6 +244,7 @@ class MultimodalClassifier(ClassifierMixin, MultimodalEstimator):
             fusion=fusion,
             missing=missing,
             modality_dropout=modality_dropout,
+            standardize=standardize,
             optimizer=optimizer,
             lr=lr,
             max_epochs=max_epochs,
@@ -350,7 +367,8 @@ class MultimodalInfoRegClassifier(InfoRegEstimator, MultimodalClassifier):
         (the shape of one sample; or ``in_features``, the last axis, if that is what it takes) and
         the settings ``encoders__hidden=32`` (all encoders that take it) or
         ``encoders__text__hidden=32`` (one). A module instance in a dict is copied, its weights are
-        the start. Encoders give one vector a sample. Padding: see `MultimodalClassifier`.
+        the start. Encoders give one vector a sample. Padding is described in the
+        Notes of `MultimodalClassifier`.
     fusion : str, class, callable or module, default="concat"
         "concat", "sum", "attention", "gated" or "film", or a module that maps a dict of feature
         tensors to one vector a sample; a class or callable is called with ``widths``, a dict of
@@ -362,6 +380,10 @@ class MultimodalInfoRegClassifier(InfoRegEstimator, MultimodalClassifier):
     modality_dropout : float or dict of str to float, default=0.0
         Probability with which a training step leaves a modality of a sample out, in [0, 1); by
         modality if a dict. Never all of a sample's.
+    standardize : bool, default=False
+        Whether the network standardizes what the built-in encoders get: the mean of the training
+        part is subtracted, and the result divided by the standard deviation; see the
+        Notes of `MultimodalClassifier`.
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes in the loss, scikit-learn's meaning.
     optimizer : torch optimizer class, default=inforeg_sk.training.DecayAdamW
@@ -466,6 +488,7 @@ class MultimodalInfoRegClassifier(InfoRegEstimator, MultimodalClassifier):
         fusion="concat",
         missing="error",
         modality_dropout=0.0,
+        standardize=False,
         class_weight=None,
         optimizer=DecayAdamW,
         lr=1e-3,
@@ -494,6 +517,7 @@ class MultimodalInfoRegClassifier(InfoRegEstimator, MultimodalClassifier):
             fusion=fusion,
             missing=missing,
             modality_dropout=modality_dropout,
+            standardize=standardize,
             class_weight=class_weight,
             optimizer=optimizer,
             lr=lr,

@@ -35,7 +35,8 @@ class MultimodalRegressor(RegressorMixin, MultimodalEstimator):
         (the shape of one sample; or ``in_features``, the last axis, if that is what it takes) and
         the settings ``encoders__hidden=32`` (all encoders that take it) or
         ``encoders__text__hidden=32`` (one). A module instance in a dict is copied, its weights are
-        the start. Encoders give one vector a sample. Padding: see `MultimodalClassifier`.
+        the start. Encoders give one vector a sample. Padding is described in the
+        Notes of `MultimodalClassifier`.
     fusion : str, class, callable or module, default="concat"
         "concat", "sum", "attention", "gated" or "film", or a module that maps a dict of feature
         tensors to one vector a sample; a class or callable is called with ``widths``, a dict of
@@ -47,6 +48,10 @@ class MultimodalRegressor(RegressorMixin, MultimodalEstimator):
     modality_dropout : float or dict of str to float, default=0.0
         Probability with which a training step leaves a modality of a sample out, in [0, 1); by
         modality if a dict. Never all of a sample's.
+    standardize : bool, default=False
+        Whether the network standardizes what the built-in encoders get: the mean of the training
+        part is subtracted, and the result divided by the standard deviation; see the
+        Notes of `MultimodalClassifier`.
     optimizer : torch optimizer class, default=inforeg_sk.training.DecayAdamW
         The default is torch's AdamW with a weight decay of 1.0 (torch's own default is 0.01).
         Settings are ``optimizer__weight_decay`` and so on; per-modality learning rates by
@@ -145,6 +150,7 @@ class MultimodalRegressor(RegressorMixin, MultimodalEstimator):
         fusion="concat",
         missing="error",
         modality_dropout=0.0,
+        standardize=False,
         optimizer=DecayAdamW,
         lr=1e-3,
         max_epochs=100,
@@ -172,6 +178,7 @@ class MultimodalRegressor(RegressorMixin, MultimodalEstimator):
             fusion=fusion,
             missing=missing,
             modality_dropout=modality_dropout,
+            standardize=standardize,
             optimizer=optimizer,
             lr=lr,
             max_epochs=max_epochs,
@@ -291,7 +298,8 @@ class MultimodalInfoRegRegressor(InfoRegEstimator, MultimodalRegressor):
         (the shape of one sample; or ``in_features``, the last axis, if that is what it takes) and
         the settings ``encoders__hidden=32`` (all encoders that take it) or
         ``encoders__text__hidden=32`` (one). A module instance in a dict is copied, its weights are
-        the start. Encoders give one vector a sample. Padding: see `MultimodalClassifier`.
+        the start. Encoders give one vector a sample. Padding is described in the
+        Notes of `MultimodalClassifier`.
     fusion : str, class, callable or module, default="concat"
         "concat", "sum", "attention", "gated" or "film", or a module that maps a dict of feature
         tensors to one vector a sample; a class or callable is called with ``widths``, a dict of
@@ -303,6 +311,10 @@ class MultimodalInfoRegRegressor(InfoRegEstimator, MultimodalRegressor):
     modality_dropout : float or dict of str to float, default=0.0
         Probability with which a training step leaves a modality of a sample out, in [0, 1); by
         modality if a dict. Never all of a sample's.
+    standardize : bool, default=False
+        Whether the network standardizes what the built-in encoders get: the mean of the training
+        part is subtracted, and the result divided by the standard deviation; see the
+        Notes of `MultimodalClassifier`.
     optimizer : torch optimizer class, default=inforeg_sk.training.DecayAdamW
         The default is torch's AdamW with a weight decay of 1.0 (torch's own default is 0.01).
         Settings are ``optimizer__weight_decay`` and so on; per-modality learning rates by
@@ -409,6 +421,7 @@ class MultimodalInfoRegRegressor(InfoRegEstimator, MultimodalRegressor):
         fusion="concat",
         missing="error",
         modality_dropout=0.0,
+        standardize=False,
         optimizer=DecayAdamW,
         lr=1e-3,
         max_epochs=100,
@@ -436,6 +449,7 @@ class MultimodalInfoRegRegressor(InfoRegEstimator, MultimodalRegressor):
             fusion=fusion,
             missing=missing,
             modality_dropout=modality_dropout,
+            standardize=standardize,
             optimizer=optimizer,
             lr=lr,
             max_epochs=max_epochs,

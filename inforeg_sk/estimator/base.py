@@ -63,6 +63,7 @@ class MultimodalEstimator(ParameterHandling):
         batch_size,
         missing,
         modality_dropout,
+        standardize,
         random_state,
         dtype,
         device,
@@ -105,6 +106,7 @@ class MultimodalEstimator(ParameterHandling):
         self.fisher = fisher
         self.missing = missing
         self.modality_dropout = modality_dropout
+        self.standardize = standardize
         self.random_state = random_state
         self.dtype = dtype
 

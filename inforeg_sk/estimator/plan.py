@@ -4,6 +4,7 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
+from scipy import sparse
 from sklearn.base import clone
 
 from ..data.batches import ModalityDataset
@@ -80,6 +81,9 @@ def plan_fit(estimator, X, y, sample_weight, classes=None):
             settings={part: estimator.get_params_for(part) for part in ("encoders", "fusion")},
             dtype=torch_dtype,
             dropout_seed=seeds.dropout,
+            standardize={m: not sparse.issparse(a) for m, a in data.X.arrays.items()}
+            if estimator.standardize
+            else None,
             owner=owner,
         )
         built = network.encoders

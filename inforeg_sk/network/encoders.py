@@ -15,7 +15,7 @@ from .images import CNNEncoder, ResNet18Encoder
 from .sequences import GRUEncoder, TransformerEncoder
 from .vectors import MLPEncoder
 
-__all__ = ["ENCODERS", "build_encoders", "feature_width"]
+__all__ = ["ENCODERS", "build_encoders", "feature_width", "is_built_in"]
 
 ENCODERS = {
     "mlp": MLPEncoder,
@@ -82,6 +82,20 @@ def build_encoders(encoders, shapes, settings, owner="MultimodalNetwork"):
         name: _make(name, factory, shapes[name], kwargs[name], memo)
         for name, factory in factories.items()
     }
+
+
+def is_built_in(encoders, name):
+    """Whether a modality gets an encoder of this library that is made anew, by name or class.
+
+    Parameters
+    ----------
+    encoders :
+        See `build_encoders`.
+    name : str
+        The modality.
+    """
+    spec = encoders.get(name, "auto") if isinstance(encoders, Mapping) else encoders
+    return isinstance(spec, str) or any(spec is kind for kind in ENCODERS.values())
 
 
 def _factory(name, spec, shape, owner):

@@ -68,8 +68,12 @@ class GRUEncoder(nn.Module):
         self.dropout = Dropout(dropout)
         self.padding_value = padding_value
 
-    def forward(self, x):
-        x, lengths = _without_padding(x, self.padding_value)
+    #: The network may hand over lengths, if it knows them.
+    takes_lengths = True
+
+    def forward(self, x, lengths=None):
+        if lengths is None:
+            x, lengths = _without_padding(x, self.padding_value)
         for layer in self.layers:
             x = self.dropout(layer(x)[0])
         if lengths is None:
@@ -150,8 +154,12 @@ class TransformerEncoder(nn.Module):
         self.layers = nn.ModuleList(_layer(hidden, n_heads, dropout) for _ in range(n_layers))
         self.padding_value = padding_value
 
-    def forward(self, x):
-        x, lengths = _without_padding(x, self.padding_value)
+    #: The network may hand over lengths, if it knows them.
+    takes_lengths = True
+
+    def forward(self, x, lengths=None):
+        if lengths is None:
+            x, lengths = _without_padding(x, self.padding_value)
         n_steps = x.shape[1]
         z = self.projection(x)
         z = self.dropout(z + sinusoidal_positions(n_steps, z.shape[2], x.dtype, x.device))

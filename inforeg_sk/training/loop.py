@@ -12,6 +12,7 @@ from ..data.batches import JoinedBatchSampler, collate_whole_batch
 from ..methods.context import TrainingContext
 from ..methods.losses import weighted_criterion
 from ..network.modes import has_batch_norm
+from ..network.scaling import fit_scalers
 from .device import resolve_device
 from .random import device_generator
 from .run import TrainingRun
@@ -144,6 +145,7 @@ class TrainingLoop(NeuralNet):
         train, valid = X, None
         if self.train_split:
             train, valid = self.train_split(X, y, **({} if groups is None else {"groups": groups}))
+        fit_scalers(self.module_, train)
         iterators = (
             self.get_iterator(train, training=True),
             None if valid is None else self.get_iterator(valid, training=False),
