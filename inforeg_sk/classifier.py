@@ -145,6 +145,9 @@ class MultimodalClassifier(ClassifierMixin, MultimodalEstimator):
     its encoder gets a dict of tensors, in which integers stay integers. None is chosen by "auto":
     see `PretrainedEncoder`.
 
+    **Images.** Channels come first, as in torch: ``(channels, height, width)``. Arrays that look as
+    if they came last, as Pillow and OpenCV give them, or second in a video, warn.
+
     **Standardization.** With `standardize` means and standard deviations are taken from the
     training part of the first call of ``fit`` or ``partial_fit``, by the weights of the samples,
     and kept: of each feature of vectors; of each feature of sequences over all real steps; of each

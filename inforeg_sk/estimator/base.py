@@ -1,8 +1,6 @@
 """The base class of the estimators: it holds target, run and network, and says how a fit goes."""
 
-import sys
 import warnings
-from pathlib import Path
 from typing import ClassVar
 
 from sklearn.exceptions import ConvergenceWarning
@@ -14,6 +12,7 @@ from ..data.checks import FittedInput, check_fitted_modalities
 from ..network import MultimodalNetwork
 from ..training.random import isolated
 from ..training.run import TrainingRun
+from ..utils.callers import level_of_caller
 from ..utils.parameters import Constraint, Options, check_parameter
 from .checks import SHARED_CONSTRAINTS
 from .parameters import ParameterHandling
@@ -28,8 +27,6 @@ from .targets import ClassLabels, TargetScaler
 from .unimodal import by_modality, score_by_modality
 
 __all__ = ["MultimodalEstimator"]
-
-_PACKAGE = str(Path(__file__).parents[1])
 
 
 class MultimodalEstimator(ParameterHandling):
@@ -215,7 +212,7 @@ class MultimodalEstimator(ParameterHandling):
                 f"is {epoch['train_objective']}. Predictions mean nothing; try a smaller lr, "
                 "or scale the data.",
                 ConvergenceWarning,
-                stacklevel=_level_of_caller(),
+                stacklevel=level_of_caller(),
             )
         return self
 
@@ -326,11 +323,3 @@ class MultimodalEstimator(ParameterHandling):
         tags.input_tags.dict = True
         tags.input_tags.allow_nan = self.missing == "allow"
         return tags
-
-
-def _level_of_caller():
-    """The ``stacklevel`` by which a warning of the calling function points at the user's line."""
-    frame, level = sys._getframe(1), 1
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
-        frame, level = frame.f_back, level + 1
-    return level
