@@ -19,6 +19,9 @@ the smallest regret, averaged over the tasks.
    the package pydataset (csv files of data sets that come with R), whose folder ``--tables``
    names.
 5. ``sequences``: encoders of sequences at the defaults, on the validation data of three tasks.
+6. ``standardize``: the defaults with and without the network's own standardization, by the same
+   rule; a sixth task, ``unscaled``, is the tables as they come, without the scaler that is in
+   front everywhere else. The synthetic ones have columns in units from 0.01 to 1000 there.
 
 Validation data: av digits its own; CMU-MOSI one half of the test videos (why: see
 ``examples/cmu_mosi.py``), and the other half is what the report uses; UTD-MHAD one of the four
@@ -79,7 +82,7 @@ REGULATION = {
 METHOD = {"unimodal_weight": [0.0, 0.3, 1.0], "regulation": list(REGULATION)}
 N_NETWORKS = 40
 STANDARDIZE = {"standardize": [False, True]}
-SEEDS = {"network": [0, 1, 2], "method": [0, 1, 2, 3], "standardize": [0, 1, 2, 3]}
+SEEDS = {"network": [0, 1, 2], "method": [0, 1, 2, 3], "standardize": [0, 1]}
 REPORT_SEEDS = [100, 101, 102, 103, 104]
 # Tables for `unseen`: file, target, columns left out, column of the groups (the same person or
 # household in several rows), where to cut (None: in the middle).
@@ -314,7 +317,7 @@ def beside_logistic_regression(name, X, y, folds, n_jobs):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    stages = ["network", "method", "report", "unseen", "sequences"]
+    stages = ["network", "method", "report", "unseen", "sequences", "standardize"]
     parser.add_argument("stages", nargs="+", choices=stages)
     parser.add_argument("--tables", help="folder of the csv files of pydataset, for `unseen`")
     parser.add_argument("--n-jobs", type=int, default=2)

@@ -657,6 +657,8 @@ class Library:
         """The estimator of a case."""
         cls, inforeg = self.find(case.estimator), self.find("InfoReg")
         given = {**ALWAYS, **(BASE if case.base else {}), **case.params, "dtype": dtype}
+        if case.base and "standardize" in inspect.signature(cls).parameters:
+            given = {"standardize": False, **given}
         # Copies: callbacks and modules must not carry anything from fit to fit.
         params = self.settings(copy.deepcopy(given), case.estimator, cls, "InfoReg")
         preset = self.preset(case.preset, case.preset_args) if case.preset else {}

@@ -63,6 +63,7 @@ def classifier(method, seed, args):
         method=InfoReg(**METHODS[method]),
         encoders="resnet18",
         fusion="concat",
+        standardize=False,
         optimizer=torch.optim.SGD,
         optimizer__momentum=0.9,
         optimizer__weight_decay=1e-4,

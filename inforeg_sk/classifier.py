@@ -49,7 +49,7 @@ class MultimodalClassifier(ClassifierMixin, MultimodalEstimator):
     modality_dropout : float or dict of str to float, default=0.0
         Probability with which a training step leaves a modality of a sample out, in [0, 1); by
         modality if a dict. Never all of a sample's.
-    standardize : bool, default=False
+    standardize : bool, default=True
         Whether the network standardizes what the built-in encoders get: the mean of the training
         part is subtracted, and the result divided by the standard deviation; see the
         Notes of `MultimodalClassifier`.
@@ -218,7 +218,7 @@ class MultimodalClassifier(ClassifierMixin, MultimodalEstimator):
         fusion="concat",
         missing="error",
         modality_dropout=0.0,
-        standardize=False,
+        standardize=True,
         class_weight=None,
         optimizer=DecayAdamW,
         lr=1e-3,
@@ -383,7 +383,7 @@ class MultimodalInfoRegClassifier(InfoRegEstimator, MultimodalClassifier):
     modality_dropout : float or dict of str to float, default=0.0
         Probability with which a training step leaves a modality of a sample out, in [0, 1); by
         modality if a dict. Never all of a sample's.
-    standardize : bool, default=False
+    standardize : bool, default=True
         Whether the network standardizes what the built-in encoders get: the mean of the training
         part is subtracted, and the result divided by the standard deviation; see the
         Notes of `MultimodalClassifier`.
@@ -491,7 +491,7 @@ class MultimodalInfoRegClassifier(InfoRegEstimator, MultimodalClassifier):
         fusion="concat",
         missing="error",
         modality_dropout=0.0,
-        standardize=False,
+        standardize=True,
         class_weight=None,
         optimizer=DecayAdamW,
         lr=1e-3,

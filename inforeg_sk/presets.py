@@ -5,7 +5,7 @@ authors' code also sets what only the method object has:
 ``MultimodalClassifier(method=InfoReg(**presets.authors_code(...)))``. They set the method, not
 the training: the authors' optimizer is SGD with lr 0.002, momentum 0.9, weight decay 1e-4,
 batches of 64, 50 epochs, and a learning rate divided by 10 after 30 of them; the paper states
-none.
+none. Neither has the network standardize its inputs: ``standardize=False`` of the estimator.
 """
 
 __all__ = ["PAPER", "PAPER_STAR", "authors_code"]

@@ -48,7 +48,7 @@ class MultimodalRegressor(RegressorMixin, MultimodalEstimator):
     modality_dropout : float or dict of str to float, default=0.0
         Probability with which a training step leaves a modality of a sample out, in [0, 1); by
         modality if a dict. Never all of a sample's.
-    standardize : bool, default=False
+    standardize : bool, default=True
         Whether the network standardizes what the built-in encoders get: the mean of the training
         part is subtracted, and the result divided by the standard deviation; see the
         Notes of `MultimodalClassifier`.
@@ -150,7 +150,7 @@ class MultimodalRegressor(RegressorMixin, MultimodalEstimator):
         fusion="concat",
         missing="error",
         modality_dropout=0.0,
-        standardize=False,
+        standardize=True,
         optimizer=DecayAdamW,
         lr=1e-3,
         max_epochs=100,
@@ -311,7 +311,7 @@ class MultimodalInfoRegRegressor(InfoRegEstimator, MultimodalRegressor):
     modality_dropout : float or dict of str to float, default=0.0
         Probability with which a training step leaves a modality of a sample out, in [0, 1); by
         modality if a dict. Never all of a sample's.
-    standardize : bool, default=False
+    standardize : bool, default=True
         Whether the network standardizes what the built-in encoders get: the mean of the training
         part is subtracted, and the result divided by the standard deviation; see the
         Notes of `MultimodalClassifier`.
@@ -421,7 +421,7 @@ class MultimodalInfoRegRegressor(InfoRegEstimator, MultimodalRegressor):
         fusion="concat",
         missing="error",
         modality_dropout=0.0,
-        standardize=False,
+        standardize=True,
         optimizer=DecayAdamW,
         lr=1e-3,
         max_epochs=100,

@@ -7,6 +7,9 @@ from torch import Tensor
 
 __all__ = ["Moments", "merge_moments", "scale_of_moments", "weighted_moments"]
 
+# Divides nothing by nothing: the result is 0.
+_TINY = torch.finfo(torch.float64).tiny
+
 
 class Moments(NamedTuple):
     """What is known of the columns of a table."""
@@ -40,10 +43,7 @@ def weighted_moments(table: Tensor, weight: Tensor | None = None) -> Moments:
     if weight is None:
         weight = table.new_ones(len(table))
     total = weight.sum()
-    if total == 0:
-        nothing = table.new_zeros(table.shape[1])
-        return Moments(total, nothing, nothing)
-    mean = weight @ table / total
+    mean = weight @ table / total.clamp(min=_TINY)
     # Two passes: the difference of two large sums would have no digits left.
     return Moments(total, mean, weight @ (table - mean).square())
 
@@ -66,9 +66,7 @@ def merge_moments(a: Moments, b: Moments) -> Moments:
     Variances", COMPSTAT 1982.
     """
     total = a.weight + b.weight
-    if total == 0:
-        return a
-    gap, share = b.mean - a.mean, b.weight / total
+    gap, share = b.mean - a.mean, b.weight / total.clamp(min=_TINY)
     squares = a.squares + b.squares + gap.square() * (a.weight * share)
     return Moments(total, a.mean + gap * share, squares)
 
@@ -87,7 +85,7 @@ def scale_of_moments(moments: Moments, n_rows: int) -> Tensor:
     -------
     Tensor of shape (n_columns,)
     """
-    variance = moments.squares / moments.weight.clamp(min=torch.finfo(torch.float64).tiny)
+    variance = moments.squares / moments.weight.clamp(min=_TINY)
     # scikit-learn's bound of the error of a variance.
     rounding = n_rows * torch.finfo(torch.float64).eps
     constant = variance <= rounding * variance + (rounding * moments.mean).square()

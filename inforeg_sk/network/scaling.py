@@ -123,14 +123,15 @@ class InputScaler(nn.Module):
         Parameters
         ----------
         moments : Moments
+            Without any weight, values stay as they are, and the next call may learn.
         n_values, n_samples : int
         """
         scale = scale_of_moments(moments, n_values).to(self.scale.dtype)
-        scale[scale == 0] = 1  # a deviation that the type does not hold
+        scale = torch.where(scale == 0, 1.0, scale)  # a deviation that the type does not hold
         self.scale.copy_(scale.reshape(self.scale.shape))
         if self.center:
             self.mean.copy_(moments.mean.reshape(self.mean.shape))
-        self.n_samples.fill_(n_samples)
+        self.n_samples.copy_(n_samples * (moments.weight > 0))
 
 
 def fit_scalers(network, dataset):
@@ -144,7 +145,10 @@ def fit_scalers(network, dataset):
     dataset : Dataset
         Gives a `Batch` for a list of rows.
     """
-    scalers = {name: s for name, s in network.scalers.items() if not s.n_samples}
+    scalers = network.scalers
+    if scalers:
+        seen = torch.stack([scaler.n_samples for scaler in scalers.values()]).tolist()
+        scalers = {name: scalers[name] for name, n in zip(scalers, seen, strict=True) if not n}
     if not scalers:
         return
     found = {}
@@ -159,8 +163,7 @@ def fit_scalers(network, dataset):
         size = max((_bytes(batch[name]) for name in scalers if name in batch), default=0)
         start, n_rows = stop, max(1, min(4 * n_rows, _PIECE // max(1, size // (stop - start))))
     for name, (moments, n_values, n_samples) in found.items():
-        if moments.weight > 0:
-            scalers[name].set_moments(moments, n_values, n_samples)
+        scalers[name].set_moments(moments, n_values, n_samples)
 
 
 def _add(known, scaler, name, batch):

@@ -102,6 +102,7 @@ class TestModalityDropout:
             "iterator_train__shuffle": False,
             "batch_size": 16,
             "dtype": "float64",
+            "standardize": False,  # by what there is in the data, dropped or not
         }
         dropped = make(Spy, modality_dropout=0.5, **settings).fit(X, y)
         whole = torch.ones(16, dtype=torch.bool)

@@ -187,7 +187,8 @@ def test_what_is_no_sequence_is_handed_on():
 def test_encoders_that_do_not_know_padding_get_zeros(encoder):
     X, y = sequences()
     zeros = {**X, "text": np.nan_to_num(X["text"])}
-    a, b = (small(encoder).fit(data, y).predict_proba(data) for data in (X, zeros))
+    raw = {"standardize": False}  # else the zeros would count
+    a, b = (small(encoder, **raw).fit(data, y).predict_proba(data) for data in (X, zeros))
     np.testing.assert_array_equal(a, b)
 
 
