@@ -19,7 +19,10 @@ the smallest regret, averaged over the tasks.
    the package pydataset (csv files of data sets that come with R), whose folder ``--tables``
    names.
 5. ``prior``: the defaults with and without ``prior_offset``, by the same rule.
-6. ``sequences``: encoders of sequences at the defaults, on the validation data of three tasks.
+6. ``standardize``: the defaults with and without the network's own standardization, by the same
+   rule; a sixth task, ``unscaled``, is the tables as they come, without the scaler that is in
+   front everywhere else. The synthetic ones have columns in units from 0.01 to 1000 there.
+7. ``sequences``: encoders of sequences at the defaults, on the validation data of three tasks.
 
 Validation data: av digits its own; CMU-MOSI one half of the test videos (why: see
 ``examples/cmu_mosi.py``), and the other half is what the report uses; UTD-MHAD one of the four
@@ -45,7 +48,7 @@ from joblib import Parallel, delayed
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
-from tasks import TASKS, cmu_mosi_whole, five_folds, load
+from tasks import TASKS, UNSCALED, cmu_mosi_whole, five_folds, load
 
 from inforeg_sk import ModalityDict, ModalityTransformer, MultimodalInfoRegClassifier
 
@@ -80,7 +83,13 @@ REGULATION = {
 METHOD = {"unimodal_weight": [0.0, 0.3, 1.0], "regulation": list(REGULATION)}
 N_NETWORKS = 40
 PRIOR = [{"prior_offset": False}, {"prior_offset": True}]
-SEEDS = {"network": [0, 1, 2], "method": [0, 1, 2, 3], "prior": [0, 1, 2, 3, 4]}
+STANDARDIZE = {"standardize": [False, True]}
+SEEDS = {
+    "network": [0, 1, 2],
+    "method": [0, 1, 2, 3],
+    "prior": [0, 1, 2, 3, 4],
+    "standardize": [0, 1],
+}
 REPORT_SEEDS = [100, 101, 102, 103, 104]
 # Tables for `unseen`: file, target, columns left out, column of the groups (the same person or
 # household in several rows), where to cut (None: in the middle).
@@ -108,7 +117,7 @@ SEQUENCES = {
 # Fits
 
 
-def classifier(settings, seed):
+def classifier(settings, seed, scaled=True):
     settings = dict(settings)
     if "regulation" in settings:
         settings.update(REGULATION[settings.pop("regulation")])
@@ -118,7 +127,7 @@ def classifier(settings, seed):
         settings["lr"] *= chosen.pop("factor")
         settings.update(chosen, optimizer__weight_decay=float(decay))
     return make_pipeline(
-        ModalityTransformer(StandardScaler()),
+        ModalityTransformer(StandardScaler() if scaled else "passthrough"),
         MultimodalInfoRegClassifier(random_state=seed, **{"callbacks": "disable", **settings}),
     )
 
@@ -138,7 +147,8 @@ def validate(task, settings, seed):
     """Validation accuracy in %, the mean over the task's problems; None: logistic regression."""
     scores = []
     for X, y, folds, _ in load(task):
-        model = logistic_regression() if settings is None else classifier(settings, seed)
+        scaled = task not in UNSCALED
+        model = logistic_regression() if settings is None else classifier(settings, seed, scaled)
         scores.append(evaluate(X, y, *folds[seed % len(folds)], model))
     return np.mean(scores)
 
@@ -172,11 +182,23 @@ def prior_configurations():
     return PRIOR
 
 
+def standardize_configurations():
+    """The defaults but for `standardize`, whatever that is."""
+    return [
+        dict(zip(STANDARDIZE, v, strict=True)) for v in itertools.product(*STANDARDIZE.values())
+    ]
+
+
 CONFIGURATIONS = {
     "network": network_configurations,
     "method": method_configurations,
     "prior": prior_configurations,
+    "standardize": standardize_configurations,
 }
+
+
+def tasks_of(stage):
+    return [*TASKS, *UNSCALED] if stage == "standardize" else list(TASKS)
 
 
 def results(stage):
@@ -191,7 +213,7 @@ def run(stage, n_jobs):
         (json.dumps(c), task, seed)
         for c in configurations
         for seed in SEEDS[stage]
-        for task in TASKS
+        for task in tasks_of(stage)
     ]
     missing = [key for key in wanted if key not in done]
     path = HERE / "results" / f"{stage}.jsonl"
@@ -210,7 +232,10 @@ def table(stage):
     configurations = CONFIGURATIONS[stage]()
     accuracy = np.array(
         [
-            [np.mean([done[json.dumps(c), task, s] for s in SEEDS[stage]]) for task in TASKS]
+            [
+                np.mean([done[json.dumps(c), task, s] for s in SEEDS[stage]])
+                for task in tasks_of(stage)
+            ]
             for c in configurations
         ]
     )
@@ -227,8 +252,8 @@ def show(stage, rows=15):
     configurations, accuracy, regret = table(stage)
     varied = [k for k in configurations[0] if len({str(c[k]) for c in configurations}) > 1]
     print(f"\nStage {stage}: {len(configurations)} configurations, {len(SEEDS[stage])} seeds")
-    print("regret" + "".join(f"{task:>15}" for task in TASKS))
-    beside = [np.mean([validate(task, None, s) for s in SEEDS[stage]]) for task in TASKS]
+    print("regret" + "".join(f"{task:>15}" for task in tasks_of(stage)))
+    beside = [np.mean([validate(t, None, s) for s in SEEDS[stage]]) for t in tasks_of(stage)]
     print(f"{'':6}" + "".join(f"{a:>15.1f}" for a in beside) + "   logistic regression")
     for i in np.argsort(regret)[:rows]:
         cells = "".join(f"{a:>15.1f}" for a in accuracy[i])
@@ -304,7 +329,7 @@ def beside_logistic_regression(name, X, y, folds, n_jobs):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    stages = ["network", "method", "report", "unseen", "prior", "sequences"]
+    stages = ["network", "method", "report", "unseen", "prior", "standardize", "sequences"]
     parser.add_argument("stages", nargs="+", choices=stages)
     parser.add_argument("--tables", help="folder of the csv files of pydataset, for `unseen`")
     parser.add_argument("--n-jobs", type=int, default=2)

@@ -234,13 +234,22 @@ NETWORKS = [
     Case("gru", params={**DRIFT, "encoders": {"audio": "gru"}}),
     Case(
         "gru-padded",
-        params={"encoders": {"audio": "gru"}, "encoders__n_layers": 2, "encoders__dropout": 0.2},
+        params={
+            "encoders": {"audio": "gru"},
+            "encoders__n_layers": 2,
+            "encoders__dropout": 0.2,
+            "encoders__padding_value": 0.0,
+        },
         form="padded",
     ),
     Case("transformer", params={**PULL, "encoders": {"audio": "transformer"}}),
     Case(
         "transformer-padded",
-        params={"encoders": {"audio": "transformer"}, "encoders__dropout": 0.2},
+        params={
+            "encoders": {"audio": "transformer"},
+            "encoders__dropout": 0.2,
+            "encoders__padding_value": 0.0,
+        },
         form="padded",
     ),
     Case(
@@ -650,6 +659,8 @@ class Library:
         """The estimator of a case."""
         cls, inforeg = self.find(case.estimator), self.find("InfoReg")
         given = {**ALWAYS, **(BASE if case.base else {}), **case.params, "dtype": dtype}
+        if case.base and "standardize" in inspect.signature(cls).parameters:
+            given = {"standardize": False, **given}
         # Copies: callbacks and modules must not carry anything from fit to fit.
         params = self.settings(copy.deepcopy(given), case.estimator, cls, "InfoReg")
         preset = self.preset(case.preset, case.preset_args) if case.preset else {}

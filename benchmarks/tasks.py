@@ -19,7 +19,7 @@ from inforeg_sk.datasets import (
     make_multimodal_classification,
 )
 
-__all__ = ["TASKS", "cmu_mosi_whole", "five_folds", "load"]
+__all__ = ["TASKS", "UNSCALED", "cmu_mosi_whole", "five_folds", "load"]
 
 HOME = Path(os.environ.get("INFOREG_SK_DATA", Path(__file__).resolve().parents[2] / "shared/data"))
 
@@ -106,6 +106,18 @@ def tables():
     return [(X, y, five_folds(y), None) for X, y in made]
 
 
+def unscaled_tables():
+    """The tables as they come; those made here in units of their own, as measured data have."""
+    problems, rng = [], np.random.default_rng(0)
+    for i, (X, y, folds, test) in enumerate(tables()):
+        if i >= 3:
+            units = {m: 10 ** rng.uniform(-2, 3, x.shape[1]) for m, x in X.items()}
+            offsets = {m: rng.normal(size=x.shape[1]) for m, x in X.items()}
+            X = ModalityDict({m: (x + offsets[m]) * units[m] for m, x in X.items()})
+        problems.append((X, y, folds, test))
+    return problems
+
+
 def cut(table, *at):
     """The columns of a table as modalities, cut at some positions."""
     parts = np.split(np.asarray(table, dtype=float), at, axis=1)
@@ -133,10 +145,12 @@ TASKS = {
     "spoken_digits": spoken_digits,
     "tables": tables,
 }
+#: The same tables as they come, without a scaler in front.
+UNSCALED = {"unscaled": unscaled_tables}
 _loaded = {}
 
 
 def load(task):
     if task not in _loaded:
-        _loaded[task] = TASKS[task]()
+        _loaded[task] = {**TASKS, **UNSCALED}[task]()
     return _loaded[task]

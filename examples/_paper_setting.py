@@ -66,6 +66,7 @@ def classifier(method, seed, args):
         encoders="resnet18",
         fusion="concat",
         prior_offset=False,
+        standardize=False,
         optimizer=torch.optim.SGD,
         optimizer__momentum=0.9,
         optimizer__weight_decay=1e-4,

@@ -33,12 +33,12 @@ class MultimodalClassifier(ClassifierMixin, MultimodalEstimator):
         10,000 values, "gru" for longer ones, "cnn" for images ``(channels, height, width)`` and,
         frame by frame, videos ``(channels, frames, height, width)``. Further names are
         "transformer" (sequences) and "resnet18" (images, videos); "cnn" and "resnet18" take
-        spectrograms ``(height, width)`` too. To "gru" and "transformer" steps of zeros at the end
-        are padding (``encoders__padding_value``). A class or callable is called with
-        ``input_shape`` (the shape of one sample; or ``in_features``, the last axis, if that is what
-        it takes) and the settings ``encoders__hidden=32`` (all encoders that take it) or
+        spectrograms ``(height, width)`` too. A class or callable is called with ``input_shape``
+        (the shape of one sample; or ``in_features``, the last axis, if that is what it takes) and
+        the settings ``encoders__hidden=32`` (all encoders that take it) or
         ``encoders__text__hidden=32`` (one). A module instance in a dict is copied, its weights are
-        the start. Encoders give one vector a sample.
+        the start. Encoders give one vector a sample. Padding is described in the
+        Notes of `MultimodalClassifier`.
     fusion : str, class, callable or module, default="concat"
         "concat", "sum", "attention", "gated" or "film", or a module that maps a dict of feature
         tensors to one vector a sample; a class or callable is called with ``widths``, a dict of
@@ -50,6 +50,10 @@ class MultimodalClassifier(ClassifierMixin, MultimodalEstimator):
     modality_dropout : float or dict of str to float, default=0.0
         Probability with which a training step leaves a modality of a sample out, in [0, 1); by
         modality if a dict. Never all of a sample's.
+    standardize : bool, default=True
+        Whether the network standardizes what the built-in encoders get: the mean of the training
+        part is subtracted, and the result divided by the standard deviation; see the
+        Notes of `MultimodalClassifier`.
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes in the loss, scikit-learn's meaning.
     prior_offset : bool, default=False
@@ -174,6 +178,25 @@ class MultimodalClassifier(ClassifierMixin, MultimodalEstimator):
     its encoder gets a dict of tensors, in which integers stay integers. None is chosen by "auto":
     see `PretrainedEncoder`.
 
+    **Images.** Channels come first, as in torch: ``(channels, height, width)``. Arrays that look as
+    if they came last, as Pillow and OpenCV give them, or second in a video, warn.
+
+    **Standardization.** With `standardize` means and standard deviations are taken from the
+    training part of the first call of ``fit`` or ``partial_fit``, by the weights of the samples,
+    and kept: of each feature of vectors; of each feature of sequences over all real steps; of each
+    channel of images and videos. Padding, and samples that lack the modality, have no part in it.
+    Columns that are constant there are only centered, sparse matrices are only scaled. It reaches
+    the encoders that are given by name, or as a class of `inforeg_sk.network`, never other modules
+    or instances, which may have been trained on data of another scale. Unlike a scaler in front, it
+    is saved with the network: buffers ``scaler_<modality>.mean`` and ``.scale``. `encoders_` get
+    its result.
+
+    **Padding.** In a modality of sequences, ``(n_samples, n_steps, n_features)``, steps of NaN at
+    the end of a sample are padding, as `PadSequences` makes it; NaN anywhere else is an error.
+    "gru" and "transformer" leave padding out. Other encoders get zeros there, unless they have an
+    attribute ``padding_value``, a number or NaN: then they get that. Zero is a value like any
+    other; to data that are padded with zeros say ``encoders__text__padding_value=0``.
+
     **Missing modalities.** With ``missing="allow"`` a sample lacks a modality where all its values
     there are NaN (or masked, in a numpy masked array, which integers need; or None, in a list of
     arrays), and all samples lack one that the mapping given to ``predict`` leaves out. At least one
@@ -230,6 +253,7 @@ class MultimodalClassifier(ClassifierMixin, MultimodalEstimator):
         fusion="concat",
         missing="error",
         modality_dropout=0.0,
+        standardize=True,
         class_weight=None,
         prior_offset=False,
         optimizer=DecayAdamW,
@@ -259,6 +283,7 @@ class MultimodalClassifier(ClassifierMixin, MultimodalEstimator):
             fusion=fusion,
             missing=missing,
             modality_dropout=modality_dropout,
+            standardize=standardize,
             optimizer=optimizer,
             lr=lr,
             max_epochs=max_epochs,
@@ -394,12 +419,12 @@ class MultimodalInfoRegClassifier(InfoRegEstimator, MultimodalClassifier):
         10,000 values, "gru" for longer ones, "cnn" for images ``(channels, height, width)`` and,
         frame by frame, videos ``(channels, frames, height, width)``. Further names are
         "transformer" (sequences) and "resnet18" (images, videos); "cnn" and "resnet18" take
-        spectrograms ``(height, width)`` too. To "gru" and "transformer" steps of zeros at the end
-        are padding (``encoders__padding_value``). A class or callable is called with
-        ``input_shape`` (the shape of one sample; or ``in_features``, the last axis, if that is what
-        it takes) and the settings ``encoders__hidden=32`` (all encoders that take it) or
+        spectrograms ``(height, width)`` too. A class or callable is called with ``input_shape``
+        (the shape of one sample; or ``in_features``, the last axis, if that is what it takes) and
+        the settings ``encoders__hidden=32`` (all encoders that take it) or
         ``encoders__text__hidden=32`` (one). A module instance in a dict is copied, its weights are
-        the start. Encoders give one vector a sample.
+        the start. Encoders give one vector a sample. Padding is described in the
+        Notes of `MultimodalClassifier`.
     fusion : str, class, callable or module, default="concat"
         "concat", "sum", "attention", "gated" or "film", or a module that maps a dict of feature
         tensors to one vector a sample; a class or callable is called with ``widths``, a dict of
@@ -411,6 +436,10 @@ class MultimodalInfoRegClassifier(InfoRegEstimator, MultimodalClassifier):
     modality_dropout : float or dict of str to float, default=0.0
         Probability with which a training step leaves a modality of a sample out, in [0, 1); by
         modality if a dict. Never all of a sample's.
+    standardize : bool, default=True
+        Whether the network standardizes what the built-in encoders get: the mean of the training
+        part is subtracted, and the result divided by the standard deviation; see the
+        Notes of `MultimodalClassifier`.
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes in the loss, scikit-learn's meaning.
     prior_offset : bool, default=False
@@ -521,6 +550,7 @@ class MultimodalInfoRegClassifier(InfoRegEstimator, MultimodalClassifier):
         fusion="concat",
         missing="error",
         modality_dropout=0.0,
+        standardize=True,
         class_weight=None,
         prior_offset=False,
         optimizer=DecayAdamW,
@@ -550,6 +580,7 @@ class MultimodalInfoRegClassifier(InfoRegEstimator, MultimodalClassifier):
             fusion=fusion,
             missing=missing,
             modality_dropout=modality_dropout,
+            standardize=standardize,
             class_weight=class_weight,
             prior_offset=prior_offset,
             optimizer=optimizer,

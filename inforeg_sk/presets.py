@@ -3,15 +3,15 @@
 ``MultimodalInfoRegClassifier(**presets.PAPER)`` or ``MultimodalClassifier("inforeg",
 **presets.PAPER_STAR)``; for a method object take ``InfoReg(**presets.method_settings(
 presets.PAPER))``. Besides the method (``method__...``) they switch off what the published
-networks do not have. They do not set the training: the authors' optimizer is SGD with lr 0.002,
-momentum 0.9, weight decay 1e-4, batches of 64, 50 epochs, and a learning rate divided by 10 after
-30 of them; the paper states none.
+networks do not have: standardized inputs and the offset by the class prior. They do not set the
+training: the authors' optimizer is SGD with lr 0.002, momentum 0.9, weight decay 1e-4, batches of
+64, 50 epochs, and a learning rate divided by 10 after 30 of them; the paper states none.
 """
 
 __all__ = ["PAPER", "PAPER_STAR", "authors_code", "method_settings"]
 
 #: What the published networks do not have.
-_NETWORK = {"prior_offset": False}
+_NETWORK = {"prior_offset": False, "standardize": False}
 
 #: InfoReg as the paper states it (Alg. 1; eq. 16: alpha 1, beta 0.9; K = 0.04).
 PAPER = {

@@ -31,12 +31,12 @@ class MultimodalRegressor(RegressorMixin, MultimodalEstimator):
         10,000 values, "gru" for longer ones, "cnn" for images ``(channels, height, width)`` and,
         frame by frame, videos ``(channels, frames, height, width)``. Further names are
         "transformer" (sequences) and "resnet18" (images, videos); "cnn" and "resnet18" take
-        spectrograms ``(height, width)`` too. To "gru" and "transformer" steps of zeros at the end
-        are padding (``encoders__padding_value``). A class or callable is called with
-        ``input_shape`` (the shape of one sample; or ``in_features``, the last axis, if that is what
-        it takes) and the settings ``encoders__hidden=32`` (all encoders that take it) or
+        spectrograms ``(height, width)`` too. A class or callable is called with ``input_shape``
+        (the shape of one sample; or ``in_features``, the last axis, if that is what it takes) and
+        the settings ``encoders__hidden=32`` (all encoders that take it) or
         ``encoders__text__hidden=32`` (one). A module instance in a dict is copied, its weights are
-        the start. Encoders give one vector a sample.
+        the start. Encoders give one vector a sample. Padding is described in the
+        Notes of `MultimodalClassifier`.
     fusion : str, class, callable or module, default="concat"
         "concat", "sum", "attention", "gated" or "film", or a module that maps a dict of feature
         tensors to one vector a sample; a class or callable is called with ``widths``, a dict of
@@ -48,6 +48,10 @@ class MultimodalRegressor(RegressorMixin, MultimodalEstimator):
     modality_dropout : float or dict of str to float, default=0.0
         Probability with which a training step leaves a modality of a sample out, in [0, 1); by
         modality if a dict. Never all of a sample's.
+    standardize : bool, default=True
+        Whether the network standardizes what the built-in encoders get: the mean of the training
+        part is subtracted, and the result divided by the standard deviation; see the
+        Notes of `MultimodalClassifier`.
     optimizer : torch optimizer class, default=inforeg_sk.training.DecayAdamW
         The default is torch's AdamW with a weight decay of 1.0 (torch's own default is 0.01).
         Settings are ``optimizer__weight_decay`` and so on; per-modality learning rates by
@@ -146,6 +150,7 @@ class MultimodalRegressor(RegressorMixin, MultimodalEstimator):
         fusion="concat",
         missing="error",
         modality_dropout=0.0,
+        standardize=True,
         optimizer=DecayAdamW,
         lr=1e-3,
         max_epochs=100,
@@ -173,6 +178,7 @@ class MultimodalRegressor(RegressorMixin, MultimodalEstimator):
             fusion=fusion,
             missing=missing,
             modality_dropout=modality_dropout,
+            standardize=standardize,
             optimizer=optimizer,
             lr=lr,
             max_epochs=max_epochs,
@@ -301,12 +307,12 @@ class MultimodalInfoRegRegressor(InfoRegEstimator, MultimodalRegressor):
         10,000 values, "gru" for longer ones, "cnn" for images ``(channels, height, width)`` and,
         frame by frame, videos ``(channels, frames, height, width)``. Further names are
         "transformer" (sequences) and "resnet18" (images, videos); "cnn" and "resnet18" take
-        spectrograms ``(height, width)`` too. To "gru" and "transformer" steps of zeros at the end
-        are padding (``encoders__padding_value``). A class or callable is called with
-        ``input_shape`` (the shape of one sample; or ``in_features``, the last axis, if that is what
-        it takes) and the settings ``encoders__hidden=32`` (all encoders that take it) or
+        spectrograms ``(height, width)`` too. A class or callable is called with ``input_shape``
+        (the shape of one sample; or ``in_features``, the last axis, if that is what it takes) and
+        the settings ``encoders__hidden=32`` (all encoders that take it) or
         ``encoders__text__hidden=32`` (one). A module instance in a dict is copied, its weights are
-        the start. Encoders give one vector a sample.
+        the start. Encoders give one vector a sample. Padding is described in the
+        Notes of `MultimodalClassifier`.
     fusion : str, class, callable or module, default="concat"
         "concat", "sum", "attention", "gated" or "film", or a module that maps a dict of feature
         tensors to one vector a sample; a class or callable is called with ``widths``, a dict of
@@ -318,6 +324,10 @@ class MultimodalInfoRegRegressor(InfoRegEstimator, MultimodalRegressor):
     modality_dropout : float or dict of str to float, default=0.0
         Probability with which a training step leaves a modality of a sample out, in [0, 1); by
         modality if a dict. Never all of a sample's.
+    standardize : bool, default=True
+        Whether the network standardizes what the built-in encoders get: the mean of the training
+        part is subtracted, and the result divided by the standard deviation; see the
+        Notes of `MultimodalClassifier`.
     optimizer : torch optimizer class, default=inforeg_sk.training.DecayAdamW
         The default is torch's AdamW with a weight decay of 1.0 (torch's own default is 0.01).
         Settings are ``optimizer__weight_decay`` and so on; per-modality learning rates by
@@ -424,6 +434,7 @@ class MultimodalInfoRegRegressor(InfoRegEstimator, MultimodalRegressor):
         fusion="concat",
         missing="error",
         modality_dropout=0.0,
+        standardize=True,
         optimizer=DecayAdamW,
         lr=1e-3,
         max_epochs=100,
@@ -451,6 +462,7 @@ class MultimodalInfoRegRegressor(InfoRegEstimator, MultimodalRegressor):
             fusion=fusion,
             missing=missing,
             modality_dropout=modality_dropout,
+            standardize=standardize,
             optimizer=optimizer,
             lr=lr,
             max_epochs=max_epochs,

@@ -101,6 +101,7 @@ def fit_fast(cls, method, X, y, *, sample_weight=None, **kwargs):
         "device": "cpu",
         "random_state": 0,
         "iterator_train__shuffle": False,
+        "standardize": False,
         **kwargs,
     }
     estimator = Spy(**settings) if method is None else Spy(method, **settings)

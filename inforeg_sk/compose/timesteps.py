@@ -1,8 +1,10 @@
 """Sequences as a table with one row a step, without the steps that only pad, and back."""
 
-from math import prod
+from math import isnan, prod
 
 import numpy as np
+
+from ..data.padding import real_lengths, real_steps
 
 __all__ = ["flatten_time_steps", "restore_time_steps", "sample_of_step"]
 
@@ -15,8 +17,8 @@ def flatten_time_steps(value, padding_value):
     value : ndarray of shape (n_samples, ..., n_features)
         With at least three axes.
     padding_value : float or None
-        What all features of a padding step hold; None, or other than three axes, or values that
-        are no numbers: every step is real.
+        What all features of a padding step hold (NaN is a value too); None, or other than three
+        axes, or values that are no numbers: every step is real.
 
     Returns
     -------
@@ -74,7 +76,8 @@ def restore_time_steps(table, axes, real, padding_value):
 def _real_steps(value, padding_value):
     """Mask of the steps up to each sample's last that is not padding, or None if that is all.
 
-    The rule is that of the encoders, `inforeg_sk.network.sequences.real_lengths`.
+    A sample of nothing but padding keeps its first step; one of nothing but NaN keeps all, since it
+    is no padding but a missing sample.
     """
     sequences = value.ndim == 3 and value.shape[1] > 1 and value.dtype.kind in "biuf"
     if padding_value is None or not sequences:
@@ -82,17 +85,19 @@ def _real_steps(value, padding_value):
     # Unlike a numpy scalar, Python's is compared in the array's precision: float32 can hold 0.1.
     padding_value = float(padding_value)
     # No padding without some at the very end, and one step of each sample is quickly read.
-    if (value[:, -1] != padding_value).any(axis=1).all():
+    if real_lengths(value[:, -1:], padding_value).all():
         return None
-    real = (value != padding_value).any(axis=2)
-    real = np.logical_or.accumulate(real[:, ::-1], axis=1)[:, ::-1]
-    real[:, 0] = True
-    return real
+    n_steps = value.shape[1]
+    lengths = real_lengths(value, padding_value)
+    lengths[lengths == 0] = n_steps if isnan(padding_value) else 1
+    return None if lengths.min() == n_steps else real_steps(lengths, n_steps)
 
 
 def _dtype_that_holds(number, dtype):
     """`dtype` if it holds `number`, else one that does, at least as well as a network's float32."""
     number = np.float64(number)  # which is not rounded to be compared
+    if np.isnan(number):
+        return dtype if dtype.kind in "fcO" else np.result_type(dtype, np.float32)
     with np.errstate(invalid="ignore", over="ignore"):
         held = number.astype(dtype)
     if held == number:

@@ -14,7 +14,15 @@ from ..data.checks import check_known_modalities, check_rows_beside
 from ..data.container import ModalityDict
 from ..data.tables import check_column_labels
 from ..utils.compat import BaseComposition, parallel_block, raise_for_params
-from ..utils.parameters import ByName, Constraint, Interval, IsNone, Options, check_parameters
+from ..utils.parameters import (
+    ByName,
+    Constraint,
+    Interval,
+    IsNaN,
+    IsNone,
+    Options,
+    check_parameters,
+)
 from ..utils.suggestions import did_you_mean
 from .metadata import make_router, route_name
 from .names import check_names, set_by_name
@@ -34,15 +42,16 @@ class ModalityTransformer(TransformerMixin, BaseComposition, auto_wrap_output_ke
         is) or ``"drop"``; or one transformer, which is cloned for every modality.
     remainder : {"passthrough", "drop"}, default="passthrough"
         What happens to modalities that the dict does not name.
-    padding_value : float, None, or dict of str to these, default=0.0
+    padding_value : float, None, or dict of str to these, default=NaN
         In a modality of sequences, shape ``(n_samples, n_steps, n_features)``, the steps at the
         end of a sample that hold this value in all features are padding: a transformer neither
-        learns from them nor changes them; a sample of nothing else keeps its first step. None:
-        every step is real. A dict gives it by modality, and one left out has none; images and
-        spectrograms of shape ``(n_samples, height, width)`` want None, or their blank last rows
-        are taken for padding. The encoders ``"gru"`` and ``"transformer"`` have the same parameter,
-        with the same rule and the same default; give both the same value.
-
+        learns from them nor changes them; a sample of nothing else keeps its first step. NaN is
+        how `PadSequences` pads; a sample of nothing but NaN is no padding but a missing one. To
+        data that are padded with zeros say ``padding_value=0``; then images and spectrograms of
+        shape ``(n_samples, height, width)`` beside them want None, or their blank last rows are
+        taken for padding: a dict gives it by modality, and one left out has none. None: every step
+        is real. The encoders ``"gru"`` and ``"transformer"`` have the same parameter, with the same
+        rule and the same default; give both the same value.
     missing : {"pass", "allow"}, default="pass"
         What happens to a sample that lacks a modality (all its values are NaN; or masked; or None):
         it is given to the transformer like any other, for example to be imputed; or it is left out
@@ -67,8 +76,8 @@ class ModalityTransformer(TransformerMixin, BaseComposition, auto_wrap_output_ke
         modality in front. If a transformer returns another number of rows than it got, or, by
         their index, the rows in another order. If a transformer splits the steps of a sample into
         several folds. If a dict names a modality like a parameter of ModalityTransformer, such as
-        ``"remainder"``. If a `padding_value` is neither a finite number nor None,
-        or is given for a modality that the data do not have.
+        ``"remainder"``. If a `padding_value` is none of a finite number, NaN and None, or is
+        given for a modality that the data do not have.
 
     Notes
     -----
@@ -89,14 +98,14 @@ class ModalityTransformer(TransformerMixin, BaseComposition, auto_wrap_output_ke
     ask for them, as in a ``ColumnTransformer``: after
     ``StandardScaler().set_fit_request(sample_weight=True)`` the scaler weights its samples.
 
-    Padding is left out because it would count as data: zeros behind short samples pull each mean
-    towards zero, and scaling would move them to other values, by which the encoders of sequences
-    no longer know them. Only numeric sequences are searched for padding, and only the end of each
-    sample, so zeros before its last real step are data. The padding comes out as `padding_value`,
-    also with another number of features. Where steps of zeros are no padding but, say, silence,
-    give ``padding_value=None`` here and to the encoder. A real step at the end of a sample that a
-    transformer happens to map to `padding_value` in all features, as ``MinMaxScaler`` does where
-    all are at their minimum, is padding to the encoders.
+    Padding is left out because most transformers refuse NaN, and since padding by zeros would
+    count as data: it would pull each mean towards zero, and scaling would move it to other values,
+    by which the encoders of sequences no longer know it. Only numeric sequences are searched for
+    padding, and only the end of each sample, so such steps before its last real step are data. The
+    padding comes out as `padding_value`, also with another number of features. A real step at the
+    end of a sample that a transformer happens to map to a finite `padding_value` in all features,
+    as a scaler does where all are at their mean and it is 0, is padding to the encoders; with NaN
+    none is.
 
     The parameters of a dict's transformers are searched as ``text__n_components``, those of a
     single transformer as ``transformers__n_components``. With ``set_output(transform="pandas")``
@@ -116,13 +125,14 @@ class ModalityTransformer(TransformerMixin, BaseComposition, auto_wrap_output_ke
     array(['text__x0', 'audio__x0', 'audio__x1'], dtype=object)
 
     Two samples of two steps and of one, padded to three: the mean is that of 1, 2 and 6, and the
-    padding stays zero.
+    padding stays NaN.
 
-    >>> X = {"audio": np.array([[[1.0], [2.0], [0.0]], [[6.0], [0.0], [0.0]]])}
+    >>> nan = np.nan
+    >>> X = {"audio": np.array([[[1.0], [2.0], [nan]], [[6.0], [nan], [nan]]])}
     >>> centred = ModalityTransformer(StandardScaler(with_std=False)).fit_transform(X)
     >>> centred["audio"][:, :, 0]
-    array([[-2., -1.,  0.],
-           [ 3.,  0.,  0.]])
+    array([[-2., -1., nan],
+           [ 3., nan, nan]])
     """
 
     # What `transformers` holds is checked with the data, whose modalities it names.
@@ -130,8 +140,9 @@ class ModalityTransformer(TransformerMixin, BaseComposition, auto_wrap_output_ke
         "remainder": [Options("passthrough", "drop")],
         "padding_value": [
             IsNone(),
+            IsNaN(),
             Interval(Real),
-            ByName(IsNone(), Interval(Real)),
+            ByName(IsNone(), IsNaN(), Interval(Real)),
         ],
         "missing": [Options("pass", "allow")],
     }
@@ -141,7 +152,7 @@ class ModalityTransformer(TransformerMixin, BaseComposition, auto_wrap_output_ke
         transformers="passthrough",
         *,
         remainder="passthrough",
-        padding_value=0.0,
+        padding_value=np.nan,
         missing="pass",
     ):
         self.transformers = transformers

@@ -8,6 +8,7 @@ from scipy import sparse
 
 from .container import n_rows
 from .numeric import refuse_dates, refuse_other_columns, warn_of_merged_values
+from .padding import real_lengths, real_steps
 from .presence import CHUNK, Presence, find_present, scatter_rows, stack_rows
 from .tables import column_labels, is_table
 
@@ -55,7 +56,8 @@ def check_arrays(given, n_samples, dtype, *, missing="error", expected=(), warn=
         If a modality is not numeric.
     ValueError
         If there is no sample, or a modality is 1-D, complex, has no values, or holds infinity or
-        NaN, or if a sample lacks every modality.
+        NaN, or if a sample lacks every modality. In sequences, ``(n_samples, n_steps,
+        n_features)``, steps of NaN at the end of a sample are padding.
     """
     if n_samples == 0:
         raise ValueError("Found array with 0 sample(s): at least 1 sample is required.")
@@ -130,7 +132,7 @@ def _numeric(name, value, dtype, present, part=False, warn=False):
         array = _parse(name, array, dtype)
     with np.errstate(over="ignore"):  # an overflow becomes infinite, and is reported below
         converted = array if array.dtype == dtype else array.astype(dtype)
-    _check_finite(name, converted, array, present)
+    _check_finite(name, converted, array, present, padded=not part and array.ndim == 3)
     if warn:
         labels = column_labels(value) if is_table(value) else None
         warn_of_merged_values(name, array, converted, present, labels)
@@ -226,10 +228,11 @@ def _parse(name, array, dtype):
         ) from error
 
 
-def _check_finite(name, array, original, present, first=0):
+def _check_finite(name, array, original, present, first=0, padded=False):
     """Raise unless all values of the samples that are `present` (None: of all) are finite.
 
-    `first` is the number of the first row, for the message.
+    `first` is the number of the first row, for the message. With `padded`, NaN in all values of the
+    steps at the end of a sample is padding, but a sample needs one step that is not.
     """
     for start in range(0, len(array), CHUNK):
         part = array[start : start + CHUNK]
@@ -238,7 +241,12 @@ def _check_finite(name, array, original, present, first=0):
         with np.errstate(over="ignore", invalid="ignore"):
             if np.isfinite(part.sum(dtype=np.float64)):
                 continue
-        bad = ~np.isfinite(part).reshape(len(part), -1)
+        bad = ~np.isfinite(part)
+        if padded:
+            lengths = real_lengths(part, np.nan)
+            lengths[lengths == 0] = part.shape[1]
+            bad &= real_steps(lengths, part.shape[1])[:, :, None]
+        bad = bad.reshape(len(part), -1)
         if present is not None:
             bad &= present[start : start + CHUNK, None]
         if not bad.any():
@@ -251,10 +259,11 @@ def _check_finite(name, array, original, present, first=0):
                 f"row {first + start + row}: scale it, or use dtype='float64'."
             )
         what = "NaN" if np.isnan(value) else "infinity"
-        raise ValueError(_not_finite(name, what, first + start + row, np.isnan(part[row])))
+        nans = np.isnan(part[row])
+        raise ValueError(_not_finite(name, what, first + start + row, nans, padded))
 
 
-def _not_finite(name, what, row, nans=None):
+def _not_finite(name, what, row, nans=None, padded=False):
     """A message; `nans` says which values of the row are NaN, None: all."""
     advice = ""
     if nans is None or nans.all():
@@ -262,7 +271,7 @@ def _not_finite(name, what, row, nans=None):
     elif nans.any():
         advice = (
             f" ({int(nans.sum())} of its {nans.size} values; a sample is missing only where all "
-            "are NaN)"
+            f"are NaN{', a step is padding only at the end and where all are NaN' * padded})"
         )
     return (
         f"Modality {name!r} contains {what} in row {row}: all values must be finite; impute or "

@@ -34,6 +34,7 @@ class FittedInput(NamedTuple):
     columns: dict | None
     dtype: np.dtype
     labels: dict = {}  # labels of the columns by modality; see `ModalityDict.column_labels`
+    sparse: tuple = ()  # modalities that were sparse matrices
 
 
 class CheckedInput(NamedTuple):
@@ -45,6 +46,7 @@ class CheckedInput(NamedTuple):
     columns: dict | None  # resolved column map; None: X was a mapping
     table: object  # the table itself, for its column names; None: X was a mapping
     labels: dict  # labels of the columns of modalities that are tables
+    sparse: tuple  # modalities that are sparse matrices
 
 
 def check_modalities(X, estimator, dtype, beside=None):
@@ -94,9 +96,9 @@ def check_modalities(X, estimator, dtype, beside=None):
                 f"Modality {name!r} is missing in every sample, so nothing can be learnt about "
                 "it: leave it out."
             )
-    return CheckedInput(
-        checked, tuple(given), sample_shapes(checked.arrays), columns, table, labels
-    )
+    shapes = sample_shapes(checked.arrays)
+    thin = tuple(name for name, array in checked.arrays.items() if sparse.issparse(array))
+    return CheckedInput(checked, tuple(given), shapes, columns, table, labels, thin)
 
 
 def check_fitted_modalities(X, estimator, fitted, beside=None):

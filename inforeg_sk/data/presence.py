@@ -9,7 +9,7 @@ from scipy import sparse
 
 from .container import ModalityDict, n_rows
 
-__all__ = ["CHUNK", "Presence", "find_present", "scatter_rows", "stack_rows"]
+__all__ = ["CHUNK", "Presence", "find_present", "is_missing", "scatter_rows", "stack_rows"]
 
 #: Rows examined at a time, so that a memory-mapped modality is never read whole.
 CHUNK = 4096
@@ -114,9 +114,7 @@ def find_present(value):
             gone = gone | np.isnan(np.ma.getdata(value))
         present = ~gone.reshape(len(value), -1).all(axis=1)
     elif value.dtype.kind == "O":
-        present = np.array(
-            [not all(map(_is_missing, row)) for row in value.reshape(len(value), -1)]
-        )
+        present = np.array([not all(map(is_missing, row)) for row in value.reshape(len(value), -1)])
     elif value.dtype.kind == "f":
         present = np.ones(len(value), dtype=bool)
         for start in range(0, len(value), CHUNK):
@@ -138,9 +136,12 @@ def _present_in_sparse(value):
     return (stored == 0) | (nans < stored)
 
 
-def _is_missing(value):
-    if value is None or type(value).__name__ == "NAType":
+def is_missing(value):
+    """Whether an object stands for a missing value: None, NaN, pandas' NA or NaT."""
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
         return True
+    if isinstance(value, np.datetime64 | np.timedelta64):
+        return bool(np.isnat(value))
     return isinstance(value, float | np.floating) and value != value
 
 

@@ -84,9 +84,10 @@ def load_cmu_mosi(
         Whether to leave out the utterances with s = 0, so that ``"binary"`` is negative against
         positive. Only for ``target="binary"``, and not for the csv files.
     padding : {"end", "keep"}, default="end"
-        Where the all-zero steps that pad a sequence are: at its end, where the sequence encoders
-        expect them, or where the file has them (some pad in front). For the pickles; ignored
-        otherwise, since the csv files and the SDK's have no padding.
+        How the steps that pad a sequence come: as NaN at its end, where the sequence encoders
+        expect them, or all zero where the file has them (some pad in front). For the pickles;
+        ignored otherwise: the csv files have no padding, and sequences of the SDK's are padded with
+        NaN at the end.
     files : dict of str to str or path-like, default=None
         For ``"sdk"`` only: the file of each modality, as a name below `data_home` or a full path.
         Any names of modalities are allowed. ``"labels"`` is the file with the sentiment, by
@@ -108,8 +109,8 @@ def load_cmu_mosi(
 
         data : ModalityDict
             Arrays of float64 ``"text"``, ``"audio"`` and ``"video"``, one utterance per row; for
-            a pickle or the SDK, of shape (n_samples, n_steps, n_features), and float32 if the file
-            has float32.
+            a pickle or the SDK, of shape (n_samples, n_steps, n_features), padded with NaN, and
+            float32 if the file has that.
         target : ndarray of shape (n_samples,), int64 (float64 with ``target="real"``)
             0 for negative, 1 for positive; or see `target`.
         target_names : ndarray of str, or None with ``target="real"``
@@ -134,11 +135,12 @@ def load_cmu_mosi(
             Numbers of steps that are not padding, by modality: as the file says, else up to the
             last step that is not all zero. None for a modality that is not a sequence.
         non_finite : dict of str to int
-            How many values of each modality were infinite or NaN, and are now 0.
+            How many values of each modality were infinite or NaN in the files, and are now 0.
         annotations : ndarray of str, or None
             The names of the polarities in the file. None for the SDK.
         empty : dict of str to ndarray of str
-            For ``"sdk"`` only: the utterances in which a modality has no step, and is all zero.
+            For ``"sdk"`` only: the utterances in which a modality has no step. There it has a
+            single one, of zeros.
         files : dict of str to str
             For ``"sdk"`` only: the paths that were read.
         altered : list of str
@@ -182,8 +184,9 @@ def load_cmu_mosi(
     (``mosi_data``). Their ``"vision"`` is ``"video"`` here; their sentiment is
     ``regression_labels``, else ``labels``. Values that are infinite (the audio of ``mosi_data``
     holds -inf) or NaN become 0, as -inf does in the code of MMSA and of [6]_. Samples of unequal
-    length are padded with zeros at the end. A modality with more all-zero steps in front than at
-    the end, over the whole file, counts as padded in front, and its padding is moved to the end.
+    length are padded with NaN at the end. A modality with more all-zero steps in front than at
+    the end, over the whole file, counts as padded in front, and its padding is moved to the end. A
+    sample of nothing but padding keeps its first step, of zeros.
     Such modalities with equally many steps are aligned and move together, by the padding that they
     have in common.
 

@@ -4,6 +4,7 @@ import numpy as np
 from sklearn.utils import Bunch
 
 from ..data.container import ModalityDict
+from ..data.padding import real_lengths, real_steps
 
 __all__ = ["PARTS", "TARGETS", "check_sentiment", "choose_rows", "make_bunch"]
 
@@ -57,7 +58,20 @@ def choose_rows(origin, sentiment, split, drop_zeros):
     return rows & (sentiment != 0) if drop_zeros else rows
 
 
-def make_bunch(arrays, sentiment, origin, target, drop_zeros, *, title, source, notes, **fields):
+def make_bunch(
+    arrays,
+    sentiment,
+    origin,
+    target,
+    drop_zeros,
+    *,
+    title,
+    source,
+    notes,
+    lengths,
+    mark_padding=True,
+    **fields,
+):
     """Return the `Bunch` of the samples that are loaded.
 
     Parameters
@@ -70,6 +84,10 @@ def make_bunch(arrays, sentiment, origin, target, drop_zeros, *, title, source, 
         As in `load_cmu_mosi`.
     title, source, notes : str
         What `DESCR` says about these features.
+    lengths : dict of str to ndarray of int, or None
+        Number of steps of each sample, by modality.
+    mark_padding : bool, default=True
+        Whether steps of zeros behind the end of a sample become NaN, in place.
     **fields
         More fields of the `Bunch`.
     """
@@ -78,6 +96,10 @@ def make_bunch(arrays, sentiment, origin, target, drop_zeros, *, title, source, 
         bad = ~np.isfinite(X)
         non_finite[name] = int(bad.sum())
         X[bad] = 0
+        if mark_padding and lengths[name] is not None:
+            # A sample without any step keeps one, of zeros: else it would be a missing one.
+            ends = np.maximum(real_lengths(X, 0.0), lengths[name]).clip(min=1)
+            X[~real_steps(ends, X.shape[1])] = np.nan
     classes, names = _make_target(sentiment, target, drop_zeros)
     return Bunch(
         data=ModalityDict(arrays),
@@ -85,6 +107,7 @@ def make_bunch(arrays, sentiment, origin, target, drop_zeros, *, title, source, 
         target_names=names,
         sentiment=sentiment,
         non_finite=non_finite,
+        lengths=lengths,
         **fields,
         **{f"{part}_indices": np.flatnonzero(origin == part) for part in PARTS},
         DESCR=_DESCR.format(

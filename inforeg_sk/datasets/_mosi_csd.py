@@ -75,9 +75,9 @@ _EPSILON = 1e-5  # seconds; the SDK takes closer times as equal
 _NOTES = """\
 Files: {files}.
 The steps of an utterance are those whose interval overlaps that of the utterance, as the SDK aligns
-to the labels; a file that is aligned to the labels has them already. Padding steps (all zero) are
-at the end.
-Utterances without any step, all zero: {empty}.
+to the labels; a file that is aligned to the labels has them already. Padding steps, NaN, are at the
+end.
+Utterances without any step, which have one of zeros: {empty}.
 Utterances with more steps than n_steps, cut: {cut}.
 Labelled segments without duration, left out: {n_dropped}."""
 

@@ -55,8 +55,8 @@ def load_pickle(data_home, features, split, target, drop_zeros, padding):
     rows = choose_rows(origin, sentiment, split, drop_zeros)
     for name, X in arrays.items():
         arrays[name] = X[rows]
-    where = f"are at the end; moved there from the front: {', '.join(shifted) or 'none'}"
-    where = where if padding == "end" else "are where the file has them"
+    where = f"NaN, are at the end; moved there from the front: {', '.join(shifted) or 'none'}"
+    where = where if padding == "end" else "all zero, are where the file has them"
     return make_bunch(
         arrays,
         sentiment[rows],
@@ -68,9 +68,10 @@ def load_pickle(data_home, features, split, target, drop_zeros, padding):
         transcripts=None if None in words.tolist() else words[rows],
         annotations=None if None in annotations.tolist() else annotations[rows],
         lengths={name: None if n is None else n[rows] for name, n in lengths.items()},
+        mark_padding=padding == "end",
         title=f"processed features ({features})",
         source=_SOURCES[features],
-        notes=f"Padding steps (all zero) {where}.",
+        notes=f"Padding steps, {where}.",
     )
 
 

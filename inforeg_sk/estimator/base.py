@@ -60,6 +60,7 @@ class MultimodalEstimator(ParameterFiles, ParameterHandling):
         batch_size,
         missing,
         modality_dropout,
+        standardize,
         random_state,
         dtype,
         device,
@@ -102,6 +103,7 @@ class MultimodalEstimator(ParameterFiles, ParameterHandling):
         self.fisher = fisher
         self.missing = missing
         self.modality_dropout = modality_dropout
+        self.standardize = standardize
         self.random_state = random_state
         self.dtype = dtype
 
@@ -168,7 +170,14 @@ class MultimodalEstimator(ParameterFiles, ParameterHandling):
                 validate_data(self, data.table, skip_check_array=True)
             self._take_over(
                 plan,
-                FittedInput(data.modalities, data.shapes, data.columns, plan.dtype, data.labels),
+                FittedInput(
+                    data.modalities,
+                    data.shapes,
+                    data.columns,
+                    plan.dtype,
+                    data.labels,
+                    data.sparse,
+                ),
             )
             plan.dataset.made_for = self.fitted_input_
             return self._train(plan, groups, epochs)

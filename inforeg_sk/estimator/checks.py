@@ -42,6 +42,7 @@ SHARED_CONSTRAINTS = {
     "batch_size": [Interval(Integral, 1), Interval(Integral, -1, -1, "both")],
     "missing": [Options("error", "allow")],
     "modality_dropout": [_RATE, ByName(_RATE)],
+    "standardize": [Instance(bool, np.bool_, text="a bool")],
     "train_split": [
         IsNone(),
         IsCallable("a callable such as skorch.dataset.ValidSplit(5, stratified=True)"),

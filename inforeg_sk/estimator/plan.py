@@ -82,7 +82,7 @@ def plan_fit(estimator, X, y, sample_weight, classes=None):
     dataset = _make_dataset(estimator, data.X, given, target, sample_weight, dtype)
     method = make_method(estimator, names)
     seeds = draw_seeds(estimator.random_state)
-    network = _make_network(estimator, method, seeds, data.shapes, n_outputs, torch_dtype)
+    network = _make_network(estimator, method, seeds, data, n_outputs, torch_dtype)
     settings = _call_settings(estimator, target, n_outputs, method, rates)
     check_requirements(estimator, method, network, dataset, settings)
     check_fit_to_data(estimator, len(y), network)
@@ -110,11 +110,15 @@ def plan_from_description(estimator, fitted, target):
     _, torch_dtype = resolve_dtype(estimator.dtype, type(estimator).__name__)
     method = make_method(estimator, tuple(fitted.shapes))
     seeds = draw_seeds(estimator.random_state)
-    network = _make_network(estimator, method, seeds, fitted.shapes, target.n_outputs, torch_dtype)
+    network = _make_network(estimator, method, seeds, fitted, target.n_outputs, torch_dtype)
     return FitPlan(None, target, None, method, network, seeds, fitted.dtype, None)
 
 
-def _make_network(estimator, method, seeds, shapes, n_outputs, torch_dtype):
+def _make_network(estimator, method, seeds, data, n_outputs, torch_dtype):
+    """The network for a CheckedInput, or for a FittedInput that describes one."""
+    shapes = data.shapes
+    # A sparse matrix that is centered is none any more.
+    standardize = {name: name not in data.sparse for name in shapes}
     with initialisation(seeds.weights):
         network = build_network(
             shapes,
@@ -124,6 +128,7 @@ def _make_network(estimator, method, seeds, shapes, n_outputs, torch_dtype):
             settings={part: estimator.get_params_for(part) for part in ("encoders", "fusion")},
             dtype=torch_dtype,
             dropout_seed=seeds.dropout,
+            standardize=standardize if estimator.standardize else None,
             owner=type(estimator).__name__,
             # Balanced classes are equally likely: a flat prior is none.
             prior_offset=getattr(estimator, "prior_offset", False)

@@ -79,8 +79,8 @@ class LogMel(MelFrontEnd):
     Notes
     -----
     On paths, waveforms, the number of frames, and memory, see the notes of `LogSTFT`. The zeros
-    that pad a recording become the lowest value, not the zeros that the encoders of sequences take
-    for padding; but with ``ref="max"`` a silent recording is 0 dB throughout.
+    that pad a recording become the lowest value, and no step is marked as padding; with
+    ``ref="max"`` a silent recording is 0 dB throughout.
 
     Source: `librosa.feature.melspectrogram` and `librosa.power_to_db`, with their defaults (see
     `LogSTFT` for the reference).

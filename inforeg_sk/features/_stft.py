@@ -75,8 +75,8 @@ class LogSTFT(AudioFrontEnd):
     output has shape ``(n_samples, n_frames, n_features)`` with ``n_frames = 1 + round(duration *
     sample_rate) // hop_length``: frames are centred, with zeros beyond both ends.
 
-    The zeros that pad a recording become ``log(floor)``, so the encoders of sequences do not take
-    them for padding.
+    The zeros that pad a recording become ``log(floor)``, a value like any other; no step is marked
+    as padding.
 
     ``Pipeline(memory=...)`` caches the features. It hashes paths as they are written, and does not
     notice that a file has changed, or that a relative path now leads elsewhere: clear the cache

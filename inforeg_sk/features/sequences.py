@@ -9,11 +9,13 @@ from scipy import sparse
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
+from ..data.presence import is_missing
 from ..utils.output import SetOutputNoOpMixin
 from ..utils.parameters import (
     Constraint,
     Interval,
     InvalidParameterError,
+    IsNaN,
     IsNone,
     Options,
     check_parameters,
@@ -45,12 +47,13 @@ class PadSequences(SetOutputNoOpMixin, TransformerMixin, BaseEstimator, auto_wra
     ----------
     n_steps : int, default=None
         Number of steps of the result; None is that of the longest sequence seen in ``fit``.
-    value : float, default=0.0
-        Value of all features of a padding step. The encoders ``"gru"`` and ``"transformer"`` and
-        `ModalityTransformer` take 0.0 for padding; pass any other value to them too, as
-        `padding_value`.
+    value : float, default=NaN
+        Value of all features of a padding step. NaN is what the classifiers, the encoders
+        ``"gru"`` and ``"transformer"`` and `ModalityTransformer` take for padding; pass any other
+        value to these encoders and to `ModalityTransformer` too, as `padding_value`.
     side : {"end", "start"}, default="end"
-        Where padding is added. Those encoders recognise it at the end only.
+        Where padding is added. It is recognised at the end only, so "start" needs a number as
+        `value`, and steps that hold it are data.
     truncate : {"end", "start"}, default="end"
         What is cut from a longer sequence: its last steps, or its first.
     dtype : dtype, default="float32"
@@ -75,14 +78,15 @@ class PadSequences(SetOutputNoOpMixin, TransformerMixin, BaseEstimator, auto_wra
 
     Notes
     -----
-    A sample that is None (or NaN, which pandas may use instead, or an array of NaN only) lacks the
+    A sample that is None (or NaN, NA or NaT, as pandas has it, or an array of NaN only) lacks the
     modality. It becomes a row of NaN, which a classifier with ``missing="allow"`` takes for a
     missing modality. A sequence without any step is an error, because it is ambiguous: give None
-    for a sample that lacks the modality, and one step of padding for one that has it but is empty.
-    NaN in a part of a sequence is kept; the classifier refuses it.
+    for a sample that lacks the modality, and one step of padding for one that has it and says
+    nothing. NaN in a part of a sequence is kept; the classifier refuses it, except in
+    steps at the end that have no number, which are padding too.
 
-    The encoders recognise padding by its value alone. If the last steps of a sequence hold `value`
-    in all features, as silence or a token numbered 0 may, the encoders take them for padding too.
+    Padding is recognised by its value alone, and no number can be mistaken for NaN: silence, or a
+    token numbered 0, at the end of a sequence is data. With a number as `value` it may be padding.
 
     The result is 3-D, so scale it afterwards, in a second `ModalityTransformer`::
 
@@ -101,26 +105,26 @@ class PadSequences(SetOutputNoOpMixin, TransformerMixin, BaseEstimator, auto_wra
     >>> padded.shape
     (3, 3, 4)
     >>> padded[:, :, 0]
-    array([[ 1.,  1.,  0.],
+    array([[ 1.,  1., nan],
            [ 1.,  1.,  1.],
            [nan, nan, nan]], dtype=float32)
 
     Sequences of numbers have one feature; here the longer one loses its first steps:
 
     >>> PadSequences(n_steps=2, truncate="start").fit_transform([[5], [6, 7, 8]])[:, :, 0]
-    array([[5., 0.],
-           [7., 8.]], dtype=float32)
+    array([[ 5., nan],
+           [ 7.,  8.]], dtype=float32)
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Constraint]]] = {
         "n_steps": [IsNone(), COUNT],
-        "value": [Interval(Real)],
+        "value": [IsNaN(), Interval(Real)],
         "side": [Options("end", "start")],
         "truncate": [Options("end", "start")],
         "dtype": [_FloatDtype()],
     }
 
-    def __init__(self, n_steps=None, *, value=0.0, side="end", truncate="end", dtype="float32"):
+    def __init__(self, n_steps=None, *, value=np.nan, side="end", truncate="end", dtype="float32"):
         self.n_steps = n_steps
         self.value = value
         self.side = side
@@ -227,7 +231,13 @@ class PadSequences(SetOutputNoOpMixin, TransformerMixin, BaseEstimator, auto_wra
         check_parameters(self)
         dtype = np.dtype(self.dtype)
         with np.errstate(over="ignore"):
-            held = np.isfinite(dtype.type(self.value))
+            held = not np.isinf(dtype.type(self.value))
+        if self.side == "start" and np.isnan(self.value):
+            raise InvalidParameterError(
+                f"The 'value' parameter of {type(self).__name__} must be a number with "
+                "side='start', such as 0: padding that is NaN is recognised at the end only. Got "
+                f"{self.value!r}."
+            )
         if not held:
             raise InvalidParameterError(
                 f"The 'value' parameter of {type(self).__name__} must be a number that dtype, "
@@ -258,7 +268,7 @@ def _samples(X):
 
 def _sequence(index, sample):
     """Return one sample as an array with two axes, or None if it is missing."""
-    if sample is None or (isinstance(sample, float) and np.isnan(sample)):
+    if is_missing(sample):
         return None
     try:
         array = np.asarray(sample)

@@ -426,7 +426,8 @@ class BatchContext(BatchRecorder):
         coalition : iterable of str
             The modalities to keep.
         zero : {"features", "inputs"}, default="features"
-            What is set to zero of the others. With "inputs" all encoders run again.
+            What is set to zero of the others. With "inputs" all encoders run again; inputs that the
+            network standardizes are set to their mean.
 
         Returns
         -------
@@ -439,7 +440,7 @@ class BatchContext(BatchRecorder):
                 f"modalities are {', '.join(map(repr, self.features))}."
             )
         if zero == "inputs":
-            inputs = self.inputs.zeroed(set(self.features) - coalition)
+            inputs = self.network.zeroed(self.inputs, set(self.features) - coalition)
             with evaluating(self.network):
                 return self.network(inputs).logits
         if zero != "features":

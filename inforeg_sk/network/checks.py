@@ -4,7 +4,7 @@ from numbers import Integral, Real
 
 import torch
 
-from ..utils.parameters import Interval, IsNone, SequenceOf, check_parameter
+from ..utils.parameters import Interval, IsNaN, IsNone, SequenceOf, check_parameter
 
 __all__ = ["SETTINGS", "check_axes", "check_settings", "not_vectors"]
 
@@ -16,7 +16,7 @@ SETTINGS = {
     "hidden": [_COUNT],
     "n_heads": [_COUNT],
     "n_layers": [_COUNT],
-    "padding_value": [IsNone(), Interval(Real)],
+    "padding_value": [IsNone(), IsNaN(), Interval(Real)],
     "width": [IsNone(), _COUNT],
 }
 

@@ -11,11 +11,11 @@ from torch import nn
 from ..utils.parameters import error_kind
 from ..utils.suggestions import did_you_mean, lookup
 from .checks import not_vectors
-from .images import CNNEncoder, ResNet18Encoder
+from .images import CNNEncoder, ResNet18Encoder, warn_of_layout
 from .sequences import GRUEncoder, TransformerEncoder
 from .vectors import MLPEncoder
 
-__all__ = ["ENCODERS", "build_encoders", "feature_width"]
+__all__ = ["ENCODERS", "build_encoders", "feature_width", "is_built_in"]
 
 ENCODERS = {
     "mlp": MLPEncoder,
@@ -57,6 +57,11 @@ def build_encoders(encoders, shapes, settings, owner="MultimodalNetwork"):
     ------
     TypeError, ValueError
         If a name, a modality or a setting is unknown, or an encoder cannot be made.
+
+    Warns
+    -----
+    UserWarning
+        If the channels of images or videos seem not to be the first axis of a sample.
     """
     if isinstance(encoders, nn.Module):
         raise TypeError(
@@ -75,6 +80,9 @@ def build_encoders(encoders, shapes, settings, owner="MultimodalNetwork"):
         name: _factory(name, given.get(name, "auto"), shape, owner)
         for name, shape in shapes.items()
     }
+    for name, factory in factories.items():
+        if factory in (CNNEncoder, ResNet18Encoder):
+            warn_of_layout(name, shapes[name])
     kwargs = _distribute(settings, factories)
     # One memo: an instance given to two modalities stays one.
     memo = {}
@@ -82,6 +90,20 @@ def build_encoders(encoders, shapes, settings, owner="MultimodalNetwork"):
         name: _make(name, factory, shapes[name], kwargs[name], memo)
         for name, factory in factories.items()
     }
+
+
+def is_built_in(encoders, name):
+    """Whether a modality gets an encoder of this library that is made anew, by name or class.
+
+    Parameters
+    ----------
+    encoders :
+        See `build_encoders`.
+    name : str
+        The modality.
+    """
+    spec = encoders.get(name, "auto") if isinstance(encoders, Mapping) else encoders
+    return isinstance(spec, str) or any(spec is kind for kind in ENCODERS.values())
 
 
 def _factory(name, spec, shape, owner):

@@ -6,10 +6,11 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from ..utils.callers import warn_caller
 from .checks import check_axes, check_settings
 from .dropout import Dropout
 
-__all__ = ["CNNEncoder", "ResNet18Encoder"]
+__all__ = ["CNNEncoder", "ResNet18Encoder", "warn_of_layout"]
 
 SHAPES = {
     "spectrogram": "(height, width)",
@@ -18,6 +19,8 @@ SHAPES = {
 }
 # Largest height and width, in cells, of the input of CNNEncoder's linear layer.
 GRID = 4
+# Numbers of channels that images come in: grey, color, color with transparency.
+_CHANNELS = (1, 3, 4)
 
 
 class CNNEncoder(nn.Module):
@@ -80,6 +83,46 @@ class CNNEncoder(nn.Module):
             x = F.max_pool2d(x, [min(2, size) for size in x.shape[2:]])
         x = _average_cells(_average_cells(x, 2), 3)
         return F.relu(self.linear(x.flatten(1)))
+
+
+def warn_of_layout(name, shape):
+    """Warn if images or videos look as if their channels were not the first axis of a sample.
+
+    Parameters
+    ----------
+    name : str
+        The modality.
+    shape : tuple of int
+        Of one sample.
+
+    Warns
+    -----
+    UserWarning
+        If the last axis, or the second of a video, is of length 1, 3 or 4, and those of height and
+        width are longer. The message has the call that moves the axis.
+    """
+    source = _channel_axis(shape)
+    if source is None:
+        return
+    what = "(channels, height, width)" if len(shape) == 3 else "(channels, frames, height, width)"
+    warn_caller(
+        f"Modality {name!r} has samples of shape {shape}, which are taken as {what}: "
+        f"{shape[0]} channels. If the channels are axis {source + 1} of the array, of length "
+        f"{shape[source]}, move it: X[{name!r}] = np.moveaxis(X[{name!r}], {source + 1}, 1).",
+    )
+
+
+def _channel_axis(shape):
+    """The axis that seems to hold the channels of images or videos, if it is not the first."""
+    most = max(_CHANNELS)
+    if len(shape) == 4 and shape[3] in (3, 4) and min(shape[1:3]) > most:
+        return 3  # however few frames: no video is as narrow
+    if len(shape) not in (3, 4) or shape[0] <= most:
+        return None
+    if shape[-1] in _CHANNELS and min(shape[:-1]) > most:
+        return len(shape) - 1
+    # Frame by frame, as many readers of videos give them.
+    return 1 if len(shape) == 4 and shape[1] in _CHANNELS and min(shape[2:]) > most else None
 
 
 def _average_cells(x, axis):

@@ -8,9 +8,11 @@ from torch import nn
 from ..data.presence import Presence
 from .checks import not_vectors
 from .dropout import seed_dropout
-from .encoders import build_encoders, feature_width
+from .encoders import build_encoders, feature_width, is_built_in
 from .fusion import build_fusion, zeroed_unimodal_logits
+from .inputs import fill_padding
 from .modes import evaluating, is_batch_norm
+from .scaling import InputScaler
 
 __all__ = ["MultimodalNetwork", "NetworkOutput", "build_network", "update_widths"]
 
@@ -41,6 +43,8 @@ class MultimodalNetwork(nn.Module):
         Number of features of each modality; needed for samples that lack one.
     n_prior : int, default=0
         Number of classes whose log prior is added to all logits; 0 for none.
+    scalers : dict of str to InputScaler, default=None
+        What standardizes the inputs of some encoders.
 
     Attributes
     ----------
@@ -49,11 +53,15 @@ class MultimodalNetwork(nn.Module):
 
     Notes
     -----
-    Parameter names begin with ``encoder_<modality>.``, ``fusion.`` and ``head.``, which is what
+    Parameter names begin with ``encoder_<modality>.``, ``fusion.`` and ``head.`` (and those of
+    buffers also with ``scaler_<modality>.``), which is what
     patterns such as ``optimizer__param_groups=[("encoder_text.*", {"lr": 1e-4})]`` match.
 
     The features of a sample that lacks a modality are zero, as they are where a modality is taken
     away to get the unimodal logits of another (paper, Sec. 4.5); its encoder does not run.
+
+    The padding of sequences, NaN in all features of the last steps, reaches an encoder as the value
+    of its attribute `padding_value`, if it has one that is a number (NaN too), and else as zeros.
 
     Joint, unimodal and coalition logits each have the log prior once: what a modality says of a
     sample is its logits less the log prior.
@@ -61,13 +69,16 @@ class MultimodalNetwork(nn.Module):
 
     log_prior: torch.Tensor | None
 
-    def __init__(self, encoders, fusion, head, widths=None, n_prior=0):
+    def __init__(self, encoders, fusion, head, widths=None, n_prior=0, scalers=None):
         super().__init__()
         self.modalities = tuple(encoders)
         self.widths = dict(widths or {})
         self._attributes = {name: attribute_name(name) for name in encoders}
         for name, encoder in encoders.items():
             self.add_module(self._attributes[name], encoder)
+        self._scaler_attributes = {m: attribute_name(m, "scaler") for m in scalers or {}}
+        for name, scaler in (scalers or {}).items():
+            self.add_module(self._scaler_attributes[name], scaler)
         self.fusion = fusion
         self.head = head
         dtype = next((p.dtype for p in head.parameters()), None)
@@ -79,6 +90,11 @@ class MultimodalNetwork(nn.Module):
 
     def _with_prior(self, logits):
         return logits if self.log_prior is None else logits + self.log_prior
+
+    @property
+    def scalers(self):
+        """What standardizes the inputs, of the modalities where that is done (dict)."""
+        return {name: getattr(self, a) for name, a in self._scaler_attributes.items()}
 
     @property
     def encoders(self):
@@ -113,10 +129,16 @@ class MultimodalNetwork(nn.Module):
             for name, encoder in self.encoders.items()
         }
 
-    @staticmethod
-    def _run(name, encoder, x):
+    def _run(self, name, encoder, x):
+        scaler = self._scaler_attributes.get(name)
+        if scaler is None:
+            inputs = (fill_padding(x, encoder),)
+        else:
+            x, lengths = getattr(self, scaler)(x)
+            told = lengths is not None and getattr(encoder, "takes_lengths", False)
+            inputs = (x, lengths) if told else (x,)
         try:
-            return encoder(x)
+            return encoder(*inputs)
         except IndexError as error:  # torch's message does not name the modality
             raise IndexError(
                 f"The encoder of modality {name!r} failed: {error}. Are there ids beyond its table?"
@@ -134,6 +156,24 @@ class MultimodalNetwork(nn.Module):
         with evaluating(*alone):
             features = self._run(name, encoder, x)
         return features.new_zeros(n_samples, features.shape[1]).index_copy(0, rows, features)
+
+    def zeroed(self, X, names):
+        """A batch with the values of some modalities set to zero; standardized ones to their mean.
+
+        Parameters
+        ----------
+        X : Batch
+        names : set of str
+
+        Returns
+        -------
+        Batch
+        """
+        X = X.zeroed(names)
+        for name, scaler in self.scalers.items():
+            if name in names and name in X:
+                X[name] = X[name] + scaler.mean
+        return X
 
     def forward(self, X):
         features = self.encode(X)
@@ -184,9 +224,9 @@ class MultimodalNetwork(nn.Module):
             return self._with_prior(self.head(self.fusion(features)))
 
 
-def attribute_name(modality):
+def attribute_name(modality, part="encoder"):
     """Name of a modality's encoder inside the module: prefixed, and without the dots torch bans."""
-    return "encoder_" + modality.replace("%", "%25").replace(".", "%2E")
+    return f"{part}_" + modality.replace("%", "%25").replace(".", "%2E")
 
 
 def build_network(
@@ -198,6 +238,7 @@ def build_network(
     settings=None,
     dtype,
     dropout_seed=0,
+    standardize=None,
     owner="MultimodalNetwork",
     prior_offset=False,
 ):
@@ -218,6 +259,9 @@ def build_network(
         Floating type of the parameters.
     dropout_seed : int, default=0
         Where the built-in dropout layers' generators start.
+    standardize : dict of str to bool, default=None
+        The modalities whose inputs are standardized where the encoder is built in, and whether the
+        mean is subtracted.
     owner : str, default="MultimodalNetwork"
         Whose parameters they are, for errors.
     prior_offset : bool, default=False
@@ -233,7 +277,13 @@ def build_network(
     widths = {name: feature_width(name, made[name], shapes[name], dtype) for name in shapes}
     fuse = build_fusion(fusion, widths, settings.get("fusion", {}), owner).to(dtype)
     head = nn.Linear(_fused_width(fuse, widths, dtype), n_outputs, dtype=dtype)
-    network = MultimodalNetwork(made, fuse, head, widths, n_outputs if prior_offset else 0)
+    scalers = {
+        name: InputScaler(shapes[name], made[name], center).to(dtype)
+        for name, center in (standardize or {}).items()
+        if is_built_in(encoders, name)
+    }
+    n_prior = n_outputs if prior_offset else 0
+    network = MultimodalNetwork(made, fuse, head, widths, n_prior, scalers)
     seed_dropout(network, dropout_seed)
     return network
 

@@ -1,10 +1,11 @@
 """Encoders of sequences, which ignore padding steps."""
 
-from math import log
+from math import isnan, log, nan
 
 import torch
 from torch import nn
 
+from ..data.padding import real_lengths, real_steps
 from .checks import check_axes, check_settings
 from .dropout import Dropout
 
@@ -24,10 +25,10 @@ class GRUEncoder(nn.Module):
         Number of stacked layers.
     dropout : float, default=0.0
         Probability with which a unit is dropped in training, after each layer, in [0, 1).
-    padding_value : float or None, default=0.0
-        The steps at the end of a sample that hold this value in all features are padding: the
-        state before them is used. A sample that is all padding keeps its first step. None: no step
-        is padding.
+    padding_value : float or None, default=NaN
+        The steps at the end of a sample that hold this value in all features are padding, and
+        the state before them counts; a sample of nothing else keeps its first step. None: every
+        step is real.
 
     Raises
     ------
@@ -36,8 +37,9 @@ class GRUEncoder(nn.Module):
 
     Notes
     -----
-    Padding at the start of a sample is not recognised: pad at the end. `ModalityTransformer`
-    leaves padding unchanged; if something else scales it, pass the scaled value.
+    Zero is a value like any other: to data that are padded with zeros say ``padding_value=0``.
+    Padding at the start of a sample is not found: pad at the end. `ModalityTransformer` leaves
+    padding as it is; where something else scales it, give the value that it has then.
 
     References
     ----------
@@ -52,7 +54,7 @@ class GRUEncoder(nn.Module):
     torch.Size([4, 8])
     """
 
-    def __init__(self, input_shape, hidden=64, n_layers=1, dropout=0.0, padding_value=0.0):
+    def __init__(self, input_shape, hidden=64, n_layers=1, dropout=0.0, padding_value=nan):
         super().__init__()
         check_axes(self, input_shape, "sequences", sequence="(n_steps, n_features)")
         check_settings(
@@ -66,8 +68,12 @@ class GRUEncoder(nn.Module):
         self.dropout = Dropout(dropout)
         self.padding_value = padding_value
 
-    def forward(self, x):
-        lengths = None if self.padding_value is None else real_lengths(x, self.padding_value)
+    #: The network may hand over lengths, if it knows them.
+    takes_lengths = True
+
+    def forward(self, x, lengths=None):
+        if lengths is None:
+            x, lengths = _without_padding(x, self.padding_value)
         for layer in self.layers:
             x = self.dropout(layer(x)[0])
         if lengths is None:
@@ -96,10 +102,10 @@ class TransformerEncoder(nn.Module):
     dropout : float, default=0.0
         Probability with which a unit is dropped in training, in [0, 1): after the positions are
         added, and in each layer; attention weights are never dropped.
-    padding_value : float or None, default=0.0
-        The steps at the end of a sample that hold this value in all features are padding: they are
-        masked in attention and left out of the mean. A sample that is all padding keeps its first
-        step. None: no step is padding.
+    padding_value : float or None, default=NaN
+        The steps at the end of a sample that hold this value in all features are padding: nothing
+        attends to them and they do not enter the mean; a sample of nothing else keeps its first
+        step. None: every step is real.
 
     Raises
     ------
@@ -108,8 +114,9 @@ class TransformerEncoder(nn.Module):
 
     Notes
     -----
-    Padding at the start of a sample is not recognised: pad at the end. `ModalityTransformer`
-    leaves padding unchanged; if something else scales it, pass the scaled value.
+    Zero is a value like any other: to data that are padded with zeros say ``padding_value=0``.
+    Padding at the start of a sample is not found: pad at the end. `ModalityTransformer` leaves
+    padding as it is; where something else scales it, give the value that it has then.
 
     References
     ----------
@@ -124,7 +131,7 @@ class TransformerEncoder(nn.Module):
     """
 
     def __init__(
-        self, input_shape, hidden=64, n_layers=2, n_heads=4, dropout=0.0, padding_value=0.0
+        self, input_shape, hidden=64, n_layers=2, n_heads=4, dropout=0.0, padding_value=nan
     ):
         super().__init__()
         check_axes(self, input_shape, "sequences", sequence="(n_steps, n_features)")
@@ -146,19 +153,23 @@ class TransformerEncoder(nn.Module):
         self.layers = nn.ModuleList(_layer(hidden, n_heads, dropout) for _ in range(n_layers))
         self.padding_value = padding_value
 
-    def forward(self, x):
+    #: The network may hand over lengths, if it knows them.
+    takes_lengths = True
+
+    def forward(self, x, lengths=None):
+        if lengths is None:
+            x, lengths = _without_padding(x, self.padding_value)
         n_steps = x.shape[1]
         z = self.projection(x)
         z = self.dropout(z + sinusoidal_positions(n_steps, z.shape[2], x.dtype, x.device))
-        if self.padding_value is None:
+        if lengths is None:
             for layer in self.layers:
                 z = layer(z)
             return z.mean(dim=1)
-        lengths = real_lengths(x, self.padding_value)[:, None]
-        padding = torch.arange(n_steps, device=x.device) >= lengths
+        padding = ~real_steps(lengths, n_steps)
         for layer in self.layers:
             z = layer(z, src_key_padding_mask=padding)
-        return z.masked_fill(padding[:, :, None], 0).sum(dim=1) / lengths
+        return z.masked_fill(padding[:, :, None], 0).sum(dim=1) / lengths[:, None]
 
 
 def _layer(hidden, n_heads, dropout):
@@ -169,21 +180,27 @@ def _layer(hidden, n_heads, dropout):
     return layer
 
 
-def real_lengths(x, padding_value):
-    """Number of steps of each sample up to the last that is not padding, at least 1.
+def _without_padding(x, padding_value):
+    """Sequences with nothing that is not a number behind their ends, and their lengths.
 
     Parameters
     ----------
     x : Tensor of shape (n_samples, n_steps, n_features)
-    padding_value : float
-        Value of all features of a padding step.
+    padding_value : float or None
 
     Returns
     -------
-    Tensor of int of shape (n_samples,)
+    x : Tensor of shape (n_samples, n_steps, n_features)
+    lengths : Tensor of int of shape (n_samples,), or None
+        At least 1; None if every step is real.
     """
-    real = (x != padding_value).any(dim=2)
-    return (real * torch.arange(1, x.shape[1] + 1, device=x.device)).amax(dim=1).clamp(min=1)
+    if padding_value is None:
+        return x, None
+    lengths = real_lengths(x, padding_value)
+    if isnan(padding_value):
+        # Neither states nor gradients may meet NaN, even where they are not used.
+        x = x.masked_fill(~real_steps(lengths, x.shape[1])[:, :, None], 0)
+    return x, lengths.clamp(min=1)
 
 
 def sinusoidal_positions(n_steps, width, dtype, device):

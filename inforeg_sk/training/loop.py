@@ -13,6 +13,7 @@ from ..functional import class_log_prior
 from ..methods.context import TrainingContext
 from ..methods.losses import WeightMeans, weighted_criterion
 from ..network.modes import has_batch_norm
+from ..network.scaling import fit_scalers
 from .device import resolve_device
 from .parts import check_part_weights, samples_of
 from .random import device_generator
@@ -159,6 +160,7 @@ class TrainingLoop(NeuralNet):
         self.check_training_readiness()
         train, valid = self.get_split_datasets(X, groups=groups)
         self._learn_from(train, valid)
+        fit_scalers(self.module_, train)
         iterators = (
             self.get_iterator(train, training=True),
             None if valid is None else self.get_iterator(valid, training=False),
@@ -192,7 +194,7 @@ class TrainingLoop(NeuralNet):
         check_part_weights(train, "training")
         check_part_weights(valid, "validation")
         if self._run.weight_means is None:
-            samples = samples_of(train, lambda dataset: self._make_pass(dataset, None))
+            samples = samples_of(train)
             self._run.weight_means = WeightMeans.of(samples.weight, samples.presence)
             if self.module_.log_prior is not None:
                 n_classes = len(self.module_.log_prior)

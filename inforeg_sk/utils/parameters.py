@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from math import inf, isfinite, isnan
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any
 
 from .suggestions import did_you_mean
@@ -14,6 +14,7 @@ __all__ = [
     "Interval",
     "InvalidParameterError",
     "IsCallable",
+    "IsNaN",
     "IsNone",
     "Options",
     "SequenceOf",
@@ -157,6 +158,16 @@ class IsNone(Constraint):
 
     def __str__(self) -> str:
         return "None"
+
+
+class IsNaN(Constraint):
+    """NaN."""
+
+    def accepts(self, value: Any) -> bool:
+        return isinstance(value, Real) and isnan(value)
+
+    def __str__(self) -> str:
+        return "NaN"
 
 
 class SequenceOf(Constraint):

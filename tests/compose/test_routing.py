@@ -95,7 +95,7 @@ def test_weights_are_repeated_for_the_real_steps(routing, weights):
     x = np.random.default_rng(0).normal(3, 1, size=(N, 4, 2))
     lengths = np.arange(N) % 4 + 1
     real = np.arange(4) < lengths[:, None]
-    x[~real] = 0
+    x[~real] = np.nan
     both = ModalityTransformer(weighted()).fit({"m": x}, sample_weight=weights)
     mean = np.average(x[real], axis=0, weights=np.repeat(W, lengths))
     np.testing.assert_allclose(both.transformers_["m"].mean_, mean)

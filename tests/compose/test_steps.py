@@ -1,4 +1,4 @@
-"""Padding at the end of sequences takes no part in a modality's transformer, and stays."""
+"""Padding by a number takes no part in a modality's transformer, and stays; NaN: test_padding."""
 
 import numpy as np
 import pandas as pd
@@ -16,7 +16,7 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardSc
 
 from inforeg_sk import ModalityDict, ModalityTransformer, MultimodalInfoRegClassifier
 from inforeg_sk.compose.timesteps import flatten_time_steps, sample_of_step
-from inforeg_sk.network.sequences import real_lengths
+from inforeg_sk.data.padding import real_lengths
 
 #: Full, padded, one step, no step at all (its first counts), a hole, one feature left at the end.
 LENGTHS = np.array([9, 4, 1, 1, 9, 9])
@@ -30,12 +30,17 @@ def sequences(value=0.0, dtype=float):
     return x
 
 
+def modality_transformer(transformers, padding_value=0.0, **params):
+    return ModalityTransformer(transformers, padding_value=padding_value, **params)
+
+
 def transform(transformer, x, y=None, **params):
-    return ModalityTransformer(transformer, **params).fit_transform({"m": x}, y)["m"]
+    return modality_transformer(transformer, **params).fit_transform({"m": x}, y)["m"]
 
 
 def lengths_to_the_encoders(x, value=0.0):
-    return real_lengths(torch.from_numpy(np.asarray(x, dtype=np.float32)), value).numpy()
+    x = torch.from_numpy(np.asarray(x, dtype=np.float32))
+    return real_lengths(x, value).clamp(min=1).numpy()
 
 
 def pad(x, n_steps, value=0.0):
@@ -58,7 +63,7 @@ class Recorder(TransformerMixin, BaseEstimator):
 def test_statistics_by_hand():
     x = np.zeros((2, 4, 1))
     x[0, :3, 0], x[1, :1, 0] = [1, 0, 5], [6]
-    scaler = ModalityTransformer(StandardScaler()).fit({"m": x})
+    scaler = modality_transformer(StandardScaler()).fit({"m": x})
     fitted = scaler.transformers_["m"]
     assert fitted.mean_ == 3 and fitted.n_samples_seen_ == 4
     np.testing.assert_allclose(fitted.var_, 6.5)
@@ -90,8 +95,8 @@ def test_the_encoders_lose_the_padding_without():
 @pytest.mark.parametrize("transformer", [StandardScaler(), PCA(2, random_state=0)], ids=stable_id)
 def test_more_padding_changes_nothing(transformer):
     x = sequences()
-    fitted = ModalityTransformer(transformer).fit({"m": x})
-    again = ModalityTransformer(transformer).fit({"m": pad(x, 9)})
+    fitted = modality_transformer(transformer).fit({"m": x})
+    again = modality_transformer(transformer).fit({"m": pad(x, 9)})
     out, out_again = fitted.transform({"m": x})["m"], again.transform({"m": pad(x, 9)})["m"]
     np.testing.assert_array_equal(out_again, pad(out, 9))
     for name, value in vars(fitted.transformers_["m"]).items():
@@ -110,19 +115,20 @@ def test_a_pipeline_does_not_see_how_far_samples_are_padded(encoder):
         clf = MultimodalInfoRegClassifier(
             encoders={"m": encoder, "other": "mlp"},
             encoders__hidden=8,
+            encoders__m__padding_value=0.0,
             max_epochs=3,
             dtype="float64",
             random_state=0,
             callbacks="disable",
         )
-        pipe = make_pipeline(ModalityTransformer(StandardScaler()), clf)
+        pipe = make_pipeline(modality_transformer(StandardScaler()), clf)
         X = {"m": data, "other": other}
         predictions.append(pipe.fit(X, y).predict_proba(X))
     np.testing.assert_allclose(*predictions, atol=1e-6)
 
 
 def test_new_data_with_other_padding():
-    fitted = ModalityTransformer(StandardScaler()).fit({"m": sequences()})
+    fitted = modality_transformer(StandardScaler()).fit({"m": sequences()})
     new = sequences()[::-1] * 2
     out = fitted.transform({"m": new})["m"]
     bare = fitted.transformers_["m"]
@@ -137,11 +143,11 @@ def test_labels_are_repeated_for_the_real_steps():
     labels = np.array(list("abcabc"))
     two = np.c_[Y, Y[::-1]]
     for y in (Y, list(Y), pd.Series(Y, index=range(10, 16)), Y.astype(object)):
-        scaler = ModalityTransformer({"m": Recorder()}).fit({"m": x}, y)
+        scaler = modality_transformer({"m": Recorder()}).fit({"m": x}, y)
         np.testing.assert_array_equal(scaler.transformers_["m"].y_, np.repeat(Y, LENGTHS))
         np.testing.assert_array_equal(scaler.transformers_["m"].X_, x[REAL])
     for y in (labels, list(labels), pd.Series(labels), two, two.tolist(), pd.DataFrame(two)):
-        scaler = ModalityTransformer({"m": Recorder()}).fit({"m": x}, y)
+        scaler = modality_transformer({"m": Recorder()}).fit({"m": x}, y)
         expected = np.repeat(np.asarray(y), LENGTHS, axis=0)
         np.testing.assert_array_equal(scaler.transformers_["m"].y_, expected)
     scores = f_classif(x[REAL], np.repeat(Y, LENGTHS))[0]
@@ -260,7 +266,7 @@ def test_memory_layouts(layout):
 
 
 def test_frames_inside():
-    scaler = ModalityTransformer(StandardScaler()).set_output(transform="pandas")
+    scaler = modality_transformer(StandardScaler()).set_output(transform="pandas")
     X = {"m": sequences(), "table": pd.DataFrame({"a": np.arange(6.0), "b": 0.0})}
     out = scaler.fit_transform(X)
     assert isinstance(out["table"], pd.DataFrame) and isinstance(out["m"], np.ndarray)
@@ -339,8 +345,8 @@ def test_padding_by_modality():
             ["'padding_value' parameter", "names 'sequenc'", "did you mean 'sequence'"],
         ),
         (
-            {"sequence": np.nan},
-            ["padding_value['sequence']", "None or a finite number", "Got nan."],
+            {"sequence": np.inf},
+            ["padding_value['sequence']", "None or NaN or a finite number", "Got inf."],
         ),
     ],
 )

@@ -64,9 +64,9 @@ FORMS = {
 @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
 @pytest.mark.filterwarnings("ignore:.*feature names")
 def test_every_form_of_the_same_numbers_predicts_the_same(values, y, form):
-    clf = quick().fit({"m": values}, y)
+    clf = quick(standardize=False).fit({"m": values}, y)  # sparse ones would not be centered
     assert_array_equal(clf.predict_proba({"m": form(values)}), clf.predict_proba({"m": values}))
-    again = quick().fit({"m": form(values)}, y)
+    again = quick(standardize=False).fit({"m": form(values)}, y)
     assert_array_equal(again.predict_proba({"m": form(values)}), clf.predict_proba({"m": values}))
 
 

@@ -295,7 +295,7 @@ class TestEstimator:
 
     def test_cross_validation(self, data):
         X, y = data
-        scores = cross_val_score(make(max_epochs=20, lr=0.02), ModalityDict(X), y, cv=3)
+        scores = cross_val_score(make(max_epochs=40, lr=0.02), ModalityDict(X), y, cv=3)
         assert scores.mean() > 0.6
 
     @pytest.mark.slow

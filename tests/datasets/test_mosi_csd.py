@@ -25,6 +25,11 @@ from inforeg_sk.datasets._mosi_csd import _FOLDS
 pytest.importorskip("h5py")
 
 
+def same(X, expected):
+    """Whether two arrays are equal; padding, NaN, is equal to padding."""
+    return np.array_equal(X, expected, equal_nan=np.asarray(X).dtype.kind == "f")
+
+
 @pytest.fixture
 def folder(tmp_path):
     return write_all(tmp_path)
@@ -52,8 +57,9 @@ def by_loop(entries, ids=IDS):
 
 
 def padded(found, n_steps, width):
-    X = np.zeros((len(found), n_steps, width))
+    X = np.full((len(found), n_steps, width), np.nan)
     for i, rows in enumerate(found):
+        X[i, 0] = 0  # unless there is a step
         for j, x in enumerate(rows[:n_steps]):
             X[i, j] = x
     return X
@@ -68,13 +74,13 @@ def test_small_files(folder):
         lengths = [len(rows) for rows in found]
         assert mosi.data[name].dtype == np.float32
         assert mosi.data[name].shape == (6, max(lengths), WIDTHS[name])
-        assert np.array_equal(mosi.data[name], padded(found, max(lengths), WIDTHS[name]))
+        assert same(mosi.data[name], padded(found, max(lengths), WIDTHS[name]))
         assert mosi.lengths[name].tolist() == lengths
     # By hand: A[0] is 0 to 1 s, two words; B[0] is 0.25 to 1 s, of both words a part.
     assert mosi.lengths["text"].tolist() == [2, 3, 2, 4, 3, 2]
     assert mosi.lengths["audio"].tolist() == [8, 12, 6, 16, 12, 8]
-    assert mosi.data["text"][0, :, 0].tolist() == [2000, 2001, 0, 0]
-    assert mosi.data["audio"][2, :7, 1].tolist() == [4102.125 + i for i in range(6)] + [0]
+    assert same(mosi.data["text"][0, :, 0], [2000, 2001, np.nan, np.nan])
+    assert same(mosi.data["audio"][2, :7, 1], [4102.125 + i for i in range(6)] + [np.nan])
     assert mosi.utterance_ids.tolist() == IDS
     assert mosi.groups.tolist() == [A, A, B, V, T, T]
     assert mosi.sentiment.tolist() == LABELS
@@ -112,7 +118,7 @@ def test_overlap_against_a_plain_loop(folder):
     assert mosi.data["text"].dtype == np.float64
     assert mosi.lengths["text"].tolist() == [len(rows) for rows in found]
     assert len(set(mosi.lengths["text"])) > 1 and max(mosi.lengths["text"]) < 100
-    assert np.array_equal(mosi.data["text"], padded(found, max(map(len, found)), 3))
+    assert same(mosi.data["text"], padded(found, max(map(len, found)), 3))
 
 
 @pytest.mark.parametrize(
@@ -143,8 +149,9 @@ def test_files_aligned_to_the_labels_are_taken_as_they_are(folder):
     }
     write_csd(folder / NAMES["text"], entries)
     mosi = load(folder)
-    expected = [[1, 0], [2, 20], [3, 0], [4, 40], [5, 0], [0, 0]]
-    assert mosi.data["text"][:, :, 0].tolist() == expected
+    nan = np.nan
+    expected = [[1, nan], [2, 20], [3, nan], [4, 40], [5, nan], [0, nan]]
+    assert same(mosi.data["text"][:, :, 0], expected)
     assert mosi.lengths["text"].tolist() == [1, 2, 1, 2, 1, 0]
     assert mosi.empty["text"].tolist() == IDS[-1:]
 
@@ -184,7 +191,7 @@ def test_files_aligned_to_the_words_go_by_their_times(folder):
     assert load(folder).data == reference.data
 
 
-def test_an_utterance_without_steps_is_zero_and_named(folder):
+def test_an_utterance_without_steps_has_one_of_zeros_and_is_named(folder):
     entries = content("audio")
     del entries[V]
     times, features = entries[T]
@@ -193,9 +200,10 @@ def test_an_utterance_without_steps_is_zero_and_named(folder):
     mosi = load(folder)
     assert mosi.empty["audio"].tolist() == [f"{V}[0]", f"{T}[0]"]
     assert mosi.empty["text"].tolist() == []
-    assert not mosi.data["audio"][[3, 4]].any() and mosi.data["audio"][5].any()
+    audio = mosi.data["audio"]
+    assert not audio[[3, 4], 0].any() and np.isnan(audio[[3, 4], 1:]).all() and audio[5, 0].any()
     assert mosi.lengths["audio"][[3, 4, 5]].tolist() == [0, 0, 8]
-    assert "all zero: text 0, audio 2, video 0." in mosi.DESCR
+    assert "one of zeros: text 0, audio 2, video 0." in mosi.DESCR
     assert load(folder, split="test").empty["audio"].tolist() == [f"{T}[0]"]
 
 
@@ -207,10 +215,10 @@ def test_n_steps(folder):
     five = load(folder, n_steps=5)
     for name in WIDTHS:
         assert five.data[name].shape == (6, 5, WIDTHS[name])
-    assert np.array_equal(five.data["audio"], whole.data["audio"][:, :5])
+    assert same(five.data["audio"], whole.data["audio"][:, :5])
     assert five.lengths["audio"].tolist() == [5] * 6
-    assert np.array_equal(five.data["text"][:, :4], whole.data["text"])
-    assert not five.data["text"][:, 4:].any()
+    assert same(five.data["text"][:, :4], whole.data["text"])
+    assert np.isnan(five.data["text"][:, 4:]).all()
     assert five.lengths["text"].tolist() == whole.lengths["text"].tolist()
     assert "cut: text 0, audio 6, video 3." in five.DESCR
     some = load(folder, n_steps={"audio": 5, "video": None})
@@ -233,7 +241,7 @@ def test_types(folder, stored, loaded):
     write_csd(folder / NAMES["text"], entries)
     text = load(folder).data["text"]
     assert text.dtype == np.dtype(loaded) and text.dtype.isnative
-    assert np.unique(text).tolist() == [0, 7]
+    assert np.unique(text[~np.isnan(text)]).tolist() == [7]
 
 
 def test_non_finite(folder):
@@ -246,7 +254,7 @@ def test_non_finite(folder):
     expected[5, 0, 1] = 0
     write_csd(folder / NAMES["audio"], entries)
     mosi = load(folder)
-    assert np.array_equal(mosi.data["audio"], expected)
+    assert same(mosi.data["audio"], expected)
     assert mosi.non_finite == {"text": 0, "audio": 3, "video": 0}
     assert mosi.lengths["audio"][0] == 8
     assert load(folder, split="test").non_finite["audio"] == 1
@@ -374,8 +382,8 @@ def test_files_of_ones_own(folder, tmp_path_factory):
     files = {"video": NAMES["video"], "smile": elsewhere, "labels": "ratings.csd"}
     mosi = load(folder, files=files, n_steps={"smile": 3})
     assert list(mosi.data) == ["video", "smile"]
-    assert np.array_equal(mosi.data["smile"], reference.data["audio"][:, :3])
-    assert np.array_equal(mosi.data["video"], reference.data["video"])
+    assert same(mosi.data["smile"], reference.data["audio"][:, :3])
+    assert same(mosi.data["video"], reference.data["video"])
     assert mosi.files["smile"] == str(elsewhere)
 
 

@@ -124,6 +124,11 @@ def write_csd_layout(folder, data, aligned):
     return folder
 
 
+def same(X, expected):
+    """Whether two arrays are equal; padding, NaN, is equal to padding."""
+    return np.array_equal(X, expected, equal_nan=np.asarray(X).dtype.kind == "f")
+
+
 def number(utterance):
     """The video and the number from 0, of the four ways to write them."""
     video, sign, digits = re.fullmatch(r"(.+?)(_|\$_\$|\[)(\d+)\]?", utterance).groups()
@@ -154,11 +159,11 @@ def test_utterance_vectors_of_csv(tmp_path, other):
     for name in WIDTHS:
         assert mosi.data[name].shape == (N, 1, WIDTHS[name])
         assert mosi.data[name].dtype == of_csv.data[name].dtype == np.float64
-        assert np.array_equal(mosi.data[name][:, 0], of_csv.data[name][rows])
-        assert np.array_equal(mosi.data[name][:, 0], np.concatenate(data[name]))
-    assert np.array_equal(mosi.target, of_csv.target[rows])
-    assert np.array_equal(mosi.sentiment, SENTIMENT)
-    assert np.array_equal(mosi.groups, of_csv.groups[rows])
+        assert same(mosi.data[name][:, 0], of_csv.data[name][rows])
+        assert same(mosi.data[name][:, 0], np.concatenate(data[name]))
+    assert same(mosi.target, of_csv.target[rows])
+    assert same(mosi.sentiment, SENTIMENT)
+    assert same(mosi.groups, of_csv.groups[rows])
     assert mosi.groups.tolist() == VIDEOS
     # The csv files have no validation part.
     learnt = np.concatenate([mosi.train_indices, mosi.validation_indices])
@@ -184,17 +189,17 @@ def test_sequences_of_a_pickle(tmp_path, features, aligned):
     for name in WIDTHS:
         assert of_csd.data[name].shape == (N, n_steps[name], WIDTHS[name])
         assert of_csd.data[name].dtype == of_pickle.data[name].dtype == np.float32
-        assert np.array_equal(of_csd.data[name], of_pickle.data[name])
+        assert same(of_csd.data[name], of_pickle.data[name])
         assert of_csd.lengths[name].tolist() == [len(x) for x in data[name]]
-        assert np.array_equal(of_csd.lengths[name], of_pickle.lengths[name])
+        assert same(of_csd.lengths[name], of_pickle.lengths[name])
         for X, steps in zip(of_csd.data[name], data[name], strict=True):
             expected = np.where(np.isfinite(steps), steps, 0)
-            assert np.array_equal(X[: len(steps)], expected) and not X[len(steps) :].any()
+            assert same(X[: len(steps)], expected) and np.isnan(X[len(steps) :]).all()
     assert of_csd.non_finite == of_pickle.non_finite == {"text": 0, "audio": 1, "video": 4}
     for key in ("target", "target_names", "sentiment", "groups"):
-        assert np.array_equal(of_csd[key], of_pickle[key]), key
+        assert same(of_csd[key], of_pickle[key]), key
     for part in PARTS:
-        assert np.array_equal(of_csd[f"{part}_indices"], of_pickle[f"{part}_indices"])
+        assert same(of_csd[f"{part}_indices"], of_pickle[f"{part}_indices"])
     ids = [[number(name) for name in mosi.utterance_ids.tolist()] for mosi in (of_csd, of_pickle)]
     assert ids[0] == ids[1] == [(video, k) for video, k, *_ in UTTERANCES]
 
@@ -203,7 +208,7 @@ def test_sequences_of_a_pickle(tmp_path, features, aligned):
     for name, X in whole.data.items():
         longest = max(map(len, data[name]))
         assert X.shape[1] == longest
-        assert np.array_equal(X, of_pickle.data[name][:, :longest])
+        assert same(X, of_pickle.data[name][:, :longest])
 
     for target in ("binary", "three", "seven", "real"):
         for split in (None, *PARTS):
@@ -211,7 +216,7 @@ def test_sequences_of_a_pickle(tmp_path, features, aligned):
             one = load_cmu_mosi(folder, features="sdk", n_steps=n_steps, **chosen)
             other = load_cmu_mosi(tmp_path / "pickle", features=features, **chosen)
             assert one.data == other.data
-            assert np.array_equal(one.target, other.target)
+            assert same(one.target, other.target)
 
 
 def test_published_csv_files_as_sequences(tmp_path, mosi_home):
@@ -229,8 +234,8 @@ def test_published_csv_files_as_sequences(tmp_path, mosi_home):
     order = [places[number(name)] for name in mosi.utterance_ids.tolist()]
     assert sorted(order) == list(range(2199))
     for name in WIDTHS:
-        assert np.array_equal(mosi.data[name][:, 0], of_csv.data[name][order])
-    assert np.array_equal(mosi.target, of_csv.target[order])
-    assert np.array_equal(mosi.groups, of_csv.groups[order])
+        assert same(mosi.data[name][:, 0], of_csv.data[name][order])
+    assert same(mosi.target, of_csv.target[order])
+    assert same(mosi.groups, of_csv.groups[order])
     sizes = [len(set(mosi.groups[mosi[f"{part}_indices"]])) for part in PARTS]
     assert sizes == [52, 10, 31]

@@ -50,6 +50,9 @@ def test_all_parameters_are_described_in_order(thing):
         if parameter.default is inspect.Parameter.empty:
             assert default is None
         elif re.match(r"`| *\S+ and ", default[1]) is None:  # another parameter, or two at once
+            if default[1] == "NaN":
+                assert parameter.default != parameter.default
+                continue
             assert ast.literal_eval(default[1]) == parameter.default
 
 

@@ -27,8 +27,9 @@ TRANSFORMERS = {
     PadSequences: ({}, [[1.0, 2.0], [3.0]]),
 }
 # No parameter accepts these; each of the values below is accepted by some.
-NEVER = [object(), "bogus", [], {"a": 1}, float("nan"), float("inf"), 2 + 1j]
-SOMETIMES = [None, True, -1, 0, 1.5]
+NEVER = [object(), "bogus", [], {"a": 1}, float("inf"), 2 + 1j]
+NAN = float("nan")
+SOMETIMES = [None, True, -1, 0, 1.5, NAN]
 ACCEPTS = {
     "clip": [True],
     "deltas": [0],
@@ -43,7 +44,7 @@ ACCEPTS = {
     "random_state": [0],
     "ref": [1.5],
     "top_db": [None, 0, 1.5],
-    "value": [-1, 0, 1.5],
+    "value": [-1, 0, 1.5, NAN],
     "verbose": [True, 0],
     "waveform_rate": [None],
 }

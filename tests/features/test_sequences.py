@@ -29,7 +29,7 @@ def objects(items):
     return array
 
 
-def padded_by_hand(X, n_steps, value=0.0, side="end", truncate="end"):
+def padded_by_hand(X, n_steps, value=np.nan, side="end", truncate="end"):
     """Step by step, in Python's lists."""
     rows = []
     for sequence in X:
@@ -49,9 +49,12 @@ def padded_by_hand(X, n_steps, value=0.0, side="end", truncate="end"):
 @pytest.mark.parametrize("side", ["end", "start"])
 @pytest.mark.parametrize("truncate", ["end", "start"])
 def test_padded_by_hand(n_steps, side, truncate):
-    settings = {"side": side, "truncate": truncate, "value": -1.5}
-    got = PadSequences(n_steps, dtype="float64", **settings).fit_transform(sequences())
-    assert_array_equal(got, padded_by_hand(sequences(), n_steps, **settings))
+    for value in (-1.5, 0, np.nan):
+        if side == "start" and value != value:
+            continue
+        settings = {"side": side, "truncate": truncate, "value": value}
+        got = PadSequences(n_steps, dtype="float64", **settings).fit_transform(sequences())
+        assert_array_equal(got, padded_by_hand(sequences(), n_steps, **settings))
 
 
 def test_fit_learns_the_longest_and_transform_cuts_to_it():
@@ -94,7 +97,21 @@ def test_numbers_are_one_feature():
     assert_array_equal(got, [[[3], [1]], [[2], [-1]], [[7], [8]]])
 
 
-@pytest.mark.parametrize("nothing", [None, np.nan, np.float64("nan"), np.full((2, 3), np.nan)])
+@pytest.mark.parametrize(
+    "nothing",
+    [
+        None,
+        np.nan,
+        np.float64("nan"),
+        np.float32("nan"),
+        np.float16("nan"),
+        pd.NA,
+        pd.NaT,
+        np.datetime64("NaT"),
+        np.full((2, 3), np.nan),
+    ],
+    ids=str,
+)
 def test_a_missing_sample_is_nan_throughout(nothing):
     X = sequences((2, 4))
     X.insert(1, nothing)
@@ -111,8 +128,10 @@ def test_a_missing_sample_is_nan_throughout(nothing):
 def test_single_nans_are_left_for_the_classifier():
     X = sequences((3, 2))
     X[0][1, 1] = np.nan
-    got = PadSequences().fit_transform(X)
+    got = PadSequences(value=0).fit_transform(X)
     assert np.argwhere(np.isnan(got)).tolist() == [[0, 1, 1]]
+    got = PadSequences().fit_transform(X)
+    assert np.argwhere(np.isnan(got)).tolist() == [[0, 1, 1], [1, 2, 0], [1, 2, 1], [1, 2, 2]]
 
 
 def test_the_samples_are_not_changed():
@@ -184,9 +203,9 @@ def test_what_is_no_list_of_sequences(X, error, match):
     [
         ({"n_steps": 0}, r"'n_steps' .* must be None or an int in \[1, inf\). Got 0"),
         ({"n_steps": 2.0}, r"'n_steps' .* must be None or an int in \[1, inf\). Got 2.0"),
-        ({"value": "0"}, "'value' .* must be a finite number. Got '0'"),
-        ({"value": np.nan}, "'value' .* must be a finite number. Got nan"),
-        ({"value": None}, "'value' .* must be a finite number. Got None"),
+        ({"value": "0"}, "'value' .* must be NaN or a finite number. Got '0'"),
+        ({"side": "start"}, "'value' .* must be a number with side='start'.* Got nan"),
+        ({"value": None}, "'value' .* must be NaN or a finite number. Got None"),
         (
             {"value": 1e300},
             r"'value' .* must be a number that dtype, float32, can hold. Got 1e\+300",
@@ -273,7 +292,7 @@ def test_scaling_afterwards_leaves_padding_and_missing_samples_alone():
     for row, x in zip(np.delete(got, 2, axis=0), present, strict=True):
         expected = (x - steps.mean(axis=0)) / steps.std(axis=0)
         np.testing.assert_allclose(row[: len(x)], expected, rtol=0, atol=1e-10)
-        assert (row[len(x) :] == 0).all()
+        assert np.isnan(row[len(x) :]).all()
 
 
 # Texts as they are

@@ -211,7 +211,8 @@ def test_parts_of_the_network_that_prepare_replaces(trimodal, method, fusion, wi
     # What is missing counts as features of zero, as many as the encoder gives.
     module = clf.module_.eval()
     batch = {n: torch.tensor(v, dtype=torch.float32) for n, v in without.items()}
-    features = {name: module.encoders[name](x) for name, x in batch.items()}
+    scaled = {name: module.scalers[name](x)[0] for name, x in batch.items()}
+    features = {name: module.encoders[name](x) for name, x in scaled.items()}
     features = {"audio": torch.zeros(len(rest), width), **features}
     logits = module.head(module.fusion(features)).detach().double()
     np.testing.assert_allclose(proba[rest], logits.softmax(1), atol=1e-6)

@@ -34,8 +34,13 @@ def test_coalition_logits_by_features_and_by_inputs(trimodal):
         found["all"] = batch.coalition_logits(NAMES).detach()
         found["features"] = batch.coalition_logits(["text"]).detach()
         found["inputs"] = batch.coalition_logits(["text"], zero="inputs").detach()
-        zeroed = {m: x if m == "text" else torch.zeros_like(x) for m, x in batch.inputs.items()}
         network = copy.deepcopy(batch.network)
+        # Standardized inputs are zero at their mean.
+        means = {m: scaler.mean for m, scaler in network.scalers.items()}
+        zeroed = {
+            m: x if m == "text" else torch.zeros_like(x) + means.get(m, 0)
+            for m, x in batch.inputs.items()
+        }
         features = network.encode(zeroed)
         found["by hand"] = network.head(network.fusion(features)).detach()
         only = {m: z if m == "text" else torch.zeros_like(z) for m, z in batch.features.items()}

@@ -19,15 +19,16 @@ def weights_of(encoder):
     return {name: p.detach().double().numpy() for name, p in encoder.state_dict().items()}
 
 
-def padded_batch(dtype=torch.float64, value=0.0, seed=0):
+def padded_batch(dtype=torch.float64, value=np.nan, seed=0):
     """Six samples of 9 steps: full, padded, one step, no step, one hole, a real zero feature."""
     torch.manual_seed(seed)
     x = torch.randn(6, 9, 5, dtype=dtype)
     x[1, 4:] = value
     x[2, 1:] = value
-    x[3] = value
-    x[4, 2:5] = value  # in the middle: no padding
-    x[5, 8, 1:] = value  # one feature is left: no padding
+    number = 0.0 if np.isnan(value) else value
+    x[3], x[3, 0] = value, number
+    x[4, 2:5] = number  # in the middle: no padding
+    x[5, 8, 1:] = number  # one feature is left: no padding
     return x, [9, 4, 1, 1, 9, 9]
 
 
@@ -85,15 +86,18 @@ def transformer_by_hand(weights, sequence, n_layers, n_heads):
     return z.mean(axis=0)
 
 
+values = pytest.mark.parametrize("value", [np.nan, 0.0, -1.1])
+
 # What they compute
 
 
+@values
 @pytest.mark.parametrize("n_layers", [1, 2])
-def test_gru_by_hand(n_layers):
+def test_gru_by_hand(n_layers, value):
     torch.manual_seed(1)
-    encoder = GRUEncoder((9, 5), hidden=4, n_layers=n_layers).double()
+    encoder = GRUEncoder((9, 5), hidden=4, n_layers=n_layers, padding_value=value).double()
     assert len(list(encoder.parameters())) == 4 * n_layers
-    x, lengths = padded_batch()
+    x, lengths = padded_batch(value=value)
     for row, n, got in zip(x.numpy(), lengths, encoder(x).detach().numpy(), strict=True):
         states = gru_by_hand(weights_of(encoder), row[:n], n_layers)
         np.testing.assert_allclose(got, states[-1], rtol=0, atol=1e-12)
@@ -116,7 +120,7 @@ def test_transformer_by_hand(settings, training, dtype, tolerance):
 
 def test_without_a_padding_value_every_step_is_real():
     torch.manual_seed(1)
-    x, _ = padded_batch()
+    x, _ = padded_batch(value=0.0)
     gru = GRUEncoder((9, 5), hidden=4, padding_value=None).double()
     transformer = TransformerEncoder((9, 5), padding_value=None).double()
     for row, by_gru, by_transformer in zip(x.numpy(), gru(x), transformer(x), strict=True):
@@ -142,7 +146,7 @@ def test_without_padding_the_padding_value_has_no_say(kind, settings):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("gradients", [True, False])
-@pytest.mark.parametrize("value", [0.0, -1.1])
+@values
 def test_double_padding_changes_nothing(kind, settings, dtype, training, gradients, value):
     torch.manual_seed(2)
     encoder = kind((9, 5), padding_value=value, **settings).to(dtype).train(training)
@@ -154,11 +158,12 @@ def test_double_padding_changes_nothing(kind, settings, dtype, training, gradien
     torch.testing.assert_close(after, before, rtol=0, atol=1e-6)
 
 
+@values
 @pytest.mark.parametrize("kind, settings", KINDS)
-def test_padding_gets_no_gradient_and_gives_none(kind, settings):
+def test_padding_gets_no_gradient_and_gives_none(kind, settings, value):
     torch.manual_seed(2)
-    encoder = kind((9, 5), **settings).double()
-    x, lengths = padded_batch()
+    encoder = kind((9, 5), padding_value=value, **settings).double()
+    x, lengths = padded_batch(value=value)
     x.requires_grad_()
     (encoder(x) ** 2 * torch.arange(1, encoder(x).shape[1] + 1)).sum().backward()
     for row, n in zip(x.grad, lengths, strict=True):
@@ -218,7 +223,7 @@ def test_dropout_of_the_transformer_is_in_each_layer():
 ENCODER = "parameter of (GRU|Transformer)Encoder must be"
 COUNT = rf"{ENCODER} an int in \[1, inf\)\. Got "
 SHARE = rf"{ENCODER} a float in \[0, 1\)\. Got "
-FINITE = rf"{ENCODER} None or a finite number\. Got "
+FINITE = rf"{ENCODER} None or NaN or a finite number\. Got "
 
 
 @pytest.mark.parametrize(
@@ -233,7 +238,7 @@ FINITE = rf"{ENCODER} None or a finite number\. Got "
         (lambda: GRUEncoder((3, 4), 4, -1), f"'n_layers' {COUNT}-1"),
         (lambda: GRUEncoder((3, 4), dropout=1.0), rf"'dropout' {SHARE}1\.0"),
         (lambda: GRUEncoder((3, 4), padding_value="0"), f"'padding_value' {FINITE}'0'"),
-        (lambda: GRUEncoder((3, 4), padding_value=np.nan), f"'padding_value' {FINITE}nan"),
+        (lambda: GRUEncoder((3, 4), padding_value=np.inf), f"'padding_value' {FINITE}inf"),
         (lambda: TransformerEncoder((3,)), r"TransformerEncoder takes seq.*got \(3,\)"),
         (lambda: TransformerEncoder((3, 0)), r"takes sequences.*got \(3, 0\)"),
         (lambda: TransformerEncoder((3, 4), hidden=-2), f"'hidden' {COUNT}-2"),
@@ -252,18 +257,23 @@ def test_bad_settings(make, message):
         make()
 
 
+@values
 @pytest.mark.parametrize("encoder", ["gru", "transformer"])
-def test_padding_of_a_dataset_changes_no_prediction(encoder):
+def test_padding_of_a_dataset_changes_no_prediction(encoder, value):
     rng = np.random.default_rng(0)
     y = np.arange(48) % 2
     words = rng.normal(size=(48, 6, 3)) + y[:, None, None]
-    words[np.arange(6) >= rng.integers(1, 7, 48)[:, None]] = 0
-    longer = np.concatenate([words, np.zeros_like(words)], axis=1)
+    words[np.arange(6) >= rng.integers(1, 7, 48)[:, None]] = value
+    longer = np.concatenate([words, np.full_like(words, value)], axis=1)
     proba = []
     for text in (words, longer):
         X = {"text": text, "number": rng.normal(size=(48, 2)) * 0 + y[:, None]}
         clf = MultimodalClassifier(
-            encoders={"text": encoder}, dtype="float64", max_epochs=3, random_state=0
+            encoders={"text": encoder},
+            encoders__text__padding_value=value,
+            dtype="float64",
+            max_epochs=3,
+            random_state=0,
         )
         proba.append(clf.fit(X, y).predict_proba(X))
     np.testing.assert_allclose(*proba, rtol=0, atol=1e-9)

@@ -20,6 +20,7 @@ from inforeg_sk.utils.parameters import (
     Interval,
     InvalidParameterError,
     IsCallable,
+    IsNaN,
     IsNone,
     Options,
     SequenceOf,
@@ -35,6 +36,7 @@ inf, nan = float("inf"), float("nan")
     "constraint, good, bad",
     [
         (Interval(Integral, 1), [1, 7, np.int64(3)], [0, -1, 1.0, True, "1", None, nan]),
+        (IsNaN(), [nan, np.float32(nan)], [0, inf, None, "nan", True]),
         (Interval(Integral, -1, -1, "both"), [-1], [0, -2]),
         (Interval(Real, 0, 1), [0, 0.5, np.float32(0.9)], [1, 1.0, -0.1, nan, inf, True, "a"]),
         (Interval(Real, 0, 1, "neither"), [0.5], [0, 1]),
