@@ -11,7 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 from skorch.callbacks import EarlyStopping
 
 from ..data.batches import ModalitySubset
-from ..methods.losses import weighted_criterion
+from ..methods.losses import per_sample_loss, weighted_criterion
 from ..network.parameters import encoder_parameters, layer_weights
 from ..utils.callers import warn_caller
 
@@ -175,16 +175,22 @@ def _beats_guessing(estimator, sample, outputs, rows):
     target, weight = _tensors(sample, rows)
     prediction = torch.from_numpy(outputs[rows])
     criterion = _criterion(estimator)
-    loss = float(weighted_criterion(criterion, prediction, target, weight))
-    if loss < _constant_loss(criterion, target, weight, prediction.shape[1]):
-        return True
+    constant = _best_constant(criterion, target, weight, prediction.shape[1])
     weight = np.ones(len(target)) if weight is None else weight.numpy()
     if not weight.any():
+        return True
+    # A little less than guessing is what a network makes of noise on its own training data.
+    gain = per_sample_loss(criterion, constant, target) - per_sample_loss(
+        criterion, prediction, target
+    )
+    mean = np.average(gain.numpy(), weights=weight)
+    n_samples = weight.sum() ** 2 / (weight**2).sum()  # that count as much as these
+    error = np.sqrt(np.average((gain.numpy() - mean) ** 2, weights=weight) / n_samples)
+    if mean > 2 * error:
         return True
     if target.ndim == 1:
         truth, best = target.numpy(), prediction.argmax(dim=1).numpy()
         share = np.bincount(truth, weight).max() / weight.sum()
-        n_samples = weight.sum() ** 2 / (weight**2).sum()  # that count as much as these
         margin = 2 * np.sqrt(share * (1 - share) / n_samples)
         return np.average(best == truth, weights=weight) > share + margin
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -206,10 +212,16 @@ def _criterion(estimator):
 
 
 def _constant_loss(criterion, target, weight, n_outputs):
-    """Loss of the best constant output: class shares, or mean or median."""
-    w = np.ones(len(target)) if weight is None else weight.numpy()
-    if not w.any():
+    """Loss of the best constant output; infinite if no sample counts."""
+    if weight is not None and not weight.any():
         return np.inf
+    constant = _best_constant(criterion, target, weight, n_outputs)
+    return float(weighted_criterion(criterion, constant, target, weight))
+
+
+def _best_constant(criterion, target, weight, n_outputs):
+    """The best constant output: class shares, or mean or median (Tensor of a row a sample)."""
+    w = np.ones(len(target)) if weight is None or not weight.any() else weight.numpy()
     if target.ndim == 1:
         shares = np.bincount(target.numpy(), w, minlength=n_outputs) / w.sum()
         constants = [np.log(np.maximum(shares, 1e-9))]
@@ -217,7 +229,9 @@ def _constant_loss(criterion, target, weight, n_outputs):
         values = target.numpy()
         constants = [np.average(values, axis=0, weights=w), np.median(values, axis=0)]
     outputs = [torch.from_numpy(np.tile(constant, (len(target), 1))) for constant in constants]
-    return min(weighted_criterion(criterion, u, target, weight).numpy() for u in outputs)
+    return min(
+        outputs, key=lambda u: float(weighted_criterion(criterion, u, target, torch.from_numpy(w)))
+    )
 
 
 def _tensors(sample, rows):

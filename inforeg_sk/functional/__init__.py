@@ -6,6 +6,7 @@ networks, optimizers or batches of data; `inforeg_sk.methods` and `inforeg_sk.tr
 """
 
 from .fisher import fisher_trace, trace_from_norms
+from .moments import Moments, merge_moments, scale_of_moments, weighted_moments
 from .prior import class_log_prior
 from .pull import decoupled_pull, gradient_pull, pull_share
 from .regulation import (
@@ -25,6 +26,10 @@ from .window import PADDINGS, moving_average, window_open, window_ratio
 
 __all__ = [
     "PADDINGS",
+    "Moments",
+    "merge_moments",
+    "scale_of_moments",
+    "weighted_moments",
     "TIE_TOLERANCE",
     "batch_score",
     "class_log_prior",

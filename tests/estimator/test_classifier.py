@@ -220,11 +220,12 @@ def test_presets_splat_into_both(trimodal, preset):
     flat = make(**preset).fit(X, y)
     general = MultimodalClassifier("inforeg", max_epochs=3, random_state=0, **preset).fit(X, y)
     method = InfoReg(**presets.method_settings(preset))
-    held = MultimodalClassifier(method, prior_offset=False, max_epochs=3, random_state=0).fit(X, y)
+    network = {"prior_offset": False, "standardize": False}
+    held = MultimodalClassifier(method, **network, max_epochs=3, random_state=0).fit(X, y)
     assert flat.method_.pull == held.method_.pull == "gradient"
     assert np.array_equal(flat.predict_proba(X), held.predict_proba(X))
     assert np.array_equal(flat.predict_proba(X), general.predict_proba(X))
-    assert flat.module_.log_prior is None
+    assert flat.module_.log_prior is None and not flat.module_.scalers
 
 
 def test_presets_leave_no_setting_of_the_method_to_its_defaults():

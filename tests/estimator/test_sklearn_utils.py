@@ -177,7 +177,8 @@ def test_groups_are_routed_to_the_validation_split():
 def test_weights_are_routed_in_a_search_over_a_pipeline():
     with sklearn.config_context(enable_metadata_routing=True):
         clf = make().set_fit_request(sample_weight=True).set_score_request(sample_weight=True)
-        pipe = pipeline.Pipeline([("scale", ModalityTransformer(StandardScaler())), ("clf", clf)])
+        scaler = StandardScaler().set_fit_request(sample_weight=False)
+        pipe = pipeline.Pipeline([("scale", ModalityTransformer(scaler)), ("clf", clf)])
         if SKLEARN < parse_version("1.7"):
             pipe.set_score_request(sample_weight=True)  # later pipelines pass the request on
         search = model_selection.GridSearchCV(pipe, {"clf__lr": [1e-3, 0.02]}, cv=3)
