@@ -19,6 +19,7 @@ from .parameters import ParameterHandling
 from .plan import (
     FitPlan,
     held_out_weight,
+    kept_parameters,
     plan_continuation,
     plan_fit,
     restore_on_error,
@@ -44,6 +45,7 @@ class MultimodalEstimator(ParameterFiles, ParameterHandling):
     __metadata_request__partial_fit: ClassVar[dict] = {"groups": False}
 
     #: The plan of the fit that is about to start.
+    _built: dict
     _plan: FitPlan | None = None
 
     def __init__(
@@ -185,6 +187,7 @@ class MultimodalEstimator(ParameterFiles, ParameterHandling):
     def _take_over(self, plan, fitted):
         """Take a plan's network and all that goes with it."""
         self.target_ = plan.target
+        self._built = kept_parameters(self)
         self.modalities_ = fitted.modalities
         self.fitted_input_ = fitted
         self._run = TrainingRun.first(

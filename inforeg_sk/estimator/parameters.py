@@ -70,8 +70,9 @@ class ParameterHandling(OwnParametersInHtml, TrainingLoop):
         """Set parameters; see `get_params` for their names.
 
         Parameters of the network and the method take effect at the next ``fit``; until then a
-        fitted model stays as it is. Those of the optimizer, such as ``lr``, also reach a running
-        optimizer (for callbacks, and for ``warm_start``). Nested settings such as
+        fitted model stays as it is. A fit that goes on (``warm_start``, ``partial_fit``) keeps
+        network, criterion and optimizer, and warns. Settings of the optimizer, such as ``lr``, also
+        reach a running optimizer (for callbacks, and for ``warm_start``). Nested settings such as
         ``fusion__width`` stay when the part is replaced; ``fit`` refuses one that the new part
         does not take.
 

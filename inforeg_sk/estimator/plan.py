@@ -14,6 +14,7 @@ from ..network.network import MultimodalNetwork, build_network, update_widths
 from ..training.device import resolve_dtype
 from ..training.random import Seeds, draw_seeds, initialisation
 from ..training.run import CallSettings
+from ..utils.callers import warn_caller
 from ..utils.suggestions import did_you_mean, lookup
 from .checks import (
     check_criterion,
@@ -27,6 +28,7 @@ __all__ = [
     "Continuation",
     "FitPlan",
     "held_out_weight",
+    "kept_parameters",
     "plan_continuation",
     "plan_fit",
     "plan_from_description",
@@ -156,6 +158,7 @@ def plan_continuation(estimator, X, y, sample_weight):
     """
     target, fitted = estimator.target_, estimator.fitted_input_
     check_training_parameters(estimator, type(target))
+    _warn_of_changes(estimator)
     names = estimator.module_.modalities
     rates = drop_rates(estimator.modality_dropout, names, type(estimator).__name__)
     beside = {"y": y, "sample_weight": sample_weight}
@@ -172,6 +175,35 @@ def plan_continuation(estimator, X, y, sample_weight):
     check_requirements(estimator, method, estimator.module_, dataset, settings)
     check_criterion(estimator, dataset, settings)
     return Continuation(dataset, method, settings)
+
+
+def kept_parameters(estimator):
+    """The parameters that a fit which goes on does not read anew (dict)."""
+    names = ("encoders", "fusion", "standardize", "prior_offset", "dtype", "optimizer", "criterion")
+    kept = {name: getattr(estimator, name) for name in names if hasattr(estimator, name)}
+    for part in ("encoders", "fusion", "criterion"):
+        nested = estimator.get_params_for(part)
+        kept.update({f"{part}__{name}": value for name, value in nested.items()})
+    return kept
+
+
+def _warn_of_changes(estimator):
+    """Warn if parameters were changed that the fitted network, or what trains it, was made of."""
+    before, now = estimator._built, kept_parameters(estimator)
+    changed = [name for name in {**before, **now} if not _same(before.get(name), now.get(name))]
+    if changed:
+        warn_caller(
+            f"{type(estimator).__name__}: {', '.join(changed)} changed since the first fit, and "
+            "this fit goes on with the network, the criterion and the optimizer that there are. "
+            "Fit anew (warm_start=False) for the new values to take effect."
+        )
+
+
+def _same(before, now):
+    if before is now:
+        return True
+    equal = before == now
+    return bool(np.all(equal)) if isinstance(equal, np.ndarray) else bool(equal)
 
 
 def _call_settings(estimator, target, n_outputs, method, rates):
