@@ -84,17 +84,32 @@ def _run(who, transformer, value, extra, method, padding_value):
         if method == "fit":
             return output
         check_rows(output, table, "samples" if whole else "steps")
+        if not whole:
+            output = _of_steps(output, table, shape)
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         kind = error_kind(error)
-        hint = "" if "missing='allow'" in str(error) else _hint(value)
+        hint = "" if "missing='allow'" in str(error) else _hint(value, str(error))
         raise kind(f"{who}: {error}{hint}") from error
-    if whole:
-        return output
-    if isinstance(output, Mapping) and not sparse.issparse(output):
+    return output if whole else restore_time_steps(output, shape[:-1], real, padding_value)
+
+
+def _of_steps(output, table, shape):
+    """Output for a table of the steps as an array; raise if it can hardly be meant for steps."""
+    if sparse.issparse(output):
+        return output.toarray()
+    if isinstance(output, Mapping):
         parts = ", ".join(map(repr, output))
-        raise ValueError(f"{who}: it returned the arrays {parts} for steps, which take one array.")
-    output = output.toarray() if sparse.issparse(output) else np.asarray(output)
-    return restore_time_steps(output, shape[:-1], real, padding_value)
+        raise ValueError(f"it returned the arrays {parts} for steps, which take one array.")
+    output = np.asarray(output)
+    if output.ndim == 1 and table.ndim == 2:  # such as the mean over axis 1, which are features
+        raise ValueError(
+            f"it got one row for each step, a table of shape {table.shape}, and returned one value "
+            "for each without an axis of features. What is to see the array of shape "
+            f"{tuple(shape)}, such as a mean over the steps, is done before, on the values of the "
+            "modality, or in a transformer whose tag input_tags.three_d_array is True. If one "
+            "value for each step is meant, return a column, values.reshape(-1, 1)."
+        )
+    return output
 
 
 def _call(transformer, method, table, extra):
@@ -109,7 +124,7 @@ def _call(transformer, method, table, extra):
     return fitted.transform(table, **extra.of("transform"))
 
 
-def _hint(value):
+def _hint(value, error):
     """What may be behind an error of a transformer, or nothing."""
     present = find_present(value)
     if present is not None:
@@ -120,4 +135,6 @@ def _hint(value):
     if isinstance(value, np.ndarray) and value.dtype == object and value.ndim == 1:
         if all(isinstance(row, np.ndarray) for row in value):
             return " Samples are arrays of unequal lengths: PadSequences makes one array of them."
+    if "reshape(" in error and isinstance(value, np.ndarray) and value.ndim == 1:
+        return " A column of a DataFrame is given as a table, df[['a']], not as a Series."
     return ""

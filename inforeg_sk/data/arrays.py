@@ -6,7 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy import sparse
 
-from .container import n_rows
+from .container import forms_of, n_rows
+from .conversion import reshape_advice
 from .numeric import refuse_dates, refuse_other_columns, warn_of_merged_values
 from .padding import real_lengths, real_steps
 from .presence import CHUNK, Presence, find_present, scatter_rows, stack_rows
@@ -31,8 +32,9 @@ def check_arrays(given, n_samples, dtype, *, missing="error", expected=(), warn=
 
     Parameters
     ----------
-    given : dict of str to array-like, or to mapping of such
-        The modalities, all of one length.
+    given : ModalityDict, or dict of str to array-like, or to mapping of such
+        The modalities, all of one length. A `ModalityDict` knows as what they were given, for
+        errors.
     n_samples : int
     dtype : numpy dtype
         Floating type of the result. In a modality that is made of several arrays integers become
@@ -72,7 +74,8 @@ def check_arrays(given, n_samples, dtype, *, missing="error", expected=(), warn=
             masks[name] = present
             if not present.any():
                 continue
-        arrays[name] = _modality(name, given[name], dtype, present, warn)
+        form = forms_of(given).get(name, "array")
+        arrays[name] = _modality(name, given[name], dtype, present, warn, form)
     if len(masks) == len(names):
         empty = ~np.logical_or.reduce(list(masks.values()))
         if empty.any():
@@ -84,10 +87,10 @@ def check_arrays(given, n_samples, dtype, *, missing="error", expected=(), warn=
     return CheckedModalities(arrays, presence)
 
 
-def _modality(name, value, dtype, present, warn):
+def _modality(name, value, dtype, present, warn, form):
     """Array of a modality, or dict of arrays; the samples that are `present` (None: all) count."""
     if not isinstance(value, Mapping):
-        return _numeric(name, value, dtype, present, warn=warn)
+        return _numeric(name, value, dtype, present, warn=warn, form=form)
     for part in value:
         if isinstance(value[part], Mapping):
             raise TypeError(
@@ -100,7 +103,7 @@ def _modality(name, value, dtype, present, warn):
     }
 
 
-def _numeric(name, value, dtype, present, part=False, warn=False):
+def _numeric(name, value, dtype, present, part=False, warn=False, form="array"):
     if sparse.issparse(value):
         return _sparse(name, value.tocsr(), dtype, present)
     if np.ma.is_masked(value):
@@ -115,9 +118,8 @@ def _numeric(name, value, dtype, present, part=False, warn=False):
     if array.ndim < (1 if part else 2):
         raise ValueError(
             f"Modality {name!r} has shape {array.shape} and type {array.dtype}: one row a sample "
-            "is needed, (n_samples, n_features) or (n_samples, n_steps, n_features). Reshape your "
-            "data with array.reshape(-1, 1) if it is a single feature, or array.reshape(1, -1) if "
-            "it is a single sample, or encode it first (ModalityTransformer) if it is text or of "
+            "is needed, (n_samples, n_features) or (n_samples, n_steps, n_features). "
+            f"{reshape_advice(form)}, or encode it first (ModalityTransformer) if it is text or of "
             "unequal lengths."
         )
     if 0 in array.shape:

@@ -9,10 +9,16 @@ from sklearn.utils.validation import check_array, validate_data
 
 from .arrays import CheckedModalities, check_arrays
 from .columns import as_blocks, resolve_columns, split_columns
-from .container import ModalityDict
-from .conversion import as_table
+from .container import ModalityDict, find_row_labels
+from .conversion import as_table, form_of, reshape_advice
 from .spec import check_shapes, sample_shapes
-from .tables import check_column_labels, check_row_labels, is_table, row_labels
+from .tables import (
+    check_column_labels,
+    check_row_labels,
+    is_table,
+    row_labels,
+    warn_of_shuffled_rows,
+)
 
 __all__ = [
     "CheckedInput",
@@ -83,13 +89,12 @@ def check_modalities(X, estimator, dtype, beside=None):
         X = split_columns(table, columns)
     check_rows_beside(X, beside)
     labels = {} if table is not None else X.column_labels
-    given, n_samples = dict(X.items()), len(X)
-    if "joint" in given:
+    if "joint" in X:
         raise ValueError(
             "A modality cannot be called 'joint', which stands for all modalities together: give "
             "it another name."
         )
-    checked = check_arrays(given, n_samples, dtype, missing=estimator.missing, warn=True)
+    checked = check_arrays(X, len(X), dtype, missing=estimator.missing, warn=True)
     for name, mask in checked.presence.masks.items():
         if not mask.numpy().any():
             raise ValueError(
@@ -98,7 +103,7 @@ def check_modalities(X, estimator, dtype, beside=None):
             )
     shapes = sample_shapes(checked.arrays)
     thin = tuple(name for name, array in checked.arrays.items() if sparse.issparse(array))
-    return CheckedInput(checked, tuple(given), shapes, columns, table, labels, thin)
+    return CheckedInput(checked, tuple(X), shapes, columns, table, labels, thin)
 
 
 def check_fitted_modalities(X, estimator, fitted, beside=None):
@@ -129,7 +134,6 @@ def check_fitted_modalities(X, estimator, fitted, beside=None):
         check_known_modalities(tuple(given), fitted.modalities, name, partial)
         if not isinstance(X, ModalityDict):
             X = ModalityDict(given)
-            given = dict(X.items())
         check_column_labels(fitted.labels, X.column_labels, name)
     else:
         if fitted.columns is None:
@@ -140,10 +144,9 @@ def check_fitted_modalities(X, estimator, fitted, beside=None):
         table = _check_table(X, estimator)
         validate_data(estimator, table, reset=False, skip_check_array=True)
         X = split_columns(table, fitted.columns)
-        given = dict(X.items())
     check_rows_beside(X, beside)
     checked = check_arrays(
-        given, X.shape[0], fitted.dtype, missing=estimator.missing, expected=fitted.modalities
+        X, len(X), fitted.dtype, missing=estimator.missing, expected=fitted.modalities
     )
     check_shapes(checked.arrays, fitted.shapes)
     return checked
@@ -183,19 +186,29 @@ def check_rows_beside(X, beside):
     ------
     ValueError
         If the labels differ or come in another order; see `check_row_labels`.
+
+    Warns
+    -----
+    UserWarning
+        If only the rows of X were shuffled; see `warn_of_shuffled_rows`.
     """
     if _is_mapping(X):
         X = as_modalities(X)
         labels = {} if X.row_labels is None else dict([X.row_labels])
+        found = find_row_labels(X)
     else:
         labels = {"X": row_labels(X)}
-    labels.update({what: row_labels(value) for what, value in (beside or {}).items()})
+        found = None if labels["X"] is None else ("X", labels["X"])
+    beside = beside or {}
+    labels.update({what: row_labels(value) for what, value in beside.items()})
     check_row_labels(labels)
+    if found is not None:
+        warn_of_shuffled_rows(*found, beside.get("y"))
 
 
 def _check_table(X, estimator):
     """Return `X` as a DataFrame or 2-D array, or raise and say what is accepted."""
-    kind = type(X).__name__
+    kind, form = type(X).__name__, form_of(X)
     try:
         X = as_table(X, type(estimator).__name__)
     except ValueError:  # rows of unequal length, or no rows at all
@@ -208,8 +221,7 @@ def _check_table(X, estimator):
         raise ValueError(
             "X is a mapping from modality names to arrays, or a 2-D array or DataFrame (with "
             f"modalities={{'name': columns, ...}} to cut it); got {kind}"
-            f"{_describe(X)}. Reshape your data with array.reshape(-1, 1) if it is a single "
-            "feature, or array.reshape(1, -1) if it is a single sample."
+            f"{_describe(X)}. {reshape_advice(form)}."
         )
     return check_array(X, ensure_all_finite=False, estimator=estimator, input_name="X")
 

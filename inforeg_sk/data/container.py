@@ -6,7 +6,7 @@ import numpy as np
 from scipy import sparse
 
 from ..utils.compat import safe_indexing
-from .conversion import as_rows, refuse_other_containers
+from .conversion import as_rows, form_of, refuse_other_containers, reshape_advice
 from .tables import check_row_labels, column_labels, is_table, row_labels, shared_column_labels
 
 __all__ = ["ModalityDict"]
@@ -49,7 +49,8 @@ class ModalityDict(Mapping):
     ``X["text"]`` is the array of a modality; any other key selects samples and gives a new
     `ModalityDict`: an integer array, a boolean mask, a slice, one integer, or the tuple
     ``(rows, ...)`` that scikit-learn uses. As with a DataFrame, ``len(X)`` is the number of
-    samples while iteration runs over the names.
+    samples while iteration runs over the names. ``X.iloc[rows]`` is ``X[rows]``; ``X.loc[labels]``
+    goes by the labels of the rows, where tables or Series have some.
 
     Examples
     --------
@@ -80,9 +81,11 @@ class ModalityDict(Mapping):
             raise ValueError("ModalityDict got an empty mapping: at least one modality is needed.")
         self._data, labels = {}, {}
         self._columns = dict(getattr(data, "_columns", {}))
+        self._forms = dict(getattr(data, "_forms", {}))
         for name in data.keys():
             given = data[check_name(name)]
             self._data[name] = _as_values(name, given)
+            self._forms.setdefault(name, form_of(given))
             labels[f"modality {name!r}"] = _rows_of(given)
             if isinstance(given, list | tuple):
                 columns = shared_column_labels(name, given)
@@ -91,9 +94,9 @@ class ModalityDict(Mapping):
         if isinstance(data, ModalityDict):
             self._rows = data._rows
         else:
-            check_row_labels(labels)
+            check_row_labels(labels, self._hint_at_one_sample())
             self._rows = next(((w, i) for w, i in labels.items() if i is not None), None)
-        self.shape = _Shape((common_length(self._data),))
+        self.shape = _Shape((common_length(self._data, self._hint_at_one_sample()),))
 
     @property
     def modalities(self):
@@ -153,7 +156,7 @@ class ModalityDict(Mapping):
                 indices = np.flatnonzero(indices)
         new = type(self).__new__(type(self))
         new._data = {k: safe_indexing(v, indices) for k, v in self._data.items()}
-        new._columns = self._columns
+        new._columns, new._forms = self._columns, self._forms
         new._rows = None
         if self._rows is not None:
             new._rows = (self._rows[0], self._rows[1][indices])
@@ -165,8 +168,20 @@ class ModalityDict(Mapping):
         """Positional row selection, ``X.iloc[rows]``: the same as ``X[rows]``."""
         return self
 
-    # pandas' label-based selection: the labels of the samples are their positions.
-    loc = iloc
+    @property
+    def loc(self):
+        """Selection by the labels of the rows, ``X.loc[labels]``, as in a DataFrame.
+
+        A label, a list of labels, a slice of labels (with its end) or a boolean mask. Where no
+        modality is a table or Series with labels of its own, the same as ``X[rows]``.
+
+        Raises
+        ------
+        KeyError
+            If there is no sample with a label.
+        """
+        found = find_row_labels(self)
+        return self if found is None else _ByLabel(self, *found)
 
     # Labels: what tables say of their columns and rows.
 
@@ -191,6 +206,16 @@ class ModalityDict(Mapping):
     def row_labels(self):
         """Labels of the samples (pair of what they belong to and a pandas.Index), or None."""
         return self._rows
+
+    def _hint_at_one_sample(self):
+        """What may be behind rows that do not match: the features of one sample taken for rows."""
+        arrays = [value for value in self._data.values() if isinstance(value, np.ndarray)]
+        if len(arrays) < len(self._data) or any(
+            a.ndim > 1 or a.dtype.kind not in "biuf" for a in arrays
+        ):
+            return ""
+        forms = dict.fromkeys(self._forms[name] for name in self._data)
+        return "".join(f" {reshape_advice(form, feature=False)}." for form in forms)
 
     # Mapping. The views are the inner dict's, so that len(X.keys()) counts names.
 
@@ -233,6 +258,59 @@ class ModalityDict(Mapping):
         return ", ".join(f"{name} {_describe(value)}" for name, value in self._data.items())
 
 
+def find_row_labels(X):
+    """Labels of the samples, also those that nobody gave, if they are not in order any more.
+
+    Such are those of the rows of a table that were selected or shuffled.
+
+    Parameters
+    ----------
+    X : ModalityDict
+
+    Returns
+    -------
+    pair of str and pandas.Index, or None
+        Like `ModalityDict.row_labels`.
+    """
+    if X.row_labels is not None:
+        return X.row_labels
+    for name, value in X.items():
+        index = _rows_of(value) if not isinstance(value, ModalityDict) else find_row_labels(value)
+        if index is not None:
+            index = index[1] if isinstance(index, tuple) else index
+            return f"modality {name!r}", index
+    return None
+
+
+def forms_of(X):
+    """What the modalities of a `ModalityDict` were given as; see `form_of` (dict, else empty)."""
+    return getattr(X, "_forms", {})
+
+
+class _ByLabel:
+    """``X.loc`` of a `ModalityDict` whose samples have labels."""
+
+    def __init__(self, X, owner, index):
+        self._X, self._owner, self._index = X, owner, index
+
+    def __getitem__(self, key):
+        import pandas as pd  # there, since there are labels
+
+        if isinstance(key, tuple) and len(key) == 2 and key[1] is Ellipsis:
+            key = key[0]
+        elif isinstance(key, tuple) and self._index.nlevels == 1:
+            return self._X[key]  # which raises
+        try:
+            rows = pd.Series(np.arange(len(self._index)), index=self._index).loc[key]
+        except (KeyError, TypeError) as error:
+            some, reason = ", ".join(map(repr, self._index[:3])), "".join(map(str, error.args[:1]))
+            raise KeyError(
+                f"X.loc[{key!r}]: samples are selected by the labels of {self._owner}, such as "
+                f"{some} ({reason}). Positions are given as X.iloc[rows]."
+            ) from error
+        return self._X.take(np.atleast_1d(rows).astype(int))
+
+
 class _Shape(tuple):
     """``(n_samples,)``; who asks for the number of columns reads what has columns."""
 
@@ -264,25 +342,17 @@ def n_rows(value):
     return int(value.shape[0])
 
 
-def common_length(data):
-    """Return the number of samples that all values of `data` share, else raise."""
+def common_length(data, advice=""):
+    """Return the number of samples that all values of `data` share, else raise, with `advice`."""
     lengths = {name: n_rows(value) for name, value in data.items()}
     first, n = next(iter(lengths.items()))
     for name, length in lengths.items():
         if length != n:
             raise ValueError(
                 f"Modalities have different numbers of samples: {first!r} has {n}, "
-                f"{name!r} has {length}.{_hint_at_one_sample(data)}"
+                f"{name!r} has {length}.{advice}"
             )
     return n
-
-
-def _hint_at_one_sample(data):
-    """What may be behind rows that do not match: the features of one sample taken for rows."""
-    arrays = [value for value in data.values() if isinstance(value, np.ndarray)]
-    if len(arrays) == len(data) and all(a.ndim == 1 and a.dtype.kind in "biuf" for a in arrays):
-        return " Reshape each with array.reshape(1, -1) if it is a single sample."
-    return ""
 
 
 def _rows_of(value):

@@ -7,7 +7,15 @@ from torch.utils.data import DataLoader, Dataset
 
 from .tables import is_table
 
-__all__ = ["as_rows", "as_table", "refuse_other_containers"]
+__all__ = ["as_rows", "as_table", "form_of", "refuse_other_containers", "reshape_advice"]
+
+# How to make a table of what has one axis: of one feature, and of one sample.
+_RESHAPED = {
+    "array": ("array.reshape(-1, 1)", "array.reshape(1, -1)"),
+    "list": ("np.asarray(x).reshape(-1, 1)", "np.asarray(x).reshape(1, -1)"),
+    "Series": ("df[['a']] or series.to_frame()", "df.iloc[[0]]"),
+    "Series of polars": ("df[['a']] or series.to_frame()", "df[[0]]"),
+}
 
 
 def as_rows(name, value):
@@ -79,8 +87,50 @@ def as_table(X, owner):
     return _from_list(X, "X")
 
 
+def form_of(value):
+    """What a value is, as far as it matters for `reshape_advice`.
+
+    Parameters
+    ----------
+    value : object
+        As the user gave it.
+
+    Returns
+    -------
+    {"array", "list", "Series", "Series of polars"}
+        "list" is anything else that has no ``reshape``.
+    """
+    if hasattr(value, "to_frame"):
+        return "Series" if hasattr(value, "iloc") else "Series of polars"
+    return "array" if hasattr(value, "reshape") else "list"
+
+
+def reshape_advice(form, feature=True):
+    """What to do with one axis where two are needed, in terms that the value given can follow.
+
+    Parameters
+    ----------
+    form : str
+        See `form_of`.
+    feature : bool, default=True
+        Whether the value may be a single feature, rather than a single sample.
+
+    Returns
+    -------
+    str
+        A sentence without its end.
+    """
+    column, row = _RESHAPED[form]
+    start = "A Series has one axis: give a table," if "Series" in form else "Reshape your data with"
+    column = f"{column} if it is a single feature, or " if feature else ""
+    return f"{start} {column}{row} if it is a single sample"
+
+
 def refuse_other_containers(value, what):
-    """Raise where a value only looks like an array: datasets, packed sequences, lazy frames."""
+    """Raise where a value only looks like an array.
+
+    These are datasets, packed sequences, lazy frames, and structured arrays.
+    """
     kind = type(value)
     if isinstance(value, Dataset | DataLoader):
         raise TypeError(
@@ -95,6 +145,21 @@ def refuse_other_containers(value, what):
         )
     if kind.__name__ == "LazyFrame":
         raise TypeError(f"{what} is a LazyFrame, which holds no values yet: give x.collect().")
+    if isinstance(value, np.ndarray):
+        _refuse_fields(value, what)
+
+
+def _refuse_fields(array, what, code="a"):
+    """Raise for a structured array, whose columns are hidden in its type."""
+    fields = array.dtype.names
+    if fields is None:
+        return
+    table = f"pd.DataFrame({code}{'.ravel()' * (array.ndim > 1)})"
+    shown = ", ".join(map(repr, fields[:5])) + (", ..." if len(fields) > 5 else "")
+    raise TypeError(
+        f"{what} is a structured array with the fields {shown}: give a table of them, {table}; or, "
+        f"if all are numbers, an array, numpy.lib.recfunctions.structured_to_unstructured({code})."
+    )
 
 
 def _canonical(value):
@@ -125,6 +190,11 @@ def _from_list(value, what):
         refused = next((v for v in value if isinstance(v, Dataset | DataLoader)), None)
         if refused is not None:
             refuse_other_containers(refused, what)
+        for item in value:
+            if isinstance(item, np.void):
+                _refuse_fields(item, f"{what}, as an array,", "np.asarray(a)")
+            elif isinstance(item, np.ndarray):
+                _refuse_fields(item, f"{what}, in each sample,")
         value = [_from_tensor(v, what) if isinstance(v, torch.Tensor) else v for v in value]
     try:
         array = np.asarray(value)

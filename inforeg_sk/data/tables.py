@@ -1,5 +1,7 @@
 """Tables: the labels of their columns and rows, and whether those of one call agree."""
 
+import numpy as np
+
 from ..utils.callers import warn_caller
 
 __all__ = [
@@ -9,10 +11,16 @@ __all__ = [
     "is_table",
     "row_labels",
     "shared_column_labels",
+    "warn_of_shuffled_rows",
 ]
 
 # As many labels are listed in a message, as scikit-learn does.
 _SHOWN = 5
+
+_ON_PURPOSE = (
+    " If y was shuffled on purpose, as permutation_test_score does, give y.to_numpy(), which has "
+    "no labels."
+)
 
 
 def is_table(value):
@@ -137,15 +145,54 @@ def row_labels(value):
         None for a value without labels, and for those that nobody gave: the numbers from 0, in
         order.
     """
+    index = _index(value)
+    return None if index is None or _is_default(index) else index
+
+
+def warn_of_shuffled_rows(what, index, y):
+    """Warn if the rows of X were shuffled and those of y were not.
+
+    X has the labels 0, 1, ... in another order, and y has them in order, as nobody gave any.
+
+    Parameters
+    ----------
+    what : str
+        What the labels belong to, such as ``"modality 'text'"``.
+    index : pandas.Index
+    y : object
+        Anything but a Series or DataFrame of pandas has no labels.
+
+    Warns
+    -----
+    UserWarning
+    """
+    own = _index(y)
+    if own is None or not _is_default(own) or len(own) != len(index):
+        return
+    labels, order = np.asarray(index), np.arange(len(index))
+    if labels.dtype.kind not in "iu" or np.array_equal(labels, order):
+        return
+    if np.array_equal(np.sort(labels), order):
+        warn_caller(
+            f"The rows of {what} have the labels 0 to {len(labels) - 1} in another order "
+            f"({_listed(labels.tolist())}), and y has them in order: it seems that the rows of X "
+            "were shuffled and those of y were not, so that samples get the targets of others. "
+            f"Bring y into the order of X, y.reindex({_code(what)}.index). If the rows belong "
+            "together by position, give y.to_numpy(), which has no labels."
+        )
+
+
+def _index(value):
     index = getattr(value, "index", None)
-    if not hasattr(index, "get_indexer") or not hasattr(index, "equals"):
-        return None
-    if getattr(index, "start", None) == 0 and getattr(index, "step", None) == 1:
-        return None
-    return index
+    return index if hasattr(index, "get_indexer") and hasattr(index, "equals") else None
 
 
-def check_row_labels(labels):
+def _is_default(index):
+    """Whether labels are the numbers from 0, in order, that nobody gave."""
+    return getattr(index, "start", None) == 0 and getattr(index, "step", None) == 1
+
+
+def check_row_labels(labels, advice=""):
     """Raise if values of one call have rows of other labels, or the same in another order.
 
     Rows belong together by their position. Labels that say otherwise are no detail: the values
@@ -155,6 +202,8 @@ def check_row_labels(labels):
     ----------
     labels : dict of str to pandas.Index or None
         By what they belong to, such as ``"modality 'text'"`` or ``"y"``; None is not compared.
+    advice : str, default=""
+        What is added to an error.
 
     Raises
     ------
@@ -166,20 +215,21 @@ def check_row_labels(labels):
         if index is reference or index.equals(reference):
             continue
         by_position = (
-            "If the rows belong together by position, drop the labels: table.reset_index(drop=True)"
+            "If the rows belong together by position, drop the labels: "
+            f"table.reset_index(drop=True).{_ON_PURPOSE * ('y' in (first, what))}{advice}"
         )
         if not index.is_unique or not reference.is_unique:
             raise ValueError(
                 f"The rows of {first} and {what} have other labels{_first_other(reference, index)}."
                 " Some labels occur more than once, so rows can only be matched by position: bring "
-                f"both into one order. {by_position}."
+                f"both into one order. {by_position}"
             )
         only = [(first, _without(reference, index)), (what, _without(index, reference))]
         if not any(len(labels) for _, labels in only):
             raise ValueError(
                 f"The rows of {first} and {what} have the same labels in another order"
                 f"{_first_other(reference, index)}: bring them into one order with reindex, such "
-                f"as {_code(what)}.reindex({_code(first)}.index). {by_position}."
+                f"as {_code(what)}.reindex({_code(first)}.index). {by_position}"
             )
         where = "; ".join(
             f"{len(labels)} only in {owner}, such as {labels[0]!r}"
@@ -190,7 +240,7 @@ def check_row_labels(labels):
             f"The rows of {first} and {what} have different labels: {where}. Reindex both to the "
             "labels they share, index = a.index.intersection(b.index) and table.reindex(index); or "
             "reindex the modalities to all labels and let samples without a row lack the modality, "
-            f"index = a.index.union(b.index) with missing='allow'. {by_position}."
+            f"index = a.index.union(b.index) with missing='allow'. {by_position}"
         )
 
 

@@ -246,10 +246,73 @@ def test_output_whose_type_does_not_hold_the_padding(value, kind, dtype):
     assert (out[~REAL] == np.asarray(value, dtype)).all()
 
 
-def test_a_transformer_that_gives_one_axis():
+def test_a_transformer_that_gives_a_column():
     x = sequences()
-    out = transform(FunctionTransformer(lambda v: v.sum(axis=1)), x)
+    out = transform(FunctionTransformer(lambda v: v.sum(axis=1, keepdims=True)), x)
     np.testing.assert_array_equal(out, x.sum(axis=2, keepdims=True) * REAL[:, :, None])
+
+
+class MeanOverTime(TransformerMixin, BaseEstimator):
+    """Takes sequences, as its tag says."""
+
+    def fit(self, X, y=None):
+        return self
+
+    def transform(self, X):
+        return X.mean(axis=1)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        return tags
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda v: v.mean(axis=1),
+        lambda v: v[:, 0],
+        lambda v: v.max(axis=1).tolist(),
+        lambda v: pd.Series(v.sum(axis=1)),
+    ],
+    ids=["mean", "first step", "list", "Series"],
+)
+@pytest.mark.parametrize("n_features", [1, 5])
+@pytest.mark.parametrize("padding_value", [None, 0.0])
+def test_one_axis_for_a_table_of_steps_is_an_error(function, n_features, padding_value):
+    x = sequences()[:, :, :n_features]
+    with pytest.raises(ValueError, match=r"'m', Func.*one row for each step.*\(6, 9, \d\)") as info:
+        transform(FunctionTransformer(function), x, padding_value=padding_value)
+    for way in ("input_tags.three_d_array", "done before", "values.reshape(-1, 1)"):
+        assert way in str(info.value)
+    unchecked = modality_transformer({"m": FunctionTransformer(function)}).fit({"m": x})
+    with pytest.raises(ValueError, match="one row for each step"):
+        unchecked.transform({"m": x})
+
+
+def test_what_the_error_names_sees_the_sequences():
+    x = np.random.default_rng(0).normal(size=(6, 9, 5))
+    np.testing.assert_array_equal(transform(MeanOverTime(), x), x.mean(axis=1))
+    # A table of one row for each sample has features on axis 1.
+    row_means = transform(FunctionTransformer(lambda v: v.mean(axis=1)), x[:, 0])
+    np.testing.assert_array_equal(row_means, x[:, 0].mean(axis=1))
+
+
+def test_one_value_for_each_text_of_a_sequence_is_kept():
+    class Lower(TransformerMixin, BaseEstimator):
+        def fit(self, X, y=None):
+            return self
+
+        def transform(self, X):
+            return np.array([text.lower() for text in X])
+
+        def __sklearn_tags__(self):
+            tags = super().__sklearn_tags__()
+            tags.input_tags.string, tags.input_tags.two_d_array = True, False
+            return tags
+
+    texts = np.array([["A", "b"], ["C", "D"]])[:, :, None]
+    assert transform(Lower(), texts).tolist() == [[["a"], ["b"]], [["c"], ["d"]]]
 
 
 def test_memory_maps(tmp_path):

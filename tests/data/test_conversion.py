@@ -9,6 +9,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 import torch
+from numpy.lib.recfunctions import structured_to_unstructured
 from numpy.testing import assert_array_equal
 from scipy import sparse
 from skorch.dataset import Dataset
@@ -287,3 +288,98 @@ def test_one_sample_without_its_axis_is_told_how_to_reshape(values, y):
         same.predict({"a": values[0], "b": values[0]})
     with pytest.raises(ValueError, match=r"reshape\(1, -1\)"):
         quick().fit(values, y).predict(values[0])
+
+
+# One axis where two are needed
+
+ONE_AXIS = {
+    "pandas": (lambda v: pd.DataFrame(v, columns=NAMES)["a"], "df[['a']]", "df.iloc[[0]]"),
+    "nullable": (lambda v: pd.Series(v[:, 0], dtype="Float64"), "df[['a']]", "df.iloc[[0]]"),
+    "polars": (lambda v: pl.Series("a", v[:, 0]), "df[['a']]", "df[[0]]"),
+    "array": (lambda v: v[:, 0], " array.reshape(-1, 1)", " array.reshape(1, -1)"),
+    "tensor": (lambda v: torch.tensor(v[:, 0]), " array.reshape(-1, 1)", " array.reshape(1, -1)"),
+    "list": (
+        lambda v: v[:, 0].tolist(),
+        "np.asarray(x).reshape(-1, 1)",
+        "np.asarray(x).reshape(1, -1)",
+    ),
+}
+
+
+@pytest.mark.parametrize("make, feature, sample", ONE_AXIS.values(), ids=ONE_AXIS)
+def test_one_axis_is_told_what_the_value_can_do(values, y, make, feature, sample):
+    column = make(values)
+    X = ModalityDict({"m": column, "other": values})
+    for use in (
+        lambda: quick().fit({"m": column, "other": values}, y),
+        lambda: quick(missing="allow").fit({"m": column, "other": values}, y),
+        lambda: quick().fit(X[np.arange(N)], y),  # selected rows
+        lambda: quick().fit(ModalityDict(X), y),
+        lambda: quick().fit({"m": values[:, [0]], "other": values}, y).predict(X),
+        lambda: quick().fit(column, y),
+        lambda: quick().fit(values, y).predict(column),
+    ):
+        with pytest.raises(ValueError) as info:
+            use()
+        assert feature in str(info.value) and sample in str(info.value)
+        assert ("array.reshape" in str(info.value)) == (feature == " array.reshape(-1, 1)")
+
+
+def test_what_a_series_is_told_works(values, y):
+    df = pd.DataFrame(values, columns=NAMES)
+    clf = quick().fit({"m": df[["a"]], "other": values}, y)
+    assert len(clf.predict({"m": df["a"].to_frame(), "other": values})) == N
+    assert len(quick().fit(df, y).predict(df.iloc[[0]])) == 1
+    frame = pl.DataFrame(values, schema=NAMES)
+    assert len(quick().fit(frame, y).predict(frame[[0]])) == 1
+    quick().fit({"m": frame[["a"]], "other": values}, y)
+
+
+def test_one_row_of_each_table_is_told_to_stay_a_table(values, y):
+    a, b = pd.DataFrame(values, columns=NAMES), pd.DataFrame(values[:, :2], columns=["u", "v"])
+    clf = quick().fit({"a": a, "b": b}, y)
+    for first in (a.iloc[0], a.iloc[0].to_numpy()):  # labels of columns, or other lengths
+        with pytest.raises(ValueError, match=r"give a table, df.iloc\[\[0\]\] if it is a single"):
+            clf.predict({"a": first, "b": b.iloc[0]})
+    assert len(clf.predict({"a": a.iloc[[0]], "b": b.iloc[[0]]})) == 1
+
+
+# Structured arrays
+
+STRUCTURED = {
+    "array": lambda s: s,
+    "record array": lambda s: s.view(np.recarray),
+    "masked": np.ma.array,
+    "column": lambda s: s.reshape(-1, 1),
+    "list of records": list,
+    "samples": lambda s: [s] * (N - 1) + [s[:3]],
+}
+
+
+@pytest.mark.parametrize("form", STRUCTURED.values(), ids=STRUCTURED)
+def test_structured_arrays_are_refused_with_the_way_to_a_table(values, y, form):
+    given = form(structured_of(values))
+    for use in (
+        lambda: ModalityDict({"m": given}),
+        lambda: quick().fit({"m": given, "other": values}, y),
+        lambda: quick().fit({"m": {"part": given}}, y),
+        lambda: quick().fit(given, y),
+        lambda: quick().fit(values, y).predict(given),
+        lambda: ColumnsToModalities({"m": ["a"]}).fit(given),
+    ):
+        with pytest.raises(TypeError, match=r"structured array with the fields 'a', 'b', 'c'") as e:
+            use()
+        assert "pd.DataFrame(" in str(e.value) and "structured_to_unstructured(" in str(e.value)
+
+
+def test_what_a_structured_array_is_told_works(values, y):
+    structured = structured_of(values)
+    expected = quick().fit({"m": values}, y).predict_proba({"m": values})
+    array = structured_to_unstructured(structured)
+    for X in (pd.DataFrame(structured), array, pd.DataFrame(structured.reshape(-1, 1).ravel())):
+        assert_array_equal(quick().fit({"m": X}, y).predict_proba({"m": X}), expected)
+    assert_array_equal(structured_to_unstructured(np.asarray(list(structured))), values)
+
+
+def structured_of(values):
+    return np.array([tuple(row) for row in values], dtype=[(name, float) for name in NAMES])
