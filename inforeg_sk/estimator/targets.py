@@ -2,17 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from numbers import Real
+from numbers import Number, Real
 from typing import ClassVar
 
 import numpy as np
 from sklearn.metrics import accuracy_score, r2_score
-from sklearn.utils import column_or_1d, compute_class_weight
+from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_array
 from skorch.callbacks import EpochScoring
 from torch import nn
 
+from ..data.target import as_labels, as_numbers, kinds_of_labels
 from ..utils.compat import check_weights
 
 __all__ = ["ClassLabels", "TargetScaler", "check_sample_weight"]
@@ -47,13 +48,7 @@ class ClassLabels:
     def fit(cls, y, owner, sample_weight=None, classes=None):
         """Learn the sorted class labels of a first fit, or raise if there is only one."""
         if classes is not None:
-            classes = np.asarray(classes)
-            infinite = classes.dtype.kind == "f" and not np.isfinite(classes).all()
-            if classes.ndim != 1 or infinite:
-                raise ValueError(
-                    f"The 'classes' parameter of {owner}.partial_fit must be a 1-D array of "
-                    f"labels. Got {classes.tolist()}."
-                )
+            classes = _check_classes(classes, owner)
         found = np.unique(y if classes is None else classes)
         if len(found) < 2:
             raise ValueError(
@@ -87,25 +82,25 @@ class ClassLabels:
     def check(y, n_samples, estimator):
         """Return the labels as a 1-D array, or raise."""
         check_y_given(y, estimator)
+        y = as_labels(y, type(estimator).__name__)
         y = check_array(y, ensure_2d=False, dtype=None, input_name="y", estimator=estimator)
         y = column_or_1d(y, warn=True)
         if len(y) != n_samples:
             raise ValueError(f"y has {len(y)} labels, but X has {n_samples} samples.")
-        if y.dtype.kind == "S" or (y.dtype == object and any(isinstance(v, bytes) for v in y)):
+        kinds = {"bytes"} if y.dtype.kind == "S" else kinds_of_labels(y)
+        if "bytes" in kinds:
+            kinds = {"bytes"}
+        if len(kinds) > 1:
             raise TypeError(
-                "y holds labels of bytes; string or integer labels are accepted, such as "
+                f"y mixes labels of the types {', '.join(sorted(kinds))}, which have no order: "
+                "give labels of one type."
+            )
+        if kinds - {"str"}:
+            raise TypeError(
+                f"y holds labels of {kinds.pop()}; string or integer labels are accepted, such as "
                 "y.astype(str)."
             )
-        try:
-            check_classification_targets(y)
-        except TypeError as error:
-            kinds = sorted({type(label).__name__ for label in y.tolist()})
-            if len(kinds) == 1:
-                raise
-            raise TypeError(
-                f"y mixes labels of the types {', '.join(kinds)}, which have no order: give "
-                "labels of one type."
-            ) from error
+        check_classification_targets(y)
         return y
 
     def weights(self, sample_weight, y, class_weight):
@@ -204,6 +199,7 @@ class TargetScaler:
     def check(y, n_samples, estimator):
         """Return the target as float64, or raise."""
         check_y_given(y, estimator)
+        y = as_numbers(y, type(estimator).__name__)
         try:
             y = check_array(
                 y, ensure_2d=False, dtype=np.float64, input_name="y", estimator=estimator
@@ -232,6 +228,21 @@ class TargetScaler:
         """Any settings will do."""
 
 
+def _check_classes(classes, owner):
+    try:
+        array = np.asarray(as_labels(classes, owner, "classes"))
+        if len(kinds_of_labels(array)) > 1:
+            raise ValueError("classes mixes types of labels.")
+        if array.ndim != 1 or (array.dtype.kind == "f" and not np.isfinite(array).all()):
+            raise ValueError("classes is not a 1-D array of finite labels.")
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"The 'classes' parameter of {owner}.partial_fit must be a 1-D array of labels of one "
+            f"type, none missing. Got {classes!r}."
+        ) from error
+    return array
+
+
 def check_y_given(y, estimator):
     """Raise if there is no target."""
     if y is None:
@@ -256,6 +267,8 @@ def check_sample_weight(sample_weight, n_samples):
     """
     if sample_weight is None:
         return None
+    if not isinstance(sample_weight, Number):
+        sample_weight = as_numbers(sample_weight, "the fit", "sample_weight", "weight")
     if (axes := np.asarray(sample_weight).ndim) > 1:
         raise ValueError(
             f"sample_weight must be a 1D array of shape ({n_samples},); got one of {axes}D."
@@ -296,25 +309,28 @@ def class_weights(class_weight, y, target, sample_weight):
             counts.sum(), n_classes * counts, np.zeros_like(counts), where=counts > 0
         )
         return by_class[position]
-    # Classes that this batch of data lacks (partial_fit) have no count; theirs is not used.
-    present = np.unique(position)
-    unknown = [label for label in class_weight if label not in classes.tolist()]
-    if unknown:
+    known, named = classes.tolist(), set(class_weight)
+    # As in scikit-learn, a name too many is a class that these data lack, unless one is without.
+    unknown, without = named.difference(known), [label for label in known if label not in named]
+    if unknown and without:
+        label = next(label for label in class_weight if label in unknown)
         raise ValueError(
-            f"class_weight names the unknown class {unknown[0]!r}; the classes are "
-            f"{classes.tolist()}."
+            f"class_weight names the unknown class {label!r}, and not {without[0]!r}; the classes "
+            f"are {known}."
         )
     for label, value in class_weight.items():
-        if not (np.isfinite(value) and value >= 0):
+        if not _is_weight(value):
             raise ValueError(
                 f"class_weight[{label!r}] must be a finite number of at least 0. Got {value!r}."
             )
-    class_weight = {c: class_weight.get(c, 1.0) for c in classes[present].tolist()}
-    by_class = np.ones(len(classes))
-    by_class[present] = compute_class_weight(
-        class_weight, classes=classes[present], y=classes[position]
-    )
-    return by_class[position]
+    return np.array([float(class_weight.get(label, 1.0)) for label in known])[position]
+
+
+def _is_weight(value):
+    try:
+        return bool(np.isfinite(value) and value >= 0)
+    except (TypeError, ValueError):
+        return False
 
 
 def joint_accuracy(net, X, y):
