@@ -6,6 +6,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from .data.checks import check_rows_beside
+from .data.target import as_labels
 from .estimator import MultimodalEstimator
 from .estimator.inforeg import INFOREG_CONSTRAINTS, InfoRegEstimator
 from .estimator.targets import ClassLabels
@@ -363,7 +364,7 @@ class MultimodalClassifier(ClassifierMixin, MultimodalEstimator):
         float
         """
         check_rows_beside(X, {"y": y, "sample_weight": sample_weight})
-        return super().score(X, y, sample_weight)
+        return super().score(X, as_labels(y, type(self).__name__), sample_weight)
 
     def predict_proba_by_modality(self, X):
         """Probabilities from each modality's unimodal logits.

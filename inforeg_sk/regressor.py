@@ -5,6 +5,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from .data.checks import check_rows_beside
+from .data.target import as_numbers
 from .estimator import MultimodalEstimator
 from .estimator.inforeg import INFOREG_CONSTRAINTS, InfoRegEstimator
 from .estimator.targets import TargetScaler
@@ -259,7 +260,7 @@ class MultimodalRegressor(RegressorMixin, MultimodalEstimator):
         float
         """
         check_rows_beside(X, {"y": y, "sample_weight": sample_weight})
-        return super().score(X, y, sample_weight)
+        return super().score(X, as_numbers(y, type(self).__name__), sample_weight)
 
     @property
     def predict_proba(self):

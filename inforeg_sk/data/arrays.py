@@ -63,6 +63,7 @@ def check_arrays(given, n_samples, dtype, *, missing="error", expected=(), warn=
     """
     if n_samples == 0:
         raise ValueError("Found array with 0 sample(s): at least 1 sample is required.")
+    forms, given = forms_of(given), dict(given.items())
     names = sorted({*given, *expected})
     arrays, masks = {}, {}
     for name in names:
@@ -74,7 +75,7 @@ def check_arrays(given, n_samples, dtype, *, missing="error", expected=(), warn=
             masks[name] = present
             if not present.any():
                 continue
-        form = forms_of(given).get(name, "array")
+        form = forms.get(name, "array")
         arrays[name] = _modality(name, given[name], dtype, present, warn, form)
     if len(masks) == len(names):
         empty = ~np.logical_or.reduce(list(masks.values()))
@@ -108,7 +109,8 @@ def _numeric(name, value, dtype, present, part=False, warn=False, form="array"):
         return _sparse(name, value.tocsr(), dtype, present)
     if np.ma.is_masked(value):
         _check_mask(name, value, present)
-    if is_table(value):
+    table = not isinstance(value, np.ndarray) and is_table(value)
+    if table:
         refuse_other_columns(name, value)
     array = np.asarray(value)
     if array.dtype == object:
@@ -136,7 +138,7 @@ def _numeric(name, value, dtype, present, part=False, warn=False, form="array"):
         converted = array if array.dtype == dtype else array.astype(dtype)
     _check_finite(name, converted, array, present, padded=not part and array.ndim == 3)
     if warn:
-        labels = column_labels(value) if is_table(value) else None
+        labels = column_labels(value) if table else None
         warn_of_merged_values(name, array, converted, present, labels)
     return converted
 

@@ -144,7 +144,8 @@ def check_fitted_modalities(X, estimator, fitted, beside=None):
         table = _check_table(X, estimator)
         validate_data(estimator, table, reset=False, skip_check_array=True)
         X = split_columns(table, fitted.columns)
-    check_rows_beside(X, beside)
+    if beside:
+        check_rows_beside(X, beside)
     checked = check_arrays(
         X, len(X), fitted.dtype, missing=estimator.missing, expected=fitted.modalities
     )
@@ -194,16 +195,17 @@ def check_rows_beside(X, beside):
     """
     if _is_mapping(X):
         X = as_modalities(X)
-        labels = {} if X.row_labels is None else dict([X.row_labels])
         found = find_row_labels(X)
+        labels = {} if X.row_labels is None else dict([X.row_labels])
     else:
         labels = {"X": row_labels(X)}
         found = None if labels["X"] is None else ("X", labels["X"])
-    beside = beside or {}
-    labels.update({what: row_labels(value) for what, value in beside.items()})
-    check_row_labels(labels)
-    if found is not None:
-        warn_of_shuffled_rows(*found, beside.get("y"))
+    others = {w: v for w, v in (beside or {}).items() if not isinstance(v, np.ndarray | None)}
+    labels.update({what: row_labels(value) for what, value in others.items()})
+    if len(labels) > 1:
+        check_row_labels(labels)
+    if found is not None and "y" in others:
+        warn_of_shuffled_rows(*found, others["y"])
 
 
 def _check_table(X, estimator):

@@ -196,7 +196,7 @@ class ModalityDict(Mapping):
             if isinstance(value, ModalityDict):
                 inner = value.column_labels
                 labels.update({f"{name}[{part}]": columns for part, columns in inner.items()})
-            elif is_table(value):
+            elif not isinstance(value, np.ndarray) and is_table(value):
                 labels[name] = column_labels(value)
             else:
                 labels[name] = self._columns.get(name)

@@ -179,14 +179,11 @@ def _beats_guessing(estimator, sample, outputs, rows):
     weight = np.ones(len(target)) if weight is None else weight.numpy()
     if not weight.any():
         return True
-    # A little less than guessing is what a network makes of noise on its own training data.
-    gain = per_sample_loss(criterion, constant, target) - per_sample_loss(
-        criterion, prediction, target
-    )
-    mean = np.average(gain.numpy(), weights=weight)
     n_samples = weight.sum() ** 2 / (weight**2).sum()  # that count as much as these
-    error = np.sqrt(np.average((gain.numpy() - mean) ** 2, weights=weight) / n_samples)
-    if mean > 2 * error:
+    # A little less than guessing is what a network makes of noise on its own training data.
+    gain = _gain(criterion, constant, prediction, target)
+    mean = np.average(gain, weights=weight)
+    if mean > 2 * np.sqrt(np.average((gain - mean) ** 2, weights=weight) / n_samples):
         return True
     if target.ndim == 1:
         truth, best = target.numpy(), prediction.argmax(dim=1).numpy()
@@ -196,6 +193,15 @@ def _beats_guessing(estimator, sample, outputs, rows):
     with np.errstate(invalid="ignore", divide="ignore"):
         related = [np.corrcoef(p, t)[0, 1] for p, t in zip(prediction.numpy().T, target.numpy().T)]
     return np.nan_to_num(related).max() > 2 / np.sqrt(len(target))
+
+
+def _gain(criterion, constant, prediction, target):
+    """By how much the loss of each sample is below that of a constant output (ndarray)."""
+    try:
+        before, now = (per_sample_loss(criterion, u, target) for u in (constant, prediction))
+    except TypeError:  # a criterion of whole batches
+        before, now = (criterion(u, target).expand(len(target)) for u in (constant, prediction))
+    return (before - now).numpy()
 
 
 def _loss_of_guessing(estimator, sample):
@@ -229,9 +235,8 @@ def _best_constant(criterion, target, weight, n_outputs):
         values = target.numpy()
         constants = [np.average(values, axis=0, weights=w), np.median(values, axis=0)]
     outputs = [torch.from_numpy(np.tile(constant, (len(target), 1))) for constant in constants]
-    return min(
-        outputs, key=lambda u: float(weighted_criterion(criterion, u, target, torch.from_numpy(w)))
-    )
+    weight = None if weight is None else torch.from_numpy(w)
+    return min(outputs, key=lambda u: float(weighted_criterion(criterion, u, target, weight)))
 
 
 def _tensors(sample, rows):
