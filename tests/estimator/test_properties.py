@@ -312,7 +312,6 @@ def test_what_holds_of_every_fit(situation):
     }
 
 
-@pytest.mark.skip(reason="until sample_weight has the meaning that the loss of repeated rows has")
 @pytest.mark.slow
 @EVERY
 @given(situations(exact=True), st.lists(st.integers(1, 3), min_size=40, max_size=40))
