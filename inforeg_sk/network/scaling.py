@@ -75,7 +75,7 @@ class InputScaler(nn.Module):
             since a real step may have become the padding value.
         """
         if x.ndim != 3:
-            return (x - self.mean) / self.scale, None
+            return x.sub(self.mean).div_(self.scale), None  # one new array, not two
         x, lengths = self._find_padding(x)
         x = (x - self.mean) / self.scale
         x = x.masked_fill(~real_steps(lengths, x.shape[1])[:, :, None], 0)
