@@ -64,6 +64,7 @@ def warn_of_outcome(estimator, train):
             kind="diverged",
         )
         return
+    _check_classes(estimator, train)
     _check_traces(estimator)
     _check_learned(estimator, train)
 
@@ -77,6 +78,21 @@ def _diverged(estimator, train):
     # The loss is taken before the step: this is after the last one.
     joint, _, _ = _outputs(estimator, _some(train, 32), unimodal=False)
     return None if np.isfinite(joint).all() else "the loss after the last step is not finite"
+
+
+def _check_classes(estimator, train):
+    """Warn if a split left the training part without a class that the data have."""
+    if not isinstance(train, ModalitySubset) or train.target.ndim > 1:
+        return
+    lost = np.setdiff1d(train.dataset.target, train.target)
+    if len(lost):
+        names = ", ".join(map(repr, estimator.target_.labels[lost].tolist()))
+        _say(
+            estimator,
+            f"the training part that train_split leaves has no sample of {names}, which is never "
+            "predicted, then. Shuffle the samples, or use ValidSplit(5, stratified=True).",
+            UserWarning,
+        )
 
 
 def _check_traces(estimator):

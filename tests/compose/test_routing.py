@@ -10,6 +10,7 @@ from sklearn.exceptions import UnsetMetadataPassedError
 from sklearn.model_selection import cross_validate
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils.fixes import parse_version
 from sklearn.utils.metadata_routing import get_routing_for_object
 
 from inforeg_sk import ModalityDict, ModalityTransformer, MultimodalClassifier
@@ -75,6 +76,8 @@ def test_cross_validation_cuts_weights_with_the_samples(routing, X):
     clf = MultimodalClassifier(max_epochs=1, random_state=0)
     clf.set_fit_request(sample_weight=True).set_score_request(sample_weight=True)
     pipe = make_pipeline(ModalityTransformer(weighted()), clf)
+    if parse_version(sklearn.__version__) < parse_version("1.7"):
+        pipe.set_score_request(sample_weight=True)  # later pipelines pass the request on
     folds = cross_validate(
         pipe,
         ModalityDict(X),

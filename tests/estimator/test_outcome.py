@@ -305,3 +305,19 @@ def test_a_callback_of_the_users_may_record_what_another_monitors(trimodal):
             net.history.record("valid_loss", -net.score(X, y))
 
     assert len(make(callbacks=[Records(), EarlyStopping()]).fit(X, y).history) == 4
+
+
+# What a split leaves
+
+
+@pytest.mark.parametrize("stratified", [False, True])
+def test_a_split_that_loses_a_class_says_so(stratified):
+    rng = np.random.default_rng(0)
+    y = np.repeat(["a", "b", "c"], 20)
+    X = {"m": rng.normal(size=(60, 4)) + np.repeat(np.arange(3), 20)[:, None]}
+    clf = MultimodalClassifier(
+        max_epochs=2, random_state=0, train_split=ValidSplit(3, stratified=stratified)
+    )
+    texts = [text for text in said(lambda: clf.fit(X, y)) if "train_split leaves" in text]
+    assert len(texts) == (not stratified)
+    assert stratified or "no sample of 'a'" in texts[0]
