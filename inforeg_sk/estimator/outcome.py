@@ -87,10 +87,11 @@ def _check_classes(estimator, train):
     lost = np.setdiff1d(train.dataset.target, train.target)
     if len(lost):
         names = ", ".join(map(repr, estimator.target_.labels[lost].tolist()))
+        names = f"class{'es' if len(lost) > 1 else ''} {names}"
         _say(
             estimator,
-            f"the training part that train_split leaves has no sample of {names}, which is never "
-            "predicted, then. Shuffle the samples, or use ValidSplit(5, stratified=True).",
+            f"the training part that train_split leaves has no sample of {names}, so that it is "
+            "never predicted. Shuffle the samples, or use ValidSplit(5, stratified=True).",
             UserWarning,
         )
 

@@ -320,4 +320,4 @@ def test_a_split_that_loses_a_class_says_so(stratified):
     )
     texts = [text for text in said(lambda: clf.fit(X, y)) if "train_split leaves" in text]
     assert len(texts) == (not stratified)
-    assert stratified or "no sample of 'a'" in texts[0]
+    assert stratified or "no sample of class 'a'" in texts[0]
