@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from scipy import sparse
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping
 
 from ..utils.compat import safe_indexing
+from .rows import count_rows
 
 __all__ = ["Metadata", "make_router", "route_name"]
 
@@ -38,7 +38,7 @@ class Metadata:
         by_sample = {key: v for kwargs in self.routed.values() for key, v in kwargs.items()}
         by_sample = {key: by_sample.get(key) for key in _BY_SAMPLE}
         for key, values in {"y": self.y, **by_sample}.items():
-            n = _length(values)
+            n = count_rows(values)
             if values is not None and n != self.n_samples:
                 raise ValueError(
                     f"{self.who}: inconsistent numbers of samples: [{self.n_samples}, {n}]: "
@@ -58,15 +58,7 @@ class Metadata:
         return Metadata(self._take(self.y, rows), routed, len(rows), self.who)
 
     def _take(self, values, rows):
-        return safe_indexing(values, rows) if _length(values) == self.n_samples else values
-
-
-def _length(values):
-    """Number of entries of an array-like, or None."""
-    if hasattr(values, "shape"):
-        return int(values.shape[0]) if len(values.shape) else None
-    single = isinstance(values, (str, bytes, Mapping)) and not sparse.issparse(values)
-    return None if single or not hasattr(values, "__len__") else len(values)
+        return safe_indexing(values, rows) if count_rows(values) == self.n_samples else values
 
 
 def route_name(transformers, name):

@@ -15,7 +15,17 @@ from sklearn.model_selection import (
 )
 from sklearn.utils import get_tags
 
-__all__ = ["as_single_column", "check_folds", "check_rows", "ravel_column", "takes_sequences"]
+from ..data.container import is_mapping
+from ..data.tables import row_labels
+
+__all__ = [
+    "as_single_column",
+    "check_folds",
+    "check_rows",
+    "count_rows",
+    "ravel_column",
+    "takes_sequences",
+]
 
 # Splitters that keep the rows of a group in one fold, and do not run without groups.
 _BY_GROUP = (
@@ -133,11 +143,11 @@ def check_rows(output, table, unit="samples"):
     unit : {"samples", "steps"}, default="samples"
         What the rows of `table` are.
     """
-    n_rows = _n_rows(table)
-    parts = output if _is_mapping(output) else {None: output}
+    n_rows = count_rows(table)
+    parts = output if is_mapping(output) else {None: output}
     for part, value in parts.items():
         which = "it returned" if part is None else f"in {part!r} it returned"
-        n_out = _n_rows(value)
+        n_out = count_rows(value)
         if n_out is None:
             raise ValueError(
                 f"{which} {type(value).__name__}, not one row for each of the {n_rows} {unit}."
@@ -155,31 +165,21 @@ def check_rows(output, table, unit="samples"):
             )
 
 
-def _is_mapping(output):
-    return isinstance(output, Mapping) and not sparse.issparse(output)
-
-
-def _n_rows(value):
-    """Number of rows, or None if there are none to count."""
+def count_rows(value):
+    """Number of entries of an array-like, or None if there are none to count."""
     if hasattr(value, "shape"):
         return int(value.shape[0]) if len(value.shape) else None
-    if isinstance(value, (str, bytes)) or not hasattr(value, "__len__"):
-        return None
-    return len(value)
+    single = isinstance(value, str | bytes) or is_mapping(value)
+    return None if single or not hasattr(value, "__len__") else len(value)
 
 
 def _reordered(output, table):
     """Whether the index of a pandas object has the labels of the input in another order."""
-    index, labels = getattr(output, "index", None), getattr(table, "index", None)
-    if not hasattr(index, "equals") or _is_default(index):
+    index, labels = row_labels(output), getattr(table, "index", None)
+    if index is None:
         return False
     if not hasattr(labels, "equals"):
-        labels = range(_n_rows(table))
+        labels = range(count_rows(table))
     elif index.equals(labels):
         return False
     return list(index) != list(labels) and Counter(index) == Counter(labels)
-
-
-def _is_default(index):
-    """Whether labels are 0, 1, 2, ... because nobody gave any; they say nothing."""
-    return type(index).__name__ == "RangeIndex" and (index.start, index.step) == (0, 1)

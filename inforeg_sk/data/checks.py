@@ -1,6 +1,5 @@
 """Checks of what the user gives as X: checked arrays, or an error that names the modality."""
 
-from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -9,7 +8,7 @@ from sklearn.utils.validation import check_array, validate_data
 
 from .arrays import CheckedModalities, check_arrays
 from .columns import as_blocks, resolve_columns, split_columns
-from .container import ModalityDict, find_row_labels
+from .container import ModalityDict, find_row_labels, is_mapping
 from .conversion import as_table, form_of, reshape_advice
 from .spec import check_shapes, sample_shapes
 from .tables import (
@@ -74,7 +73,7 @@ def check_modalities(X, estimator, dtype, beside=None):
     CheckedInput
     """
     columns = table = None
-    if _is_mapping(X):
+    if is_mapping(X):
         if estimator.modalities is not None:
             raise ValueError(
                 "modalities= cuts a 2-D array or DataFrame, but X is a mapping and names its "
@@ -127,7 +126,7 @@ def check_fitted_modalities(X, estimator, fitted, beside=None):
     CheckedModalities
     """
     name = type(estimator).__name__
-    if _is_mapping(X):
+    if is_mapping(X):
         given, partial = dict(X.items()), estimator.missing == "allow"
         if partial and not isinstance(X, ModalityDict):
             given = {modality: value for modality, value in given.items() if value is not None}
@@ -151,10 +150,6 @@ def check_fitted_modalities(X, estimator, fitted, beside=None):
     )
     check_shapes(checked.arrays, fitted.shapes)
     return checked
-
-
-def _is_mapping(X):
-    return isinstance(X, Mapping) and not sparse.issparse(X)
 
 
 def check_known_modalities(given, expected, who, partial=False):
@@ -193,19 +188,19 @@ def check_rows_beside(X, beside):
     UserWarning
         If only the rows of X were shuffled; see `warn_of_shuffled_rows`.
     """
-    if _is_mapping(X):
+    if is_mapping(X):
         X = as_modalities(X)
-        found = find_row_labels(X)
         labels = {} if X.row_labels is None else dict([X.row_labels])
     else:
         labels = {"X": row_labels(X)}
-        found = None if labels["X"] is None else ("X", labels["X"])
     others = {w: v for w, v in (beside or {}).items() if not isinstance(v, np.ndarray | None)}
     labels.update({what: row_labels(value) for what, value in others.items()})
     if len(labels) > 1:
         check_row_labels(labels)
-    if found is not None and "y" in others:
-        warn_of_shuffled_rows(*found, others["y"])
+    if "y" in others:
+        found = find_row_labels(X) if is_mapping(X) else ("X", row_labels(X))
+        if found is not None and found[1] is not None:
+            warn_of_shuffled_rows(*found, others["y"])
 
 
 def _check_table(X, estimator):
@@ -239,6 +234,6 @@ def as_modalities(X):
 
 def as_selectable(X):
     """Return X, in any form that ``fit`` takes, in one whose rows can be selected."""
-    if _is_mapping(X):
+    if is_mapping(X):
         return as_modalities(X)
     return X if hasattr(X, "shape") else np.asarray(X)

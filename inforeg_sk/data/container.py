@@ -71,7 +71,7 @@ class ModalityDict(Mapping):
 
     def __init__(self, data):
         refuse_other_containers(data, "The mapping")
-        if sparse.issparse(data) or not isinstance(data, Mapping):
+        if not is_mapping(data):
             raise TypeError(
                 "ModalityDict takes a mapping from modality names to arrays, such as "
                 f"{{'text': T, 'audio': A}}; got {type(data).__name__}. A table is cut by "
@@ -355,6 +355,11 @@ def common_length(data, advice=""):
     return n
 
 
+def is_mapping(value):
+    """Whether a value is a mapping of arrays; a sparse matrix of keys is none."""
+    return isinstance(value, Mapping) and not sparse.issparse(value)
+
+
 def _rows_of(value):
     rows = value.row_labels if isinstance(value, ModalityDict) else row_labels(value)
     return rows[1] if isinstance(rows, tuple) else rows
@@ -362,7 +367,7 @@ def _rows_of(value):
 
 def _as_values(name, value):
     """Values of one modality, or of each of the arrays that it is made of."""
-    if isinstance(value, Mapping) and not hasattr(value, "tocsr"):
+    if is_mapping(value):
         try:
             return value if isinstance(value, ModalityDict) else ModalityDict(value)
         except (TypeError, ValueError) as error:

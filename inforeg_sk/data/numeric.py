@@ -6,9 +6,10 @@ import numpy as np
 
 from ..utils.callers import warn_caller
 
-__all__ = ["refuse_dates", "refuse_other_columns", "warn_of_merged_values"]
+__all__ = ["DATES", "refuse_dates", "refuse_other_columns", "warn_of_merged_values"]
 
-_DATES = (datetime.date, datetime.time, datetime.timedelta, np.datetime64, np.timedelta64)
+#: Types of dates and time spans.
+DATES = (datetime.date, datetime.time, datetime.timedelta, np.datetime64, np.timedelta64)
 _ADVICE = (
     "give numbers that mean something to a model, such as days since a date, the hour or the "
     "weekday"
@@ -41,7 +42,7 @@ def refuse_other_columns(name, frame):
         if getattr(dtype, "kind", None) == "O" or str(dtype).startswith(("List", "Array", "Obj")):
             column = frame.iloc[:, i] if hasattr(frame, "iloc") else frame[label]
             for row, cell in enumerate(column):
-                if isinstance(cell, _DATES):
+                if isinstance(cell, DATES):
                     raise ValueError(
                         f"Modality {name!r} is not numeric: its column {label!r} holds dates or "
                         f"time spans ({type(cell).__name__}): {_ADVICE}."
@@ -67,7 +68,7 @@ def refuse_dates(name, array):
     ValueError
     """
     for value in array.flat:
-        if isinstance(value, _DATES):
+        if isinstance(value, DATES):
             raise ValueError(
                 f"Modality {name!r} is not numeric: it holds dates or time spans, such as "
                 f"{value!r}: {_ADVICE}."

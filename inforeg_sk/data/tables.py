@@ -42,7 +42,12 @@ def column_labels(table):
         given by anybody: the numbers from 0, in order.
     """
     labels = tuple(table.columns)
-    return None if labels == tuple(range(len(labels))) else labels
+    return None if _are_default(labels) else labels
+
+
+def _are_default(labels):
+    """Whether labels of columns are the numbers from 0, in order, that nobody gave."""
+    return labels == tuple(range(len(labels)))
 
 
 def shared_column_labels(name, values):
@@ -78,7 +83,7 @@ def shared_column_labels(name, values):
                 f"{_listed(labels)}, and that of sample {where} {_listed(first)}: give all the "
                 "same columns in the same order, such as table[columns]."
             )
-    return None if first is None or first == tuple(range(len(first))) else first
+    return None if first is None or _are_default(first) else first
 
 
 def check_column_labels(fitted, given, owner):

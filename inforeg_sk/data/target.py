@@ -1,6 +1,5 @@
 """What the user gives for each sample beside X: class labels, and numbers."""
 
-import datetime
 from numbers import Integral
 
 import numpy as np
@@ -8,10 +7,9 @@ import torch
 from scipy import sparse
 
 from .conversion import as_table, refuse_other_containers
+from .numeric import DATES
 
 __all__ = ["as_labels", "as_numbers", "kinds_of_labels"]
-
-_DATES = (datetime.date, datetime.time, datetime.timedelta, np.datetime64, np.timedelta64)
 
 
 def as_labels(y, owner, name="y"):
@@ -188,7 +186,7 @@ def _kind_of_dates(array):
     if array.dtype.kind in "Mm":
         return str(array.dtype)
     # NaT is a date by its type; among texts it is a label that is missing.
-    found = (t for t in _types(array) if t.__name__ == "Period" or issubclass(t, _DATES))
+    found = (t for t in _types(array) if t.__name__ == "Period" or issubclass(t, DATES))
     return next((t.__name__ for t in found if t.__name__ != "NaTType"), None)
 
 

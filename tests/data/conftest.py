@@ -1,5 +1,6 @@
-"""Fixtures for missing modalities: whole and partial data, and a classifier of the latter."""
+"""Fixtures of data: whole, partial (and a classifier of it), and arrays to make tables of."""
 
+import numpy as np
 import pytest
 from missing import blank, draw_present, make, make_complete
 
@@ -20,3 +21,14 @@ def fitted():
     X, y = make_complete()
     X = blank(X, draw_present())
     return make().fit(X, y), X, y
+
+
+@pytest.fixture
+def arrays():
+    rng = np.random.default_rng(0)
+    return {"lab": rng.normal(size=(24, 4)), "scan": rng.normal(size=(24, 3))}
+
+
+@pytest.fixture
+def y():
+    return np.arange(24) % 2

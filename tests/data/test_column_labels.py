@@ -16,17 +16,6 @@ N = 24
 NAMES = list("abcd")
 
 
-@pytest.fixture
-def arrays():
-    rng = np.random.default_rng(0)
-    return {"lab": rng.normal(size=(N, 4)), "scan": rng.normal(size=(N, 3))}
-
-
-@pytest.fixture
-def y():
-    return np.arange(N) % 2
-
-
 def frame(values, names=NAMES):
     return pd.DataFrame(values, columns=names)
 

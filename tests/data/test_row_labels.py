@@ -17,17 +17,6 @@ N = 24
 IDS = [f"id{i}" for i in range(N)]
 
 
-@pytest.fixture
-def arrays():
-    rng = np.random.default_rng(0)
-    return {"lab": rng.normal(size=(N, 4)), "scan": rng.normal(size=(N, 3))}
-
-
-@pytest.fixture
-def y():
-    return np.arange(N) % 2
-
-
 def labelled(values, index=None):
     return pd.DataFrame(values, index=IDS if index is None else index)
 
