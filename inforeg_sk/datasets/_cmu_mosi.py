@@ -2,6 +2,7 @@
 
 from numbers import Integral
 
+from ..utils.isolation import readers
 from ..utils.parameters import (
     ByName,
     Interval,
@@ -15,6 +16,7 @@ from ._mosi_bunch import PARTS, TARGETS
 from ._mosi_csd import load_sequences
 from ._mosi_csv import CSV_PARTS, load_csv
 from ._mosi_pickle import PICKLES, load_pickle
+from ._reading import READING, Reading
 
 __all__ = ["load_cmu_mosi"]
 
@@ -29,6 +31,7 @@ _CONSTRAINTS = {
     "padding": [Options("end", "keep")],
     "files": [IsNone(), PATHS_BY_NAME],
     "n_steps": [*_STEPS, ByName(*_STEPS)],
+    **READING,
     "return_X_y": [BOOL],
 }
 
@@ -43,6 +46,10 @@ def load_cmu_mosi(
     padding="end",
     files=None,
     n_steps=None,
+    max_bytes=2**33,
+    follow_links=False,
+    isolate=False,
+    time_limit=600,
     return_X_y=False,
 ):
     """Load the CMU-MOSI sentiment features (classification).
@@ -99,6 +106,18 @@ def load_cmu_mosi(
         For ``"sdk"`` only: the number of steps, for all modalities or by modality, that utterances
         are cut or padded to. If None, the length of the longest utterance: nothing is cut, but the
         published audio and video have many steps per second, so this may take gigabytes.
+    max_bytes : int, default=2**33
+        The most memory, in bytes, that the content of one file may take. A file that claims more
+        is refused before anything is allocated.
+    follow_links : bool, default=False
+        Whether to read a file in `data_home` that is a symbolic link to outside of it. A link that
+        is itself passed as `data_home`, or in `files`, is always followed.
+    isolate : bool, default=False
+        Whether to read the files in a worker process, with `max_bytes` (on Linux) and
+        `time_limit`. A file that crashes a library is then an error that names it. Starting the
+        worker takes a few seconds.
+    time_limit : float, default=600
+        Seconds that reading one file may take with ``isolate=True``.
     return_X_y : bool, default=False
         If True, return ``(data, target)`` instead of the `Bunch`.
 
@@ -245,17 +264,23 @@ def load_cmu_mosi(
         padding=padding,
         files=files,
         n_steps=n_steps,
+        max_bytes=max_bytes,
+        follow_links=follow_links,
+        isolate=isolate,
+        time_limit=time_limit,
         return_X_y=return_X_y,
     )
     parts = CSV_PARTS if features == "csv" else PARTS
     check_parameter("split", split, [IsNone(), Options(*parts)], _OWNER)
     _check_combination(features, target, drop_zeros, files, n_steps)
-    if features == "csv":
-        return load_csv(data_home, split, return_X_y)
-    if features == "sdk":
-        bunch = load_sequences(data_home, files, n_steps, split, target, drop_zeros)
-    else:
-        bunch = load_pickle(data_home, features, split, target, drop_zeros, padding)
+    with readers(isolate, time_limit=time_limit, max_bytes=max_bytes) as call:
+        reading = Reading(call, max_bytes, follow_links)
+        if features == "csv":
+            return load_csv(data_home, split, return_X_y, reading)
+        if features == "sdk":
+            bunch = load_sequences(data_home, files, n_steps, split, target, drop_zeros, reading)
+        else:
+            bunch = load_pickle(data_home, features, split, target, drop_zeros, padding, reading)
     return (bunch.data, bunch.target) if return_X_y else bunch
 
 

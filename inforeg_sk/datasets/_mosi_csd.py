@@ -99,7 +99,7 @@ class _Segment(NamedTuple):
         return abs(self.start - self.end) >= _EPSILON
 
 
-def load_sequences(data_home, files, n_steps, split, target, drop_zeros):
+def load_sequences(data_home, files, n_steps, split, target, drop_zeros, reading):
     """Return the `Bunch` of `load_cmu_mosi` with ``features="sdk"``."""
     names = _file_names(files)
     modalities = [name for name in names if name != "labels"]

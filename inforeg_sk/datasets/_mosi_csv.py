@@ -71,7 +71,7 @@ _NO_TRANSCRIPTS = (
 )
 
 
-def load_csv(data_home, split, return_X_y):
+def load_csv(data_home, split, return_X_y, reading):
     """Return the `Bunch`, or its data and target, of `load_cmu_mosi` with ``features="csv"``."""
     parts = CSV_PARTS if split is None else (split,)
     folder, looked = _find_folder(data_home)
@@ -79,7 +79,7 @@ def load_csv(data_home, split, return_X_y):
     features, labels, read = {name: [] for name in _MODALITIES}, [], []
     for part in parts:
         paths = {m: _find_file(folder, looked, m, f"{m}_{part}0.csv") for m in _MODALITIES}
-        tables = {m: _read_features(path) for m, path in paths.items()}
+        tables = {m: reading.call(_read_features, path) for m, path in paths.items()}
         read += paths.values()
         labels.append(_common_labels({paths[m].name: y for m, (_, y) in tables.items()}))
         for name, (X, _) in tables.items():

@@ -24,7 +24,7 @@ _SOURCES = {
 }
 
 
-def load_pickle(data_home, features, split, target, drop_zeros, padding):
+def load_pickle(data_home, features, split, target, drop_zeros, padding, reading):
     """Return the `Bunch` of `load_cmu_mosi` with `features` one of `PICKLES`."""
     path = _find_file(data_home, features)
     try:

@@ -7,9 +7,11 @@ from scipy.io import loadmat
 from sklearn.utils import Bunch
 
 from ..data.container import ModalityDict
+from ..utils.isolation import readers
 from ..utils.parameters import IsNone, Options
 from ._arguments import BOOL, HOME, Subset, check_arguments
 from ._home import find_home
+from ._reading import READING
 
 __all__ = ["load_utd_mhad"]
 
@@ -24,6 +26,7 @@ _CONSTRAINTS = {
     "root": HOME,
     "modalities": [Subset(*_FILES)],
     "split": [IsNone(), Options(*_SPLITS)],
+    **READING,
     "return_X_y": [BOOL],
 }
 _STEPS = {"skeleton": 40, "inertial": 60}
@@ -66,7 +69,17 @@ Recognition Utilizing a Depth Camera and a Wearable Inertial Sensor", ICIP 2015.
 """
 
 
-def load_utd_mhad(root=None, *, modalities=("skeleton", "inertial"), split=None, return_X_y=False):
+def load_utd_mhad(
+    root=None,
+    *,
+    modalities=("skeleton", "inertial"),
+    split=None,
+    max_bytes=2**30,
+    follow_links=False,
+    isolate=False,
+    time_limit=600,
+    return_X_y=False,
+):
     """Load the UTD-MHAD human actions (classification).
 
     Reads the published files of UTD-MHAD [1]_, one per recording and modality, such as
@@ -91,6 +104,18 @@ def load_utd_mhad(root=None, *, modalities=("skeleton", "inertial"), split=None,
     split : {"train", "test"}, default=None
         The published part to load: subjects 1, 3, 5 and 7, or 2, 4, 6 and 8. If None, both, sorted
         by action, so that the parts are mixed.
+    max_bytes : int, default=2**30
+        The most memory, in bytes, that the content of one file may take. A file that claims more
+        is refused before anything is allocated.
+    follow_links : bool, default=False
+        Whether to read a file in `root` that is a symbolic link to outside of it. A link that is
+        itself passed as `root` is always followed.
+    isolate : bool, default=False
+        Whether to read the files in a worker process, with `max_bytes` (on Linux) and
+        `time_limit`. A file that crashes a library is then an error that names it. Starting the
+        worker takes a few seconds.
+    time_limit : float, default=600
+        Seconds that reading one file may take with ``isolate=True``.
     return_X_y : bool, default=False
         If True, return ``(data, target)`` instead of the `Bunch`.
 
@@ -157,10 +182,14 @@ def load_utd_mhad(root=None, *, modalities=("skeleton", "inertial"), split=None,
         root=root,
         modalities=modalities,
         split=split,
+        max_bytes=max_bytes,
+        follow_links=follow_links,
+        isolate=isolate,
+        time_limit=time_limit,
         return_X_y=return_X_y,
     )
     modalities = tuple(modalities)
-    found, looked = _find_files(root, modalities)
+    found, looked = _find_files(root, modalities, follow_links)
     names = sorted(set().union(*found.values()))
     if split is not None:
         names = [name for name in names if name[1] % 2 == (split == "train")]
@@ -176,7 +205,9 @@ def load_utd_mhad(root=None, *, modalities=("skeleton", "inertial"), split=None,
 
     data, lengths = {}, {}
     for modality in modalities:
-        prepared = [_PREPARE[modality](_read(found[modality][n], modality)) for n in names]
+        files = [found[modality][name] for name in names]
+        with readers(isolate, time_limit=time_limit, max_bytes=max_bytes) as call:
+            prepared = [call(_read_prepared, file, modality, max_bytes) for file in files]
         data[modality] = np.stack([x for x, _ in prepared]).astype(np.float32)
         lengths[modality] = np.array([length for _, length in prepared], dtype=np.int64)
     data = ModalityDict(data)
@@ -199,7 +230,7 @@ def load_utd_mhad(root=None, *, modalities=("skeleton", "inertial"), split=None,
     )
 
 
-def _find_files(root, modalities):
+def _find_files(root, modalities, follow_links):
     """Return ``{modality: {(action, subject, trial): path}}`` and the folders looked in."""
     root = find_home("root", root, "the UTD-MHAD files", _HOW_TO_GET)
     looked = []
@@ -246,7 +277,11 @@ def _missing(modality, name, found, looked):
     )
 
 
-def _read(path, modality):
+def _read_prepared(path, modality, max_bytes):
+    return _PREPARE[modality](_read(path, modality, max_bytes))
+
+
+def _read(path, modality, max_bytes):
     """Return the array of one file."""
     _, variable, shape = _FILES[modality]
     try:
