@@ -52,6 +52,7 @@ _CONSTRAINTS = {
     "random_state": [Interval(Integral, 0)],
     "defects": [Options("drop", "keep")],
     "missing": [MISSING],
+    "follow_links": [BOOL],
     "return_X_y": [BOOL],
 }
 
@@ -97,6 +98,7 @@ def load_crema_d(
     random_state=0,
     defects="drop",
     missing="error",
+    follow_links=False,
     return_X_y=False,
 ):
     """Load the CREMA-D emotions (classification): paths of sounds and videos.
@@ -141,6 +143,10 @@ def load_crema_d(
         and `dropped` names them; or those that have one of the two are kept, with None in place of
         the other path, which ``ModalityTransformer(missing="allow")`` and a classifier with
         ``missing="allow"`` accept.
+    follow_links : bool, default=False
+        Whether to follow symbolic links in `root` that lead out of it: to a recording or a list,
+        else an error, or to a folder, else left out with a warning. A link that is itself passed as
+        `root` or `lists` is always followed.
     return_X_y : bool, default=False
         If True, return ``(data, target)`` instead of the `Bunch`.
 
@@ -181,6 +187,11 @@ def load_crema_d(
     TypeError
         If `root`, `lists`, `audio` or `video` has the wrong type.
 
+    Warns
+    -----
+    UserWarning
+        If a folder in `root` is a link to outside of it, with ``follow_links=False``.
+
     Notes
     -----
     In the repository, ``audio="AudioWAV"`` has the sounds, ``video="VideoFlash"`` the files
@@ -215,13 +226,14 @@ def load_crema_d(
         random_state=random_state,
         defects=defects,
         missing=missing,
+        follow_links=follow_links,
         return_X_y=return_X_y,
     )
-    home = find_folder(root, "CREMA-D", "crema_d", _HOW_TO_GET)
+    home = find_folder(root, "CREMA-D", "crema_d", _HOW_TO_GET, follow_links)
     unwanted = _DEFECTS if defects == "drop" else ()
     if split == "lists":
         places = [home, home / "CREMAD", home / "data" / "CREMAD"]
-        listed = read_lists(find_lists(lists, places, _LISTS, _HOW_TO_LIST), _parse)
+        listed = read_lists(find_lists(lists, places, _LISTS, _HOW_TO_LIST, follow_links), _parse)
         left_out = [clip.name for clip in listed if clip.name in unwanted]
         clips = [clip for clip in listed if clip.name not in unwanted]
     else:
@@ -233,7 +245,14 @@ def load_crema_d(
             return [_clip(name, parts) for name in sorted(names - set(unwanted))]
 
     data, clips, absent = match_recordings(
-        home, clips, _key, audio=audio, video=video, missing=missing, how=_HOW_TO_GET
+        home,
+        clips,
+        _key,
+        audio=audio,
+        video=video,
+        missing=missing,
+        follow_links=follow_links,
+        how=_HOW_TO_GET,
     )
     target = np.array([clip.label for clip in clips], dtype=np.int64)
     if return_X_y:

@@ -31,6 +31,7 @@ _CONSTRAINTS = {
     "audio": FOLDER,
     "video": FOLDER,
     "missing": [MISSING],
+    "follow_links": [BOOL],
     "return_X_y": [BOOL],
 }
 
@@ -72,6 +73,7 @@ def load_kinetics_sounds(
     audio="auto",
     video="auto",
     missing="error",
+    follow_links=False,
     return_X_y=False,
 ):
     """Load Kinetics-Sounds (classification): paths of sounds and videos.
@@ -107,6 +109,10 @@ def load_kinetics_sounds(
         and `dropped` names them; or those that have one of the two are kept, with None in place of
         the other path, which ``ModalityTransformer(missing="allow")`` and a classifier with
         ``missing="allow"`` accept.
+    follow_links : bool, default=False
+        Whether to follow symbolic links in `root` that lead out of it: to a recording or a list,
+        else an error, or to a folder, else left out with a warning. A link that is itself passed as
+        `root` or `lists` is always followed.
     return_X_y : bool, default=False
         If True, return ``(data, target)`` instead of the `Bunch`.
 
@@ -146,6 +152,11 @@ def load_kinetics_sounds(
     TypeError
         If `root`, `lists`, `audio` or `video` has the wrong type.
 
+    Warns
+    -----
+    UserWarning
+        If a folder in `root` is a link to outside of it, with ``follow_links=False``.
+
     Notes
     -----
     Nearly every copy lacks some of the listed clips; see `missing`.
@@ -176,13 +187,21 @@ def load_kinetics_sounds(
         audio=audio,
         video=video,
         missing=missing,
+        follow_links=follow_links,
         return_X_y=return_X_y,
     )
-    home = find_folder(root, "Kinetics-Sounds", "kinetics_sounds", _HOW_TO_GET)
+    home = find_folder(root, "Kinetics-Sounds", "kinetics_sounds", _HOW_TO_GET, follow_links)
     places = [home, home / "KineticSound", home / "data" / "KineticSound"]
-    clips = read_lists(find_lists(lists, places, _LISTS, _HOW_TO_LIST), _parse)
+    clips = read_lists(find_lists(lists, places, _LISTS, _HOW_TO_LIST, follow_links), _parse)
     data, clips, dropped = match_recordings(
-        home, clips, _key, audio=audio, video=video, missing=missing, how=_HOW_TO_GET
+        home,
+        clips,
+        _key,
+        audio=audio,
+        video=video,
+        missing=missing,
+        follow_links=follow_links,
+        how=_HOW_TO_GET,
     )
     target = np.array([clip.label for clip in clips], dtype=np.int64)
     if return_X_y:

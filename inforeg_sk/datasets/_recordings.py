@@ -8,6 +8,18 @@ import numpy as np
 
 from ..data.container import ModalityDict
 from ..features._video_reading import SUFFIXES as IMAGES
+from ..utils.callers import warn_caller
+from ..utils.files import (
+    BadFile,
+    UnreadableFileError,
+    check_file,
+    check_inside,
+    is_pointer,
+    is_regular,
+    leads_out,
+    named,
+    shorten,
+)
 from ._home import find_home
 
 __all__ = [
@@ -22,9 +34,7 @@ __all__ = [
 PARTS = ("train", "validation", "test")
 SOUNDS = (".wav",)
 VIDEOS = (".avi", ".flv", ".mkv", ".mov", ".mp4", ".webm")
-# Beginning of a file that git-lfs has not fetched: a few lines of text.
-_POINTER = b"version https://git-lfs"
-_POINTER_SIZE = 1024  # bytes; such files are smaller
+_LINE = 4096  # characters; the lines of a list are shorter
 
 
 class Clip(NamedTuple):
@@ -36,7 +46,7 @@ class Clip(NamedTuple):
     part: str
 
 
-def find_folder(root, title, name, how):
+def find_folder(root, title, name, how, follow_links):
     """Return the folder `root`, or the folder `name` in it.
 
     Parameters
@@ -47,6 +57,8 @@ def find_folder(root, title, name, how):
         The name of the data set in messages, and that of its folder.
     how : str
         How to get it.
+    follow_links : bool
+        Whether the folder in `root` may be a symbolic link to outside of it.
 
     Returns
     -------
@@ -56,15 +68,20 @@ def find_folder(root, title, name, how):
     ------
     FileNotFoundError
         If it is not a folder.
+    UnreadableFileError
+        If it is such a link.
     """
     root = find_home("root", root, f"the {title} files", how)
     inner = root / name
     if not root.is_dir():
         raise FileNotFoundError(f"root: there is no folder {root}. {how}")
-    return inner if inner.is_dir() else root
+    if not inner.is_dir():
+        return root
+    check_inside(inner, root, follow_links)
+    return inner
 
 
-def find_lists(folder, places, file_names, how):
+def find_lists(folder, places, file_names, how, follow_links):
     """Return the paths of the lists by part; the list of validation is optional.
 
     Parameters
@@ -76,11 +93,15 @@ def find_lists(folder, places, file_names, how):
         Possible names of the files by part, in order of preference.
     how : str
         How to get them.
+    follow_links : bool
+        Whether a list may be a symbolic link to outside of the first place.
 
     Raises
     ------
     FileNotFoundError
         If no folder has the lists of train and test, or the first with one of them lacks the other.
+    UnreadableFileError
+        If a list is such a link.
     """
     places = [Path(folder).expanduser()] if folder is not None else places
     for place in places:
@@ -102,7 +123,10 @@ def find_lists(folder, places, file_names, how):
             f"{place} has a list of {'test' if absent == ['train'] else 'train'} but none of "
             f"{absent[0]} ({' or '.join(file_names[absent[0]])}). {how}"
         )
-    return {part: found[part] for part in PARTS if found.get(part)}
+    lists = {part: found[part] for part in PARTS if found.get(part)}
+    for path in lists.values():
+        check_inside(path, places[0], follow_links)
+    return lists
 
 
 def read_lists(files, parse):
@@ -123,36 +147,50 @@ def read_lists(files, parse):
 
     Raises
     ------
-    ValueError
-        If a line is malformed, a clip is listed twice, or a list is empty; the message names the
-        file, the line and the clip.
+    UnreadableFileError
+        If a line is malformed, a clip is listed twice, or a list is empty or not text; the message
+        names the file, the line and the clip.
     """
     clips, seen = [], {}
     for part, path in files.items():
-        try:
-            text = path.read_text(encoding="utf-8-sig")
-        except UnicodeDecodeError as error:
-            raise ValueError(f"{path} is not text in UTF-8: {error}.") from error
         before = len(clips)
-        for number, line in enumerate(text.splitlines(), start=1):
-            if not line.strip():
-                continue
-            fields = [field.strip() for field in (line.split(",") if "," in line else line.split())]
-            where = f"{path}, line {number}"
-            try:
-                key, name, label = parse(fields)
-            except ValueError as error:
-                raise ValueError(f"{where} ({line.strip()!r}): {error}") from None
-            if key in seen:
-                raise ValueError(f"{where}: clip {name} is listed twice; first in {seen[key]}.")
-            seen[key] = where
-            clips.append(Clip(key, name, label, part))
+        with named(path, "a list of clips"):
+            check_file(path)
+            for number, line in _lines(path):
+                where = f"{path}, line {number}"
+                parts = line.split(",") if "," in line else line.split()
+                try:
+                    key, name, label = parse([field.strip() for field in parts])
+                except ValueError as error:
+                    raise UnreadableFileError(
+                        f"{where} ({shorten(line.strip())!r}): {error}"
+                    ) from None
+                if key in seen:
+                    raise UnreadableFileError(
+                        f"{where}: clip {name} is listed twice; first in {seen[key]}."
+                    )
+                seen[key] = where
+                clips.append(Clip(key, name, label, part))
         if len(clips) == before:
-            raise ValueError(f"{path} lists no clips.")
+            raise UnreadableFileError(f"{path} lists no clips.")
     return clips
 
 
-def scan(folder, key):
+def _lines(path):
+    """Yield the number and the text of each line that is not blank."""
+    with open(path, encoding="utf-8-sig") as file:
+        try:
+            # A bound, since a file of zeros has one line.
+            for number, line in enumerate(iter(lambda: file.readline(_LINE + 1), ""), start=1):
+                if len(line) > _LINE:
+                    raise BadFile(f"line {number} has more than {_LINE} characters.")
+                if line.strip():
+                    yield number, line
+        except UnicodeDecodeError as error:
+            raise BadFile(f"it is not text in UTF-8: {error}.") from error
+
+
+def scan(folder, key, home, follow_links):
     """Return the recordings under `folder`.
 
     Parameters
@@ -160,14 +198,28 @@ def scan(folder, key):
     folder : pathlib.Path
     key : callable
         Maps the name of a file (without suffix) or folder to the key of its clip, or to None.
+    home : pathlib.Path
+        The folder that symbolic links may not lead out of.
+    follow_links : bool
+        Whether they may.
 
     Returns
     -------
     dict of str to dict of object to list of str
         Paths by kind ("sound", "video", "frames") and key. The frames of a clip are a folder of
         images with the name of the clip or of its video file. Hidden files are left out.
+
+    Raises
+    ------
+    UnreadableFileError
+        If a recording is a link out of `home`, or not a regular file.
+
+    Warns
+    -----
+    UserWarning
+        If folders are links out of `home`: they are left out.
     """
-    found = {"sound": {}, "video": {}, "frames": {}}
+    found, outside = {"sound": {}, "video": {}, "frames": {}}, []
     waiting, visited = [str(folder)], set()
     while waiting:
         place = waiting.pop()
@@ -183,20 +235,40 @@ def scan(folder, key):
                 if stem.startswith("."):
                     continue
                 if entry.is_dir():
-                    waiting.append(entry.path)
+                    # To follow a link to / is to walk the disk.
+                    if entry.is_symlink() and not follow_links and leads_out(entry.path, home):
+                        outside.append(entry.path)
+                    else:
+                        waiting.append(entry.path)
                 elif suffix in IMAGES:
                     pictures = True
                 elif suffix in SOUNDS + VIDEOS and key(stem) is not None:
+                    _check_entry(entry, home, follow_links)
                     kind = "sound" if suffix in SOUNDS else "video"
                     found[kind].setdefault(key(stem), []).append(entry.path)
         name, suffix = os.path.splitext(os.path.basename(place))
         clip = key(name + ("" if suffix.lower() in VIDEOS else suffix)) if pictures else None
         if clip is not None:
             found["frames"].setdefault(clip, []).append(place)
+    if outside:
+        warn_caller(
+            f"Folders that are symbolic links to outside of {home} are left out ({len(outside)}): "
+            f"{_first(sorted(outside))}. follow_links=True includes them."
+        )
     return found
 
 
-def match_recordings(home, clips, key, *, audio, video, missing, how):
+def _check_entry(entry, home, follow_links):
+    """Raise if a recording is not a regular file in `home`; the name of an absent one may stand."""
+    if entry.is_symlink():
+        check_inside(entry.path, home, follow_links)
+    if os.path.exists(entry.path) and not is_regular(entry.path):
+        raise UnreadableFileError(
+            f"{entry.path} is not a regular file, but a pipe, a socket or a device."
+        )
+
+
+def match_recordings(home, clips, key, *, audio, video, missing, follow_links, how):
     """Find the sound and the video of each clip.
 
     Parameters
@@ -209,6 +281,8 @@ def match_recordings(home, clips, key, *, audio, video, missing, how):
     audio, video : str
         "auto" or the name of a folder in `home`.
     missing : {"error", "drop", "allow"}
+    follow_links : bool
+        See `scan`.
     how : str
         How to get what is missing.
 
@@ -231,7 +305,8 @@ def match_recordings(home, clips, key, *, audio, video, missing, how):
     scans = {}
     for parameter, folder in (("audio", audio), ("video", video)):
         if folder not in scans:
-            scans[folder] = scan(_subfolder(home, parameter, folder), key)
+            place = _subfolder(home, parameter, folder, follow_links)
+            scans[folder] = scan(place, key, home, follow_links)
     sounds, videos, frames = scans[audio]["sound"], scans[video]["video"], scans[video]["frames"]
     if callable(clips):
         clips = clips(sounds.keys() | videos.keys() | frames.keys())
@@ -300,32 +375,27 @@ def part_indices(clips, home):
     return {f"{part}_indices": np.flatnonzero(parts == part) for part in PARTS}
 
 
-def _subfolder(home, parameter, folder):
+def _subfolder(home, parameter, folder, follow_links):
     if folder != "auto" and not (home / folder).is_dir():
         raise FileNotFoundError(
             f"{parameter}={folder!r}: there is no such folder in {home}; its folders are: "
             f"{_first(sorted(x.name for x in home.iterdir() if x.is_dir()), 10) or 'none'}."
         )
+    if folder != "auto":
+        check_inside(home / folder, home, follow_links)
     return home if folder == "auto" else home / folder
 
 
 def _check_fetched(data):
     """Raise if files are still pointers of git-lfs."""
     for name, paths in data.items():
-        pointers = [path for path in paths if path is not None and _is_pointer(path)]
+        pointers = [path for path in paths if path is not None and is_pointer(path)]
         if pointers:
             raise FileNotFoundError(
                 f"{name}: {len(pointers)} of {len(paths)} files are pointers of git-lfs, not "
                 f"recordings, first: {_first(pointers)}. Install git-lfs and run `git lfs pull` in "
                 "the repository."
             )
-
-
-def _is_pointer(path):
-    if os.path.isdir(path) or os.path.getsize(path) > _POINTER_SIZE:
-        return False
-    with open(path, "rb") as file:
-        return file.read(len(_POINTER)) == _POINTER
 
 
 def _first(names, n=3):

@@ -150,7 +150,7 @@ def test_places(folder, tmp_path_factory, monkeypatch):
     home = tmp_path_factory.mktemp("home")
     (home / "crema_d").symlink_to(folder)
     monkeypatch.setenv("INFOREG_SK_DATA", str(home))
-    again = load_crema_d(lists=elsewhere)
+    again = load_crema_d(lists=elsewhere, follow_links=True)
     assert again.data["audio"][0] == str(home / "crema_d" / "AudioWAV" / f"{LISTED[0]}.wav")
     monkeypatch.delenv("INFOREG_SK_DATA")
     with pytest.raises(FileNotFoundError, match="INFOREG_SK_DATA is not set"):
@@ -265,7 +265,7 @@ def test_bad_list(folder):
     with pytest.raises(ValueError, match=r"test\.csv lists no clips"):
         load_crema_d(folder)
     (folder / "test.csv").write_bytes(b"\xff\xfe1\x00")
-    with pytest.raises(ValueError, match=r"test\.csv is not text in UTF-8"):
+    with pytest.raises(ValueError, match=r"test\.csv: it is not text in UTF-8"):
         load_crema_d(folder)
 
 
