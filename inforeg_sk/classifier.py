@@ -76,6 +76,18 @@ class MultimodalClassifier(ClassifierMixin, MultimodalEstimator):
     train_split : callable or None, default=None
         Validation split, such as ``skorch.dataset.ValidSplit(5, stratified=True)``. None trains
         on everything. It gets ``groups`` if ``fit`` does.
+    early_stopping : bool, default=False
+        Whether to stop when ``valid_loss``, the joint loss of held-out samples, has not fallen by
+        `tol` in `n_iter_no_change` epochs in a row, and to take the weights of the best epoch. The
+        samples are the ``validation_data`` of ``fit``, else those of `train_split`, else a share
+        `validation_fraction`.
+    validation_fraction : float, default=0.1
+        Share of the samples that `early_stopping` holds out: by classes, and whole groups if
+        ``fit`` gets ``groups``.
+    n_iter_no_change : int, default=10
+        Epochs without improvement after which `early_stopping` stops.
+    tol : float, default=1e-4
+        What counts as an improvement.
     random_state : int, RandomState instance or None, default=None
         Initial weights, shuffling and dropout. With an int the same thread count gives the same
         result bit for bit; the global generators of torch and numpy stay as they were.
@@ -128,6 +140,8 @@ class MultimodalClassifier(ClassifierMixin, MultimodalEstimator):
         was minimised), ``valid_acc``.
     method_ : BalancingMethod
         The method that ran.
+    best_epoch_ : int
+        With `early_stopping`: the epoch, counted from 0, whose weights were taken.
     n_features_in_, feature_names_in_ :
         After a fit with a 2-D array or DataFrame.
 
@@ -140,10 +154,12 @@ class MultimodalClassifier(ClassifierMixin, MultimodalEstimator):
     Notes
     -----
     **Validation, groups, early stopping.** ``fit(X, y, groups=g)`` hands the groups to
-    `train_split`, for example ``ValidSplit(GroupKFold(5))``; with a split, skorch's
-    ``EarlyStopping(monitor="valid_loss", load_best=True)`` works as a callback. With metadata
-    routing, ask for them: ``set_fit_request(groups=True)``; by default they are the outer
-    splitter's alone.
+    `early_stopping`, which then holds out whole groups, or to `train_split`, for example
+    ``ValidSplit(GroupKFold(5))``. A published validation part goes in by ``fit(X, y,
+    validation_data=(X_valid, y_valid))``. `early_stopping` is skorch's callback of this name, which
+    goes by the loss: the accuracy of a few samples often stands still while the loss falls. The
+    result equals a fit of as many epochs on the same training part. With metadata routing, ask for
+    groups: ``set_fit_request(groups=True)``; by default they are the outer splitter's alone.
 
     **Callbacks** score in your labels and units, as scikit-learn's scorers do: what they get as
     ``X`` and ``y``, of a dataset or of a batch, is what ``fit`` got. Held-out data of your own go
@@ -262,6 +278,10 @@ class MultimodalClassifier(ClassifierMixin, MultimodalEstimator):
         max_epochs=100,
         batch_size=32,
         train_split=None,
+        early_stopping=False,
+        validation_fraction=0.1,
+        n_iter_no_change=10,
+        tol=1e-4,
         random_state=None,
         dtype="float32",
         device="auto",
@@ -290,6 +310,10 @@ class MultimodalClassifier(ClassifierMixin, MultimodalEstimator):
             max_epochs=max_epochs,
             batch_size=batch_size,
             train_split=train_split,
+            early_stopping=early_stopping,
+            validation_fraction=validation_fraction,
+            n_iter_no_change=n_iter_no_change,
+            tol=tol,
             random_state=random_state,
             dtype=dtype,
             device=device,
@@ -462,6 +486,18 @@ class MultimodalInfoRegClassifier(InfoRegEstimator, MultimodalClassifier):
     train_split : callable or None, default=None
         Validation split, such as ``skorch.dataset.ValidSplit(5, stratified=True)``. None trains
         on everything. It gets ``groups`` if ``fit`` does.
+    early_stopping : bool, default=False
+        Whether to stop when ``valid_loss``, the joint loss of held-out samples, has not fallen by
+        `tol` in `n_iter_no_change` epochs in a row, and to take the weights of the best epoch. The
+        samples are the ``validation_data`` of ``fit``, else those of `train_split`, else a share
+        `validation_fraction`.
+    validation_fraction : float, default=0.1
+        Share of the samples that `early_stopping` holds out: by classes, and whole groups if
+        ``fit`` gets ``groups``.
+    n_iter_no_change : int, default=10
+        Epochs without improvement after which `early_stopping` stops.
+    tol : float, default=1e-4
+        What counts as an improvement.
     random_state : int, RandomState instance or None, default=None
         Initial weights, shuffling and dropout. With an int the same thread count gives the same
         result bit for bit; the global generators of torch and numpy stay as they were.
@@ -503,7 +539,7 @@ class MultimodalInfoRegClassifier(InfoRegEstimator, MultimodalClassifier):
         Mean over the batches of the regulation coefficient.
     performance_score_ : dict of str to ndarray of shape (n_epochs,)
         Mean over the batches of the score of each modality alone, on the samples that have it.
-    classes_, modalities_, encoders_, head_, curves_, history, method_ :
+    classes_, modalities_, encoders_, head_, curves_, history, method_, best_epoch_ :
         See `MultimodalClassifier`.
 
     See Also
@@ -559,6 +595,10 @@ class MultimodalInfoRegClassifier(InfoRegEstimator, MultimodalClassifier):
         max_epochs=100,
         batch_size=32,
         train_split=None,
+        early_stopping=False,
+        validation_fraction=0.1,
+        n_iter_no_change=10,
+        tol=1e-4,
         random_state=None,
         dtype="float32",
         device="auto",
@@ -589,6 +629,10 @@ class MultimodalInfoRegClassifier(InfoRegEstimator, MultimodalClassifier):
             max_epochs=max_epochs,
             batch_size=batch_size,
             train_split=train_split,
+            early_stopping=early_stopping,
+            validation_fraction=validation_fraction,
+            n_iter_no_change=n_iter_no_change,
+            tol=tol,
             random_state=random_state,
             dtype=dtype,
             device=device,

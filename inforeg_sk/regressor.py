@@ -66,6 +66,18 @@ class MultimodalRegressor(RegressorMixin, MultimodalEstimator):
     train_split : callable or None, default=None
         Validation split, such as ``skorch.dataset.ValidSplit(5, stratified=True)``. None trains
         on everything. It gets ``groups`` if ``fit`` does.
+    early_stopping : bool, default=False
+        Whether to stop when ``valid_loss``, the joint loss of held-out samples, has not fallen by
+        `tol` in `n_iter_no_change` epochs in a row, and to take the weights of the best epoch. The
+        samples are the ``validation_data`` of ``fit``, else those of `train_split`, else a share
+        `validation_fraction`.
+    validation_fraction : float, default=0.1
+        Share of the samples that `early_stopping` holds out: by classes, and whole groups if
+        ``fit`` gets ``groups``.
+    n_iter_no_change : int, default=10
+        Epochs without improvement after which `early_stopping` stops.
+    tol : float, default=1e-4
+        What counts as an improvement.
     random_state : int, RandomState instance or None, default=None
         Initial weights, shuffling and dropout. With an int the same thread count gives the same
         result bit for bit; the global generators of torch and numpy stay as they were.
@@ -99,7 +111,7 @@ class MultimodalRegressor(RegressorMixin, MultimodalEstimator):
     ----------
     target_mean_, target_scale_ : ndarray of float64 of shape (n_outputs,)
         Mean and standard deviation of the target in the first fit, with its sample weights.
-    modalities_, encoders_, head_, curves_, history, method_ :
+    modalities_, encoders_, head_, curves_, history, method_, best_epoch_ :
         See `MultimodalClassifier`. Losses in the history are those of the standardised target.
 
     Raises
@@ -157,6 +169,10 @@ class MultimodalRegressor(RegressorMixin, MultimodalEstimator):
         max_epochs=100,
         batch_size=32,
         train_split=None,
+        early_stopping=False,
+        validation_fraction=0.1,
+        n_iter_no_change=10,
+        tol=1e-4,
         random_state=None,
         dtype="float32",
         device="auto",
@@ -185,6 +201,10 @@ class MultimodalRegressor(RegressorMixin, MultimodalEstimator):
             max_epochs=max_epochs,
             batch_size=batch_size,
             train_split=train_split,
+            early_stopping=early_stopping,
+            validation_fraction=validation_fraction,
+            n_iter_no_change=n_iter_no_change,
+            tol=tol,
             random_state=random_state,
             dtype=dtype,
             device=device,
@@ -342,6 +362,18 @@ class MultimodalInfoRegRegressor(InfoRegEstimator, MultimodalRegressor):
     train_split : callable or None, default=None
         Validation split, such as ``skorch.dataset.ValidSplit(5, stratified=True)``. None trains
         on everything. It gets ``groups`` if ``fit`` does.
+    early_stopping : bool, default=False
+        Whether to stop when ``valid_loss``, the joint loss of held-out samples, has not fallen by
+        `tol` in `n_iter_no_change` epochs in a row, and to take the weights of the best epoch. The
+        samples are the ``validation_data`` of ``fit``, else those of `train_split`, else a share
+        `validation_fraction`.
+    validation_fraction : float, default=0.1
+        Share of the samples that `early_stopping` holds out: by classes, and whole groups if
+        ``fit`` gets ``groups``.
+    n_iter_no_change : int, default=10
+        Epochs without improvement after which `early_stopping` stops.
+    tol : float, default=1e-4
+        What counts as an improvement.
     random_state : int, RandomState instance or None, default=None
         Initial weights, shuffling and dropout. With an int the same thread count gives the same
         result bit for bit; the global generators of torch and numpy stay as they were.
@@ -375,7 +407,9 @@ class MultimodalInfoRegRegressor(InfoRegEstimator, MultimodalRegressor):
     ----------
     fisher_trace_, performance_score_, window_, window_ratio_, coefficient_ :
         See `MultimodalInfoRegClassifier`.
-    target_mean_, target_scale_, modalities_, encoders_, head_, curves_, history, method_ :
+    target_mean_, target_scale_, modalities_, encoders_, head_, curves_ :
+        See `MultimodalRegressor`.
+    history, method_, best_epoch_ :
         See `MultimodalRegressor`.
 
     See Also
@@ -441,6 +475,10 @@ class MultimodalInfoRegRegressor(InfoRegEstimator, MultimodalRegressor):
         max_epochs=100,
         batch_size=32,
         train_split=None,
+        early_stopping=False,
+        validation_fraction=0.1,
+        n_iter_no_change=10,
+        tol=1e-4,
         random_state=None,
         dtype="float32",
         device="auto",
@@ -469,6 +507,10 @@ class MultimodalInfoRegRegressor(InfoRegEstimator, MultimodalRegressor):
             max_epochs=max_epochs,
             batch_size=batch_size,
             train_split=train_split,
+            early_stopping=early_stopping,
+            validation_fraction=validation_fraction,
+            n_iter_no_change=n_iter_no_change,
+            tol=tol,
             random_state=random_state,
             dtype=dtype,
             device=device,

@@ -6,6 +6,7 @@ import numpy as np
 from scipy import sparse
 
 from ..utils.compat import safe_indexing
+from .concat import concat_values
 from .conversion import as_rows, form_of, refuse_other_containers, reshape_advice
 from .tables import check_row_labels, column_labels, is_table, row_labels, shared_column_labels
 
@@ -182,6 +183,70 @@ class ModalityDict(Mapping):
         """
         found = find_row_labels(self)
         return self if found is None else _ByLabel(self, *found)
+
+    @classmethod
+    def concat(cls, parts):
+        """Samples of several containers, one after another, such as of training and validation.
+
+        Parameters
+        ----------
+        parts : sequence of ModalityDict or mapping
+            With the same modalities, in any order; the values of each of one kind, with samples of
+            one shape. Tables go by the labels of their columns.
+
+        Returns
+        -------
+        ModalityDict
+            A copy, with the modalities in the order of the first part. Labels of rows stay where
+            all parts have some.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If there is no part, or the parts do not fit together; the message names the modality.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from inforeg_sk import ModalityDict
+        >>> train = ModalityDict({"text": np.ones((4, 3)), "audio": np.zeros((4, 2))})
+        >>> valid = {"text": np.ones((2, 3)), "audio": np.zeros((2, 2))}
+        >>> ModalityDict.concat([train, valid])
+        ModalityDict(6 samples: text (3,), audio (2,))
+        """
+        if is_mapping(parts):
+            raise TypeError("ModalityDict.concat takes a list of parts. Got a single one.")
+        parts = [part if isinstance(part, ModalityDict) else cls(part) for part in parts]
+        if not parts:
+            raise ValueError("ModalityDict.concat got no parts: at least one is needed.")
+        first = parts[0]
+        for number, part in enumerate(parts):
+            if set(part) != set(first):
+                raise ValueError(
+                    f"Part {number} has the modalities {', '.join(map(repr, part))}, and part 0 "
+                    f"{', '.join(map(repr, first))}: all parts need the same."
+                )
+        return cls({name: _concat(name, [part[name] for part in parts]) for name in first})._like(
+            parts
+        )
+
+    def _like(self, parts):
+        """Take over what the values themselves do not say."""
+        self._forms = parts[0]._forms
+        labels = [part._columns for part in parts]
+        for name in dict.fromkeys(name for columns in labels for name in columns):
+            found = {columns.get(name) for columns in labels}
+            if len(found) > 1:
+                raise ValueError(
+                    f"Modality {name!r}: the tables of the samples have other columns in different "
+                    "parts."
+                )
+            self._columns[name] = found.pop()
+        rows = [part._rows for part in parts]
+        if self._rows is None and all(given is not None for given in rows):
+            (owner, index), *others = rows
+            self._rows = owner, index.append([other for _, other in others])
+        return self
 
     # Labels: what tables say of their columns and rows.
 
@@ -373,6 +438,21 @@ def _as_values(name, value):
         except (TypeError, ValueError) as error:
             raise type(error)(f"Modality {name!r}, made of several arrays: {error}") from error
     return as_rows(name, value)
+
+
+def _concat(name, values):
+    """Values of one modality of all parts."""
+    several = [isinstance(value, ModalityDict) for value in values]
+    if any(several) and not all(several):
+        raise TypeError(
+            f"Modality {name!r} is made of several arrays in one part and of one in another."
+        )
+    if not all(several):
+        return concat_values(name, values)
+    try:
+        return ModalityDict.concat(values)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"Modality {name!r}, made of several arrays: {error}") from error
 
 
 def _describe(value):

@@ -8,11 +8,12 @@ from skorch.utils import is_dataset
 from ..data.batches import ModalityDataset
 from ..data.checks import FittedInput, check_fitted_modalities, check_rows_beside
 from ..network import MultimodalNetwork
+from ..training.held_out import FractionSplit
 from ..training.random import isolated
 from ..training.run import TrainingRun
 from ..training.split import given_data
 from ..utils.parameters import Constraint, Options, check_parameter
-from .checks import SHARED_CONSTRAINTS
+from .checks import SHARED_CONSTRAINTS, holds_out
 from .files import ParameterFiles
 from .outcome import is_early_stopping, warn_of_interrupt, warn_of_outcome
 from .parameters import ParameterHandling
@@ -67,6 +68,10 @@ class MultimodalEstimator(ParameterFiles, ParameterHandling):
         dtype,
         device,
         train_split,
+        early_stopping,
+        validation_fraction,
+        n_iter_no_change,
+        tol,
         callbacks,
         warm_start,
         verbose,
@@ -108,10 +113,14 @@ class MultimodalEstimator(ParameterFiles, ParameterHandling):
         self.standardize = standardize
         self.random_state = random_state
         self.dtype = dtype
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
 
     # Fitting
 
-    def fit(self, X, y, sample_weight=None, groups=None):
+    def fit(self, X, y, sample_weight=None, groups=None, validation_data=None):
         """Train on a dict of modalities.
 
         Parameters
@@ -129,16 +138,23 @@ class MultimodalEstimator(ParameterFiles, ParameterHandling):
             and by the mean weight of the training part. Further calls keep the mean of the first
             (in which None stands for ones).
         groups : array-like of shape (n_samples,), default=None
-            Groups for `train_split`.
+            Groups for `train_split`, and for what `early_stopping` holds out.
+        validation_data : tuple of X and y, or of X, y and sample_weight, default=None
+            The validation part, where there is a published one: the same modalities and labels.
+            ``valid_loss`` and ``valid_acc`` are of these samples, and `early_stopping` goes by
+            them. They are not trained on. In a Pipeline they are not transformed.
 
         Returns
         -------
         self
         """
-        if self.warm_start and self.initialized_:
-            return self._continue(X, y, sample_weight, groups, self.max_epochs)._judged()
-        plan = plan_fit(self, X, y, sample_weight)
-        return self._start(plan, groups, self.max_epochs)._judged()
+        go_on = self.warm_start and self.initialized_
+        if go_on:
+            done = self._continue(X, y, sample_weight, groups, self.max_epochs, validation_data)
+        else:
+            plan = plan_fit(self, X, y, sample_weight, held_out=validation_data is not None)
+            done = self._start(plan, groups, self.max_epochs, validation_data)
+        return done._judged()
 
     def partial_fit(self, X, y, classes=None, sample_weight=None, groups=None):
         """Train one more epoch on the data given; the first call makes the network.
@@ -155,6 +171,11 @@ class MultimodalEstimator(ParameterFiles, ParameterHandling):
         -------
         self
         """
+        if self.early_stopping:
+            raise ValueError(
+                f"The 'early_stopping' parameter of {type(self).__name__} must be False in "
+                "partial_fit, which trains one epoch. Got True."
+            )
         if self.initialized_:
             self._continue(X, y, sample_weight, groups, 1)
         else:
@@ -162,7 +183,7 @@ class MultimodalEstimator(ParameterFiles, ParameterHandling):
         self._run.train = None  # no verdict after one epoch
         return self
 
-    def _start(self, plan, groups, epochs):
+    def _start(self, plan, groups, epochs, validation_data=None):
         """Take a plan over and train; what was fitted before stays if that is refused."""
         with restore_on_error(self):
             for name in ("n_features_in_", "feature_names_in_"):
@@ -182,7 +203,7 @@ class MultimodalEstimator(ParameterFiles, ParameterHandling):
                 ),
             )
             plan.dataset.made_for = self.fitted_input_
-            return self._train(plan, groups, epochs)
+            return self._train(plan, groups, epochs, validation_data)
 
     def _take_over(self, plan, fitted):
         """Take a plan's network and all that goes with it."""
@@ -199,12 +220,13 @@ class MultimodalEstimator(ParameterFiles, ParameterHandling):
         finally:
             self._plan = None
 
-    def _continue(self, X, y, sample_weight, groups, epochs):
+    def _continue(self, X, y, sample_weight, groups, epochs, validation_data=None):
         self.check_is_fitted()
-        plan = plan_continuation(self, X, y, sample_weight)
+        held_out = validation_data is not None
+        plan = plan_continuation(self, X, y, sample_weight, held_out)
         with restore_on_error(self):
             self._run = self._run.next(plan.method)
-            return self._train(plan, groups, epochs)
+            return self._train(plan, groups, epochs, validation_data)
 
     def initialize(self):
         """Make the network, once its shapes are known: ``fit`` and ``load_params`` call this.
@@ -224,33 +246,38 @@ class MultimodalEstimator(ParameterFiles, ParameterHandling):
         self.module_ = self._plan.network
         return self
 
-    def _train(self, plan, groups, epochs):
+    def _train(self, plan, groups, epochs, validation_data):
         run = self._run
+        held_out = None
+        if validation_data is not None:
+            held_out = self._validation_dataset(validation_data, plan.dataset.y)
         run.settings, run.in_fit, run.interrupted = plan.settings, True, False
         try:
-            return self._train_on(plan.dataset, groups, epochs)
+            return self._train_on(plan.dataset, groups, epochs, held_out)
         except BaseException:
             run.train = None
             raise
         finally:
             run.in_fit = False
 
-    def _train_on(self, dataset, groups, epochs):
+    def _train_on(self, dataset, groups, epochs, held_out):
         self.notify("on_train_begin", X=dataset.X, y=dataset.y)
         with isolated(self._run.generators.modules, self._placement()):
             try:
-                self.fit_loop(dataset, epochs=epochs, groups=groups)
+                self.fit_loop(dataset, epochs=epochs, groups=groups, held_out=held_out)
             except KeyboardInterrupt as error:
                 # skorch's habit: an interrupt keeps the weights. Its early stopping is one, too.
                 if not is_early_stopping(error):
                     warn_of_interrupt(self, *self._run.stopped_in)
                     self._run.interrupted = True
             except Exception as error:
-                if not self.train_split and "found in history" in str(error):
+                nothing = held_out is None and not holds_out(self)
+                if nothing and "found in history" in str(error):
                     raise ValueError(
                         f"A callback of {type(self).__name__} looks for a value of held-out "
-                        "samples: give train_split=skorch.dataset.ValidSplit(5), or let it monitor "
-                        f"another. Got train_split=None ({error})."
+                        "samples: give train_split=skorch.dataset.ValidSplit(5), or "
+                        "validation_data in fit, or let it monitor another. Got train_split=None "
+                        f"({error})."
                     ) from error
                 raise
         self.notify("on_train_end", X=dataset.X, y=dataset.y)
@@ -302,6 +329,35 @@ class MultimodalEstimator(ParameterFiles, ParameterHandling):
         dataset = ModalityDataset(checked, target, given=(X, y))
         dataset.made_for = fitted
         return dataset
+
+    def _validation_dataset(self, validation_data, y_fit):
+        """The `validation_data` of ``fit`` as a dataset."""
+        if not isinstance(validation_data, tuple | list) or len(validation_data) not in (2, 3):
+            raise TypeError(
+                f"validation_data of {type(self).__name__}.fit must be a tuple (X, y) or "
+                f"(X, y, sample_weight). Got {type(validation_data).__name__}."
+            )
+        X, y, sample_weight = (*validation_data, None)[:3]
+        try:
+            check_rows_beside(X, {"y": y, "sample_weight": sample_weight})
+            if y is None:
+                raise ValueError("y is None")
+            dataset = self.get_dataset(X, y)
+            dataset.weight = held_out_weight(self, dataset.y, y_fit, sample_weight)
+        except (TypeError, ValueError) as error:
+            kind = TypeError if isinstance(error, TypeError) else ValueError
+            raise kind(f"validation_data cannot be used: {error}") from error
+        return dataset
+
+    def _own_split(self):
+        if not self.early_stopping:
+            return None
+        return FractionSplit(
+            self.validation_fraction,
+            stratified=self.target_class is ClassLabels,
+            seed=self._run.split_seed,
+            owner=type(self).__name__,
+        )
 
     def _made_part(self, X, y, whole):
         dataset = self.get_dataset(X, y)
@@ -380,6 +436,15 @@ class MultimodalEstimator(ParameterFiles, ParameterHandling):
     def method_(self):
         self._fitted("module_")
         return self._run.method
+
+    @property
+    def best_epoch_(self):
+        self._fitted("module_")
+        if not self.early_stopping:
+            raise AttributeError(
+                f"{type(self).__name__} has best_epoch_ after a fit with early_stopping=True only."
+            )
+        return dict(self.callbacks_)["stop_early"].best_epoch_ - 1
 
     @property
     def encoders_(self):

@@ -27,6 +27,7 @@ __all__ = [
     "check_requirements",
     "check_training_parameters",
     "drop_rates",
+    "holds_out",
 ]
 
 # What the loop records of held-out samples only.
@@ -47,6 +48,10 @@ SHARED_CONSTRAINTS = {
         IsNone(),
         IsCallable("a callable such as skorch.dataset.ValidSplit(5, stratified=True)"),
     ],
+    "early_stopping": [Instance(bool, np.bool_, text="a bool")],
+    "validation_fraction": [Interval(Real, 0, 1, "neither")],
+    "n_iter_no_change": [Interval(Integral, 1)],
+    "tol": [Interval(Real, 0)],
     "callbacks": [IsNone(), Options("disable"), Instance(list, tuple, text="a list or tuple")],
     "warm_start": [Instance(bool, np.bool_, text="a bool")],
     "verbose": [Interval(Integral, 0), Instance(bool, np.bool_, text="a bool")],
@@ -58,7 +63,7 @@ SHARED_CONSTRAINTS = {
 }
 
 
-def check_training_parameters(estimator, target_class):
+def check_training_parameters(estimator, target_class, held_out=False):
     """Check what skorch and torch would refuse late, or without naming the parameter.
 
     Parameters
@@ -66,6 +71,8 @@ def check_training_parameters(estimator, target_class):
     estimator : MultimodalEstimator
     target_class : class
         `ClassLabels` or `TargetScaler`: which criteria there are.
+    held_out : bool, default=False
+        Whether there is validation data besides what the parameters hold out.
     """
     check_parameters(estimator)
     owner = type(estimator).__name__
@@ -74,7 +81,18 @@ def check_training_parameters(estimator, target_class):
             f"The 'device' parameter of {owner} must be a device that is here: torch finds no "
             f"CUDA device; 'auto' takes what there is. Got {vars(estimator)['device']!r}."
         )
-    _check_monitors(estimator, owner)
+    if estimator.early_stopping and estimator.callbacks == "disable":
+        raise ValueError(
+            f"The 'early_stopping' parameter of {owner} must be False with callbacks='disable', "
+            "which leaves out all callbacks. Got True."
+        )
+    if held_out and estimator.train_split:
+        raise ValueError(
+            f"{owner}.fit got validation_data, and the 'train_split' parameter holds out samples, "
+            "too: give one of them."
+        )
+    if not held_out:
+        _check_monitors(estimator, owner)
     _check_optimizer_settings(estimator)
     _check_criterion_class(estimator, target_class, owner)
     for name in ("iterator_train", "iterator_valid"):
@@ -91,7 +109,7 @@ def check_training_parameters(estimator, target_class):
 
 def _check_monitors(estimator, owner):
     """Refuse callbacks that wait for values of held-out samples where there are none."""
-    if estimator.train_split or not isinstance(estimator.callbacks, list | tuple):
+    if holds_out(estimator) or not isinstance(estimator.callbacks, list | tuple):
         return
     callbacks = [item[1] if isinstance(item, tuple) else item for item in estimator.callbacks]
     callbacks = [c for c in callbacks if c is not None]
@@ -109,7 +127,8 @@ def _check_monitors(estimator, owner):
         if value in _HELD_OUT and value not in own_names:
             raise ValueError(
                 f"The callback {kind.__name__} of {owner} monitors {monitor!r}, which needs "
-                "held-out samples: train_split=skorch.dataset.ValidSplit(5). Got train_split=None."
+                "held-out samples: train_split=skorch.dataset.ValidSplit(5), or validation_data "
+                "in fit. Got train_split=None."
             )
 
 
@@ -176,7 +195,12 @@ def check_fit_to_data(estimator, n_samples, network):
             )
 
 
-def check_requirements(estimator, method, network, dataset, settings):
+def holds_out(estimator):
+    """Whether the parameters hold out samples of the data."""
+    return bool(estimator.train_split) or estimator.early_stopping
+
+
+def check_requirements(estimator, method, network, dataset, settings, held_out=False):
     """Refuse a method that needs what the estimator or the data do not provide."""
     # What provides it, and what the user has to give for it.
     provided = {
@@ -185,8 +209,9 @@ def check_requirements(estimator, method, network, dataset, settings):
             f"the Fisher traces: fisher='batch'. Got fisher={estimator.fisher!r}",
         ),
         "held_out": (
-            bool(estimator.train_split),
-            "held-out samples: train_split=skorch.dataset.ValidSplit(5). Got train_split=None",
+            held_out or holds_out(estimator),
+            "held-out samples: train_split=skorch.dataset.ValidSplit(5), or validation_data in "
+            "fit. Got train_split=None",
         ),
         "additive_fusion": (
             network.is_additive,

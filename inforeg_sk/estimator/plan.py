@@ -57,7 +57,7 @@ class Continuation(NamedTuple):
     settings: CallSettings
 
 
-def plan_fit(estimator, X, y, sample_weight, classes=None):
+def plan_fit(estimator, X, y, sample_weight, classes=None, held_out=False):
     """Check and build everything for a first fit; the estimator itself does not change.
 
     Parameters
@@ -65,13 +65,15 @@ def plan_fit(estimator, X, y, sample_weight, classes=None):
     estimator : MultimodalEstimator
     X, y, sample_weight, classes :
         See `MultimodalEstimator.partial_fit`.
+    held_out : bool, default=False
+        Whether ``fit`` got validation data.
 
     Returns
     -------
     FitPlan
     """
     target_class, owner = estimator.target_class, type(estimator).__name__
-    check_training_parameters(estimator, target_class)
+    check_training_parameters(estimator, target_class, held_out)
     dtype, torch_dtype = resolve_dtype(estimator.dtype, owner)
     beside = {"y": y, "sample_weight": sample_weight}
     data = check_modalities(X, estimator, dtype, beside)
@@ -86,7 +88,7 @@ def plan_fit(estimator, X, y, sample_weight, classes=None):
     seeds = draw_seeds(estimator.random_state)
     network = _make_network(estimator, method, seeds, data, n_outputs, torch_dtype)
     settings = _call_settings(estimator, target, n_outputs, method, rates)
-    check_requirements(estimator, method, network, dataset, settings)
+    check_requirements(estimator, method, network, dataset, settings, held_out)
     check_fit_to_data(estimator, len(y), network)
     check_criterion(estimator, dataset, settings)
     return FitPlan(data, target, dataset, method, network, seeds, dtype, settings)
@@ -142,7 +144,7 @@ def _make_network(estimator, method, seeds, data, n_outputs, torch_dtype):
     return network
 
 
-def plan_continuation(estimator, X, y, sample_weight):
+def plan_continuation(estimator, X, y, sample_weight, held_out=False):
     """Check and build everything for a fit that goes on with the fitted network.
 
     Parameters
@@ -151,13 +153,15 @@ def plan_continuation(estimator, X, y, sample_weight):
         Fitted; it does not change.
     X, y, sample_weight :
         See `MultimodalEstimator.partial_fit`.
+    held_out : bool, default=False
+        Whether ``fit`` got validation data.
 
     Returns
     -------
     Continuation
     """
     target, fitted = estimator.target_, estimator.fitted_input_
-    check_training_parameters(estimator, type(target))
+    check_training_parameters(estimator, type(target), held_out)
     _warn_of_changes(estimator)
     names = estimator.module_.modalities
     rates = drop_rates(estimator.modality_dropout, names, type(estimator).__name__)
@@ -172,7 +176,7 @@ def plan_continuation(estimator, X, y, sample_weight):
     method = make_method(estimator, names)
     method.continue_from(estimator.method_)
     settings = _call_settings(estimator, target, target.n_outputs, method, rates)
-    check_requirements(estimator, method, estimator.module_, dataset, settings)
+    check_requirements(estimator, method, estimator.module_, dataset, settings, held_out)
     check_criterion(estimator, dataset, settings)
     return Continuation(dataset, method, settings)
 
@@ -180,6 +184,7 @@ def plan_continuation(estimator, X, y, sample_weight):
 def kept_parameters(estimator):
     """The parameters that a fit which goes on does not read anew (dict)."""
     names = ("encoders", "fusion", "standardize", "prior_offset", "dtype", "optimizer", "criterion")
+    names += ("early_stopping", "n_iter_no_change", "tol")  # skorch makes callbacks once
     kept = {name: getattr(estimator, name) for name in names if hasattr(estimator, name)}
     for part in ("encoders", "fusion", "criterion"):
         nested = estimator.get_params_for(part)
@@ -194,7 +199,7 @@ def _warn_of_changes(estimator):
     if changed:
         warn_caller(
             f"{type(estimator).__name__}: {', '.join(changed)} changed since the first fit, and "
-            "this fit goes on with the network, the criterion and the optimizer that there are. "
+            "this fit goes on with the network, criterion, optimizer and callbacks that there are. "
             "Fit anew (warm_start=False) for the new values to take effect."
         )
 
@@ -225,14 +230,14 @@ def _make_dataset(estimator, X, given, target, sample_weight, dtype):
     return ModalityDataset(X, target.encode(y, dtype), weight, given)
 
 
-def held_out_weight(estimator, y, y_fit):
-    """Weights of held-out samples from elsewhere: those of their classes in the data of the fit."""
+def held_out_weight(estimator, y, y_fit, sample_weight=None):
+    """Weights of held-out samples from elsewhere: theirs, times those of classes in the fit."""
     class_weight = getattr(estimator, "class_weight", None)
     if isinstance(class_weight, str):  # "balanced" means the classes of the fit
         labels, counts = np.unique(y_fit, return_counts=True)
         weights = (len(y_fit) / (len(labels) * counts)).tolist()
         class_weight = dict(zip(labels.tolist(), weights, strict=True))
-    weight = estimator.target_.weights(None, y, class_weight)
+    weight = estimator.target_.weights(sample_weight, y, class_weight)
     return None if weight is None else weight.astype(estimator.fitted_input_.dtype)
 
 

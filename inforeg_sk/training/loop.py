@@ -1,8 +1,9 @@
 """The training loop: skorch's hooks, wired to the network, the run and the history."""
 
+import numpy as np
 import torch
 from skorch import NeuralNet
-from skorch.callbacks import EpochTimer, PassthroughScoring, PrintLog
+from skorch.callbacks import EarlyStopping, EpochTimer, PassthroughScoring, PrintLog
 from skorch.dataset import unpack_data
 from skorch.history import History
 from skorch.utils import is_dataset
@@ -45,8 +46,11 @@ class TrainingLoop(NeuralNet):
     batch, are what ``fit`` got. A step (``train_step``, ``get_loss``) gets the encoded target.
     """
 
-    #: Floating type of data and network; a parameter of the estimators.
+    #: Parameters of the estimators: the floating type of data and network, and when to stop.
     dtype: object
+    early_stopping: bool
+    n_iter_no_change: int
+    tol: float
     #: The state of training; None before the first fit.
     _run: TrainingRun | None = None
     _n_batches: int = 0
@@ -60,12 +64,22 @@ class TrainingLoop(NeuralNet):
             ("train_loss", PassthroughScoring(name="train_loss", on_train=True)),
             ("valid_loss", PassthroughScoring(name="valid_loss")),
             *self._scoring_callbacks(),
+            *self._stopping_callbacks(),
             ("print_log", EpochLog()),
         ]
 
     def _scoring_callbacks(self):
         """Pairs of name and callback; override this to score what the task has to score."""
         return []
+
+    def _stopping_callbacks(self):
+        given = self.early_stopping
+        if not isinstance(given, bool | np.bool_) or not given:  # fit refuses what is not a bool
+            return []
+        stop = EarlyStopping(
+            patience=self.n_iter_no_change, threshold=self.tol, threshold_mode="abs", load_best=True
+        )
+        return [("stop_early", stop)]
 
     def initialize_history(self):
         # A new one: the old may belong to a model that is kept should this fit fail.
@@ -140,7 +154,7 @@ class TrainingLoop(NeuralNet):
             generator=torch.Generator(),
         )
 
-    def fit_loop(self, X, y=None, epochs=None, groups=None):
+    def fit_loop(self, X, y=None, epochs=None, groups=None, held_out=None):
         """Train for some epochs on a checked dataset.
 
         Parameters
@@ -151,14 +165,18 @@ class TrainingLoop(NeuralNet):
         epochs : int, default=None
             None takes `max_epochs`.
         groups : array-like of shape (n_samples,), default=None
-            For `train_split`.
+            For the split.
+        held_out : ModalityDataset, default=None
+            The validation part; X is then the training part.
 
         Returns
         -------
         self
         """
         self.check_training_readiness()
-        train, valid = self.get_split_datasets(X, groups=groups)
+        train, valid = X, held_out
+        if held_out is None:
+            train, valid = self.get_split_datasets(X, groups=groups)
         self._learn_from(train, valid)
         fit_scalers(self.module_, train)
         iterators = (
@@ -202,7 +220,7 @@ class TrainingLoop(NeuralNet):
                 self.module_.set_log_prior(prior)
 
     def get_split_datasets(self, X, y=None, groups=None, **fit_params):
-        """Split a dataset by `train_split`.
+        """Split a dataset by `train_split`, or for early stopping.
 
         Parameters
         ----------
@@ -216,14 +234,19 @@ class TrainingLoop(NeuralNet):
         train : ModalityDataset or ModalitySubset
         valid : ModalityDataset, ModalitySubset or None
         """
-        if not self.train_split:
+        split = self.train_split or self._own_split()
+        if not split:
             return X, None
-        parts = self.train_split(X, X.y, **({} if groups is None else {"groups": groups}))
+        parts = split(X, X.y, **({} if groups is None else {"groups": groups}))
         train, valid = (
             None if part is None else own_part(part, X, lambda *given: self._made_part(*given, X))
             for part in parts
         )
         return train, valid
+
+    def _own_split(self):
+        """What cuts off samples for early stopping, or None; override this."""
+        return None
 
     def _made_part(self, X, y, whole):
         """Samples that `train_split` brings from elsewhere, as a dataset."""

@@ -22,6 +22,7 @@ class Seeds(NamedTuple):
     dropout: int
     modality_dropout: int
     method: int
+    split: int  # of the samples that early stopping holds out
 
 
 def draw_seeds(random_state):
@@ -44,6 +45,7 @@ def draw_seeds(random_state):
         dropout,
         modality_dropout=dropout ^ 0x2545F491,
         method=dropout ^ 0x5D588B65,
+        split=dropout ^ 0x3C6EF372,
     )
 
 

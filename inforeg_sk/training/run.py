@@ -54,24 +54,29 @@ class TrainingRun:
         Which quantities were recorded.
     weight_means : WeightMeans, default=None
         Of the training part of the first fit; None until then.
+    split_seed : int, default=0
+        Seed of the samples that early stopping holds out, the same in all calls.
     """
 
-    def __init__(self, method, generators, keys, weight_means=None):
+    def __init__(self, method, generators, keys, weight_means=None, split_seed=0):
         self.method = method
         self.generators = generators
         self.keys = keys
         self.weight_means = weight_means
+        self.split_seed = split_seed
         self._leave()
 
     @classmethod
     def first(cls, method, seeds, modalities, shown):
         """The run of a first fit; `modalities` are sorted, `shown` are in the user's order."""
-        return cls(method, Generators.from_seeds(seeds), CurveKeys(modalities, shown))
+        keys = CurveKeys(modalities, shown)
+        return cls(method, Generators.from_seeds(seeds), keys, split_seed=seeds.split)
 
     def next(self, method):
         """The run that goes on with a method that has taken over the state of this one's."""
         # A copy: what a refused fit has claimed is forgotten.
-        return TrainingRun(method, self.generators, copy.deepcopy(self.keys), self.weight_means)
+        keys = copy.deepcopy(self.keys)
+        return TrainingRun(method, self.generators, keys, self.weight_means, self.split_seed)
 
     # One call of fit
 
@@ -132,6 +137,7 @@ class TrainingRun:
             "generators": self.generators,
             "keys": self.keys,
             "weight_means": self.weight_means,
+            "split_seed": self.split_seed,
         }
 
     def __setstate__(self, state):
