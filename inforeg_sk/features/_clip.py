@@ -28,6 +28,11 @@ class Limits(NamedTuple):
         """Pixels that a frame may have before it is resized."""
         return max(1, int(self.max_bytes) // _PIXEL_BYTES)
 
+    @property
+    def ffmpeg_max_pixels(self) -> str:
+        """The same for FFmpeg, which counts what it adds to rows, too."""
+        return str(2 * self.max_pixels + 2**20)
+
 
 def optional(name):
     """Import a module of the extra `video`; nothing else imports these modules."""

@@ -102,7 +102,7 @@ def _opened(path, limits):
     options = {
         "format_whitelist": _FORMATS,
         "protocol_whitelist": "file",
-        "max_pixels": str(limits.max_pixels),  # while FFmpeg looks for streams
+        "max_pixels": limits.ffmpeg_max_pixels,  # while FFmpeg looks for streams
     }
     try:
         return av.open(name, options=options, metadata_errors="ignore")
@@ -142,7 +142,7 @@ def _decoded(container, stream, limits):
     if context is None:
         raise BadFile("FFmpeg has no decoder for this video.")
     check_pixels("the video", context.width, context.height, limits)
-    context.options = {**context.options, "max_pixels": str(limits.max_pixels)}
+    context.options = {**context.options, "max_pixels": limits.ffmpeg_max_pixels}
     frames = container.decode(stream)
     while True:
         try:

@@ -18,8 +18,8 @@ from ..utils.isolation import readers
 from ..utils.output import SetOutputNoOpMixin
 from ..utils.parameters import Constraint, Interval, IsNone, Options, check_parameters
 from ._bad_samples import ON_ERROR, fill_name, fill_value
-from ._constraints import BOOL, COUNT, N_JOBS, POSITIVE, READING, VERBOSE
 from ._clip import Limits
+from ._constraints import BOOL, COUNT, N_JOBS, POSITIVE, READING, VERBOSE
 from ._video_reading import optional, read_clip
 
 __all__ = ["VideoFrames"]

@@ -48,7 +48,7 @@ def test_a_named_pipe_is_not_opened(folder):
     "content, message",
     [
         (b"", "the file is empty"),
-        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "it is a pointer of git-lfs"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "it is a pointer of git"),
         (b"<!DOCTYPE html><html>", "it is a web page"),
         (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n", "it is not an image of a known"),
         (b"GIF89a\x08\0\x08\0\0\0\0;", "it is not an image of a known format"),
@@ -93,6 +93,11 @@ def png(width, height):
     return b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
 
 
+def bmp(width, height):
+    head = struct.pack("<IIIIiiHHII", 99, 0, 54, 40, width, height, 1, 24, 0, 0)
+    return b"BM" + head + bytes(40)
+
+
 def webp(kind):
     """A WebP that claims 16,000 x 16,000 pixels, which Pillow would allocate at once."""
     side = 16_000 - 1
@@ -109,7 +114,7 @@ def webp(kind):
     "name, content",
     [
         ("0.png", png(50_000, 50_000)),
-        ("0.bmp", b"BM" + struct.pack("<IIIIiiHHII", 99, 0, 54, 40, 50_000, 50_000, 1, 24, 0, 0) + bytes(40)),
+        ("0.bmp", bmp(50_000, 50_000)),
         ("0.ppm", b"P6 50000 50000 255\n" + bytes(40)),
         *[("0.webp", webp(kind)) for kind in (b"VP8X", b"VP8L", b"VP8 ")],
     ],
