@@ -92,7 +92,8 @@ class LogSTFT(AudioFrontEnd):
     then. It hashes all parameters, including `n_jobs` and `verbose`.
 
     Two kinds of damage go unnoticed: an MP3 or OGG file that ends too early at a clean boundary,
-    and damage after the part that is used, in any format but WAV and AIFF.
+    and damage after the part that is used, in any format but WAV, W64, AIFF, CAF and AU. A size
+    of the whole file that is wrong in the header is no damage if all samples are there.
 
     Source: `librosa.stft` [1]_.
 
