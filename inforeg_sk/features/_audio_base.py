@@ -7,10 +7,12 @@ from pathlib import PurePath
 from typing import ClassVar
 
 import numpy as np
-from joblib import Parallel, delayed
+from joblib import Parallel, delayed, effective_n_jobs
 from scipy import sparse
 from sklearn.base import BaseEstimator, TransformerMixin
 
+from ..utils.files import BadFile
+from ..utils.isolation import readers
 from ..utils.output import SetOutputNoOpMixin
 from ..utils.parameters import (
     Constraint,
@@ -21,12 +23,14 @@ from ..utils.parameters import (
     check_parameters,
 )
 from ._bad_samples import ON_ERROR, fill_name, fill_value
-from ._constraints import COUNT, N_JOBS, POSITIVE, VERBOSE
-from ._sound import BadSample, describe, load
+from ._constraints import COUNT, N_JOBS, POSITIVE, READING, VERBOSE
+from ._sound import describe, load
 
 __all__ = ["AudioFrontEnd", "MelFrontEnd", "numbered"]
 
 _MAX_LISTED = 20  # bad samples that a warning lists with their reasons
+# What a worker imports before its memory is limited.
+_MODULES = ("librosa.core.audio", "librosa.feature.spectral", "soundfile", "soxr")
 
 
 class AudioFrontEnd(
@@ -49,6 +53,7 @@ class AudioFrontEnd(
         "waveform_rate": [IsNone(), COUNT],
         "silence": [Options("error", "allow")],
         "on_error": [ON_ERROR],
+        **READING,
         "n_jobs": N_JOBS,
         "verbose": VERBOSE,
     }
@@ -64,6 +69,9 @@ class AudioFrontEnd(
         waveform_rate,
         silence,
         on_error,
+        max_bytes,
+        isolate,
+        time_limit,
         n_jobs,
         verbose,
     ):
@@ -75,6 +83,9 @@ class AudioFrontEnd(
         self.waveform_rate = waveform_rate
         self.silence = silence
         self.on_error = on_error
+        self.max_bytes = max_bytes
+        self.isolate = isolate
+        self.time_limit = time_limit
         self.n_jobs = n_jobs
         self.verbose = verbose
 
@@ -232,16 +243,9 @@ class AudioFrontEnd(
     def _transform(self, X, all_bad_is_error):
         self._check()
         items = self._items(X)
-        jobs = (delayed(_compute)(self, index, item) for index, item in enumerate(items))
-        results = Parallel(n_jobs=self.n_jobs, return_as="generator")(jobs)
-        if self.verbose:
-            from tqdm import tqdm
-
-            # Work of less than a second shows no bar.
-            results = tqdm(results, total=len(items), desc=type(self).__name__, delay=1)
         shape = (len(items), self._n_frames(), len(self.get_feature_names_out()))
         output, bad = np.zeros(shape, dtype=np.float32), {}
-        for index, (features, problem) in enumerate(results):
+        for index, (features, problem) in enumerate(self._results(items)):
             if problem is None:
                 output[index] = features
             else:
@@ -262,6 +266,26 @@ class AudioFrontEnd(
                 stacklevel=3,
             )
         return output
+
+    def _results(self, items):
+        """Yield the features and None, or None and the problem, of each sample."""
+        with readers(
+            self.isolate,
+            n_workers=effective_n_jobs(self.n_jobs) if self.isolate else 1,
+            time_limit=self.time_limit,
+            max_bytes=self.max_bytes,
+            modules=_MODULES,
+        ) as call:
+            jobs = (delayed(_compute)(call, self, i, item) for i, item in enumerate(items))
+            # Threads wait for the workers of `call`.
+            shared = {"require": "sharedmem"} if self.isolate else {}
+            results = Parallel(n_jobs=self.n_jobs, return_as="generator", **shared)(jobs)
+            if self.verbose:
+                from tqdm import tqdm
+
+                # Work of less than a second shows no bar.
+                results = tqdm(results, total=len(items), desc=type(self).__name__, delay=1)
+            yield from results
 
 
 class MelFrontEnd(AudioFrontEnd):
@@ -318,28 +342,35 @@ def _is_column_of_paths(array):
     )
 
 
-def _compute(front_end, index, item):
+def _compute(call, front_end, index, item):
     """Return features and None, or None and the problem, when `on_error` says to skip bad samples.
 
-    Data of the wrong type raise an error, whatever `on_error` is.
+    Data of the wrong type raise an error, whatever `on_error` is. `call` computes the features here
+    or in a worker.
     """
     try:
-        sound = load(
-            item,
-            sample_rate=front_end.sample_rate,
-            duration=front_end.duration,
-            short=front_end.short,
-            silence=front_end.silence,
-            waveform_rate=front_end.waveform_rate,
-        )
-    except (BadSample, TypeError) as error:
-        problem = f"{describe(index, item)}: {error}."
+        return call(_features_of, front_end, item), None
+    except (BadFile, TypeError) as error:
+        problem = f"{describe(index, item)}: {str(error).rstrip('.')}."
         if isinstance(error, TypeError):  # data of the wrong kind rather than a broken file
             raise TypeError(problem) from error
         if front_end.on_error == "raise":
             raise ValueError(problem) from error
         return None, problem
-    return np.asarray(front_end._features(sound).T, dtype=np.float32), None
+
+
+def _features_of(front_end, item):
+    """Return the features of one sample, of shape (n_frames, n_features)."""
+    sound = load(
+        item,
+        sample_rate=front_end.sample_rate,
+        duration=front_end.duration,
+        short=front_end.short,
+        silence=front_end.silence,
+        waveform_rate=front_end.waveform_rate,
+        max_bytes=front_end.max_bytes,
+    )
+    return np.asarray(front_end._features(sound).T, dtype=np.float32)
 
 
 def numbered(word, count):

@@ -1,37 +1,35 @@
 """One recording: read (or taken as a waveform), checked, mixed, resampled and cut to length."""
 
+import math
 import os
-import stat
 from pathlib import PurePath
 
 import numpy as np
 
-__all__ = ["BadSample", "describe", "load"]
+from ..utils.files import BadFile, check_file, check_size, shorten
+from ._sound_header import check_complete
+
+__all__ = ["describe", "load"]
 
 ACCEPTED = "expected a path to an audio file readable by soundfile (WAV, FLAC, OGG, MP3, ...)"
 # Seconds read beyond what is kept. The resampling filter, which reaches less than 0.1 s, then sees
 # past the cut, so that a cut recording has the same samples as one that is resampled whole.
 _MARGIN = 0.25
-# A file written to a pipe has one of these sizes in its header, since its length was not yet known:
-# 0, or as large as can be.
-_UNKNOWN_SIZE = (0, 0x7FFFF000)
-
-
-class BadSample(ValueError):
-    """A recording that cannot be used; the message says why and what is expected."""
+# Values that are read at once: more than recordings of half a minute have.
+_BLOCK = 2**22
+# Bytes for each sample that is read, and for each after resampling: float32, and two copies.
+_SAMPLE_BYTES = 12
 
 
 def describe(index, item):
     """Name a sample in an error: its position, and its path if it has one."""
     if not isinstance(item, (str, PurePath)):
         return f"Sample {index}"
-    text = str(item)
-    if len(text) > 200:  # a text given as a path may have any length
-        text = f"{text[:100]}...{text[-80:]}"
-    return f"Sample {index} ({text!r})"
+    # A text given as a path may have any length.
+    return f"Sample {index} ({shorten(item, 200)!r})"
 
 
-def load(item, *, sample_rate, duration, short, silence, waveform_rate):
+def load(item, *, sample_rate, duration, short, silence, waveform_rate, max_bytes):
     """Return the samples of one recording.
 
     Parameters
@@ -46,6 +44,8 @@ def load(item, *, sample_rate, duration, short, silence, waveform_rate):
     silence : {"error", "allow"}
     waveform_rate : int or None
         Sampling rate of waveforms, in Hz.
+    max_bytes : int
+        The most memory, in bytes, that reading a file may take.
 
     Returns
     -------
@@ -53,50 +53,57 @@ def load(item, *, sample_rate, duration, short, silence, waveform_rate):
 
     Raises
     ------
-    BadSample
+    BadFile
         If the recording cannot be used.
     TypeError
         If `item` can be neither a path nor a waveform.
     """
     if isinstance(item, (str, PurePath)):
-        sound, rate = _read(item, duration)
+        sound, rate = _read(item, duration, sample_rate, max_bytes)
     else:
         sound, rate = _take(item, waveform_rate), waveform_rate
         sound = sound[: _n_needed(duration, rate)]
     if len(sound) == 0:
-        raise BadSample("it holds no samples (0 seconds); expected a recording with sound")
+        raise BadFile("it holds no samples (0 seconds); expected a recording with sound")
     if not np.isfinite(sound).all():
         at = int(np.argmin(np.isfinite(sound)))
-        raise BadSample(
+        raise BadFile(
             f"its waveform holds NaN or infinity (first at {at / rate:.3f} s); expected finite "
             "values"
         )
     if rate != sample_rate:
-        sound = (
-            _librosa()
-            .resample(sound, orig_sr=rate, target_sr=sample_rate, res_type="soxr_hq")
-            .astype(np.float32, copy=False)
-        )
+        sound = _resample(sound, rate, sample_rate)
     sound = _to_length(sound, round(duration * sample_rate), sample_rate, short)
     if silence == "error" and sound.min() == sound.max():
-        raise BadSample(
+        raise BadFile(
             f"it is silent: all samples of its {duration:g} s are {sound[0]:g}; expected a "
             "recording with sound (silence='allow' accepts silent ones)"
         )
     return sound
 
 
-def _librosa():
+def _resample(sound, rate, sample_rate):
     import librosa  # slow to import, and optional
 
-    return librosa
+    try:
+        sound = librosa.resample(sound, orig_sr=rate, target_sr=sample_rate, res_type="soxr_hq")
+    except Exception as error:  # of rates and lengths that a file claims
+        raise BadFile(
+            f"its {len(sound)} samples cannot be resampled from {rate} to {sample_rate} Hz "
+            f"({type(error).__name__}: {shorten(error)}); expected a recording with sound"
+        ) from error
+    if len(sound) == 0:
+        raise BadFile(f"it is too short: less than one sample at {sample_rate} Hz; expected more")
+    if not np.isfinite(sound).all():
+        raise BadFile("its values are too large to be resampled; expected values near [-1, 1]")
+    return sound.astype(np.float32, copy=False)
 
 
 def _n_needed(duration, rate):
     return int(np.ceil((duration + _MARGIN) * rate))
 
 
-def _read(path, duration):
+def _read(path, duration, sample_rate, max_bytes):
     """Return the start of a file, mixed to mono, and its sampling rate."""
     import soundfile
 
@@ -105,59 +112,75 @@ def _read(path, duration):
         with soundfile.SoundFile(os.fspath(path)) as file:
             rate, promised, format_ = file.samplerate, file.frames, file.format
             needed = min(_n_needed(duration, rate), promised)
-            sound = file.read(needed, dtype="float32", always_2d=True)
-    except (OSError, RuntimeError, TypeError, ValueError) as error:
-        raise BadSample(
-            f"it cannot be read: it is broken or not an audio file ({error}); {ACCEPTED}"
+            _check_memory(needed, rate, sample_rate, max_bytes)
+            sound = _mono(file, needed, max_bytes)
+    except (BadFile, ImportError):
+        raise
+    except MemoryError as error:
+        raise BadFile(f"reading it needs more memory than there is; {ACCEPTED}") from error
+    except Exception as error:  # on damaged files, libraries raise all kinds
+        raise BadFile(
+            f"it cannot be read: it is broken or not an audio file ({shorten(error)}); {ACCEPTED}"
         ) from error
     # The length of an MP3 is an estimate; that of a stream is unknown, then near 2 ** 63.
     if len(sound) < needed and format_ != "MP3" and promised < 2**62:
-        raise BadSample(
+        raise BadFile(
             f"it is truncated: {len(sound)} samples, but its header promises {promised}; expected "
             "a complete file"
         )
-    return sound.mean(axis=1), rate  # as librosa.to_mono
+    return sound, rate
 
 
 def _check_file(path):
     try:
-        status = os.stat(path)
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise BadSample(f"there is no such file; {ACCEPTED}, not a text") from error
-    except (OSError, ValueError) as error:  # too long, a null character, no permission
-        why = getattr(error, "strerror", None) or error  # str(error) would repeat the path
-        raise BadSample(f"this cannot be opened ({why}); {ACCEPTED}, not a text") from error
-    if stat.S_ISDIR(status.st_mode):
-        raise BadSample(f"it is a folder; {ACCEPTED}")
-    if not stat.S_ISREG(status.st_mode):
-        raise BadSample(f"it is not a regular file; {ACCEPTED}")
-    if status.st_size == 0:
-        raise BadSample(f"the file is empty (0 bytes); {ACCEPTED}")
-    # libsndfile silently reads what is left of a cut WAV or AIFF file.
-    with _opened(path) as file:
-        head = file.read(8)
-    order = {b"RIFF": "little", b"FORM": "big"}.get(head[:4])
-    if order and len(head) == 8:
-        size = int.from_bytes(head[4:], order)
-        known = _UNKNOWN_SIZE[0] < size < _UNKNOWN_SIZE[1]
-        if known and size + 8 > status.st_size + 1:  # a last byte of padding is often left out
-            raise BadSample(
-                f"it is truncated: {status.st_size} bytes, but its header promises {size + 8}; "
-                "expected a complete file"
-            )
-
-
-def _opened(path):
-    try:
-        return open(path, "rb")
+        n_bytes = check_file(path)
+        check_complete(path, n_bytes)
+    except FileNotFoundError as error:
+        raise BadFile(f"there is no such file; {ACCEPTED}, not a text") from error
     except OSError as error:
-        raise BadSample(f"it cannot be opened ({error.strerror}); {ACCEPTED}") from error
+        raise BadFile(f"it cannot be read ({error.strerror}); {ACCEPTED}") from error
+    except BadFile as error:
+        text = str(error).rstrip(".")
+        if "expected" in text:
+            raise
+        raise BadFile(f"{text}; {ACCEPTED}, not a text") from error
+
+
+def _check_memory(needed, rate, sample_rate, max_bytes):
+    """Raise if a recording is too long; length and rate are what its header claims."""
+    if rate < 1:
+        raise BadFile(f"its header claims {rate} samples per second; expected at least 1")
+    resampled = 0 if rate == sample_rate else math.ceil(needed * sample_rate / rate)
+    check_size(
+        f"{needed} samples at {rate} Hz, which its header promises,",
+        _SAMPLE_BYTES * (needed + resampled),
+        max_bytes,
+    )
+
+
+def _mono(file, needed, max_bytes):
+    """Return up to `needed` samples, the mean of all channels; its memory is that of the file."""
+    values = min(_BLOCK, max(max_bytes // 16, 2**10))
+    n_block = max(1, values // file.channels)
+    if file.format == "MP3":  # soundfile seeks after each block, which changes the last bits here
+        n_block = max(1, needed)
+    blocks, left = [], needed
+    while left > 0:
+        block = file.read(min(left, n_block), dtype="float32", always_2d=True)
+        with np.errstate(over="ignore", invalid="ignore"):  # infinity is reported later
+            blocks.append(block.mean(axis=1))  # as librosa.to_mono
+        left -= len(block)
+        if len(block) < n_block:
+            break
+    if len(blocks) == 1:
+        return blocks[0]
+    return np.concatenate(blocks) if blocks else np.empty(0, dtype=np.float32)
 
 
 def _take(item, waveform_rate):
-    """Return a waveform as float32; raise a BadSample or TypeError if it is not one."""
+    """Return a waveform as float32; raise a BadFile or TypeError if it is not one."""
     if item is None or type(item).__name__ == "NAType" or (np.isscalar(item) and item != item):
-        raise BadSample(f"it is missing ({item!r}); {ACCEPTED}, or a waveform")
+        raise BadFile(f"it is missing ({item!r}); {ACCEPTED}, or a waveform")
     try:
         sound = np.asarray(item)
     except ValueError as error:  # lists of unequal length
@@ -199,7 +222,7 @@ def _to_length(sound, n, sample_rate, short):
     if len(sound) >= n:
         return sound[:n]
     if short == "error":
-        raise BadSample(
+        raise BadFile(
             f"it is too short: {len(sound) / sample_rate:.3f} s, but duration is "
             f"{n / sample_rate:.3f} s; short='pad' and short='tile' accept any length"
         )

@@ -46,6 +46,15 @@ class LogSTFT(AudioFrontEnd):
         ``missing="allow"`` takes for a missing modality. Without an error, one warning lists all
         such recordings. Their rows cannot be left out, because a transformer sees neither the
         target nor the other modalities.
+    max_bytes : int, default=2**30
+        The most memory, in bytes, that one recording may take when it is read. A file whose header
+        claims more is refused before anything is allocated.
+    isolate : bool, default=False
+        Whether to read and process recordings in worker processes, `n_jobs` of them, with
+        `max_bytes` (on Linux) and `time_limit`. A file that crashes a library is then an error
+        that names the sample, subject to `on_error`. Starting the workers takes some seconds.
+    time_limit : float, default=300
+        Seconds that one recording may take with ``isolate=True``.
     n_jobs : int, default=None
         Number of samples processed at once, by joblib. None is 1, unless
         ``joblib.parallel_config`` says otherwise; -1 is one per core. Starting the processes takes
@@ -62,8 +71,8 @@ class LogSTFT(AudioFrontEnd):
         If a sample is neither a path nor a waveform.
     ValueError
         If a parameter is wrong; or if `on_error` is "raise" and a recording is missing, empty,
-        truncated, silent, too short for ``short="error"``, or not an audio file, or holds NaN or
-        infinity.
+        truncated, silent, too short for ``short="error"``, or not an audio file, holds NaN or
+        infinity, or exceeds `max_bytes` or `time_limit`.
 
     See Also
     --------
@@ -83,7 +92,8 @@ class LogSTFT(AudioFrontEnd):
     then. It hashes all parameters, including `n_jobs` and `verbose`.
 
     Two kinds of damage go unnoticed: an MP3 or OGG file that ends too early at a clean boundary,
-    and damage after the part that is used, in any format but WAV and AIFF.
+    and damage after the part that is used, in any format but WAV, W64, AIFF, CAF and AU. A size
+    of the whole file that is wrong in the header is no damage if all samples are there.
 
     Source: `librosa.stft` [1]_.
 
@@ -125,6 +135,9 @@ class LogSTFT(AudioFrontEnd):
         waveform_rate=None,
         silence="error",
         on_error="raise",
+        max_bytes=2**30,
+        isolate=False,
+        time_limit=300,
         n_jobs=None,
         verbose=False,
     ):
@@ -137,6 +150,9 @@ class LogSTFT(AudioFrontEnd):
             waveform_rate=waveform_rate,
             silence=silence,
             on_error=on_error,
+            max_bytes=max_bytes,
+            isolate=isolate,
+            time_limit=time_limit,
             n_jobs=n_jobs,
             verbose=verbose,
         )

@@ -9,20 +9,25 @@ from numbers import Integral
 from typing import ClassVar
 
 import numpy as np
-from joblib import Parallel, delayed
+from joblib import Parallel, delayed, effective_n_jobs
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
+from ..utils.files import BadFile, UnreadableFileError, shorten
+from ..utils.isolation import readers
 from ..utils.output import SetOutputNoOpMixin
 from ..utils.parameters import Constraint, Interval, IsNone, Options, check_parameters
 from ._bad_samples import ON_ERROR, fill_name, fill_value
-from ._constraints import COUNT, N_JOBS, POSITIVE, VERBOSE
+from ._clip import Limits
+from ._constraints import BOOL, COUNT, N_JOBS, POSITIVE, READING, VERBOSE
 from ._video_reading import optional, read_clip
 
 __all__ = ["VideoFrames"]
 
 # Mean and standard deviation of red, green and blue in ImageNet, for values in [0, 1].
 IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+# What a worker imports before its memory is limited.
+_MODULES = ("av", "PIL.Image", "PIL.ImageOps")
 
 
 class _Size(Constraint):
@@ -67,6 +72,26 @@ class VideoFrames(SetOutputNoOpMixin, TransformerMixin, BaseEstimator, auto_wrap
         video; a short clip with ``short="error"``): it is an error that names the clip; all its
         features are zeros; or they are NaN, which a classifier with ``missing="allow"`` takes for
         a missing modality. Without an error, one warning lists all such clips.
+    damaged : {"error", "keep"}, default="error"
+        What happens to a video that cannot be decoded to its end: it is an error, or the frames
+        before the damage are used, if there are any.
+    max_duration : float, default=7200
+        Seconds that a video may last. A damaged time can claim weeks, so a frame that is further
+        from the first one is an error.
+    max_bytes : int, default=2**30
+        The most memory, in bytes, that reading one sample may take: the frames to choose from at
+        their final size, and 16 bytes for each pixel of one frame before it is resized. Sizes are
+        checked before anything is allocated.
+    follow_links : bool, default=False
+        Whether to read images of a folder that are symbolic links to outside of it. A link that
+        is itself given as a sample is always followed.
+    isolate : bool, default=False
+        Whether to read samples in worker processes, `n_jobs` of them, with `max_bytes` (on Linux)
+        and `time_limit`. A file that crashes a library is then an error that names the sample,
+        subject to `on_error`. Starting the workers takes some seconds.
+    time_limit : float, default=300
+        Seconds that reading one sample may take. With ``isolate=True`` it is stopped then,
+        otherwise between two frames of a video.
     random_state : int, default=0
         Seed of the random selection, at least 0.
     n_jobs : int or None, default=None
@@ -86,7 +111,7 @@ class VideoFrames(SetOutputNoOpMixin, TransformerMixin, BaseEstimator, auto_wrap
         If a sample is not a path.
     ValueError
         If a parameter is out of range, the samples are not an array of paths, or a sample cannot
-        be read; the message names its row and path.
+        be read or exceeds a limit; the message names its row and path.
     ImportError
         If PyAV (for video files) or Pillow is not installed.
 
@@ -99,6 +124,10 @@ class VideoFrames(SetOutputNoOpMixin, TransformerMixin, BaseEstimator, auto_wrap
     A video file is decoded once, to its end, and the frames to choose from are held at their final
     size: 27 MB per minute at the defaults, more with a higher `fps`. The output takes
     ``12 * n_frames * height * width`` bytes per sample, 1.8 MB at the defaults.
+
+    A video is a single file of one of FFmpeg's formats for video. Playlists and other files that
+    lead to further files or to the network are not followed. Images are BMP, JPEG, PNG, PPM, TIFF
+    or WebP, whatever their names say.
 
     Damage that FFmpeg conceals is not an error: the frames before it are used. This holds for most
     files that are cut off at the end, but not for an mp4, which has its index there and cannot be
@@ -141,6 +170,10 @@ class VideoFrames(SetOutputNoOpMixin, TransformerMixin, BaseEstimator, auto_wrap
         "normalize": [IsNone(), Options("imagenet")],
         "short": [Options("repeat", "error")],
         "on_error": [ON_ERROR],
+        "damaged": [Options("error", "keep")],
+        "max_duration": [POSITIVE],
+        "follow_links": [BOOL],
+        **READING,
         "random_state": [Interval(Integral, 0)],
         "n_jobs": N_JOBS,
         "verbose": VERBOSE,
@@ -156,6 +189,12 @@ class VideoFrames(SetOutputNoOpMixin, TransformerMixin, BaseEstimator, auto_wrap
         normalize="imagenet",
         short="repeat",
         on_error="raise",
+        damaged="error",
+        max_duration=7200,
+        max_bytes=2**30,
+        follow_links=False,
+        isolate=False,
+        time_limit=300,
         random_state=0,
         n_jobs=None,
         verbose=False,
@@ -167,6 +206,12 @@ class VideoFrames(SetOutputNoOpMixin, TransformerMixin, BaseEstimator, auto_wrap
         self.normalize = normalize
         self.short = short
         self.on_error = on_error
+        self.damaged = damaged
+        self.max_duration = max_duration
+        self.max_bytes = max_bytes
+        self.follow_links = follow_links
+        self.isolate = isolate
+        self.time_limit = time_limit
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.verbose = verbose
@@ -232,16 +277,12 @@ class VideoFrames(SetOutputNoOpMixin, TransformerMixin, BaseEstimator, auto_wrap
         check_parameters(self)
         paths = _as_paths(X)
         frames = np.zeros((len(paths), 3, self.n_frames, *self.size_), dtype=np.float32)
-        # Decoding and resizing release the interpreter's lock, and threads start at once.
-        clips = Parallel(n_jobs=self.n_jobs, prefer="threads", return_as="generator")(
-            delayed(_read)(path, self.fps, self.size_, self._chooser(path)) for path in paths
-        )
         failed = {}
-        for i, (clip, error) in enumerate(self._progress(clips, len(paths))):
+        for i, (clip, error) in enumerate(self._clips(paths)):
             if error is None:
                 frames[i] = self._scale(clip)
                 continue
-            failed[i] = f"sample {i}, {paths[i]!r}: {error}"
+            failed[i] = f"sample {i}, {shorten(paths[i], 400)!r}: {error}"
             if self.on_error == "raise":
                 raise ValueError(failed[i])
             frames[i] = fill_value(self.on_error)
@@ -258,6 +299,31 @@ class VideoFrames(SetOutputNoOpMixin, TransformerMixin, BaseEstimator, auto_wrap
                 stacklevel=3,
             )
         return frames
+
+    def _clips(self, paths):
+        """Yield the frames and None, or None and the problem, of each sample."""
+        limits = Limits(
+            max_bytes=self.max_bytes,
+            max_duration=self.max_duration,
+            damaged=self.damaged,
+            follow_links=self.follow_links,
+            time_limit=self.time_limit,
+        )
+        with readers(
+            self.isolate,
+            n_workers=effective_n_jobs(self.n_jobs) if self.isolate else 1,
+            time_limit=self.time_limit,
+            max_bytes=self.max_bytes,
+            modules=_MODULES,
+        ) as call:
+            # Decoding and resizing release the interpreter's lock, and threads start at once; the
+            # workers of `call` need threads that wait for them.
+            where = {"require": "sharedmem"} if self.isolate else {"prefer": "threads"}
+            clips = Parallel(n_jobs=self.n_jobs, return_as="generator", **where)(
+                delayed(_read)(call, path, self.fps, self.size_, self._chooser(path), limits)
+                for path in paths
+            )
+            yield from self._progress(clips, len(paths))
 
     def _scale(self, clip):
         """Turn bytes of shape (frames, height, width, 3) into floats, channels first."""
@@ -307,15 +373,19 @@ def _choose(n_frames, n_wanted, seed, strict):
     return sorted(int(i) for i in chosen)
 
 
-def _read(path, fps, size, choose):
+def _read(call, path, *settings):
     """Return frames and None, or None and the problem, so that rows are reported in order."""
     try:
-        return read_clip(path, fps, size, choose), None
-    except (ImportError, MemoryError):
+        return call(read_clip, path, *settings), None
+    except ImportError:
         raise
-    except Exception as error:  # on broken data, decoders raise all kinds
-        kind = "" if type(error) is ValueError else f"{type(error).__name__}: "
-        return None, f"{kind}{error}"
+    except FileNotFoundError:
+        return None, "there is no such file or folder."
+    except MemoryError:
+        return None, "reading it needs more memory than there is."
+    except Exception as error:  # on broken data, libraries raise all kinds
+        known = isinstance(error, BadFile | UnreadableFileError) or type(error) is ValueError
+        return None, str(error) if known else f"{type(error).__name__}: {shorten(error)}"
 
 
 def _as_paths(X):

@@ -95,7 +95,7 @@ def check_file(path: str | os.PathLike[str]) -> int:
     except (OSError, ValueError) as error:  # too long, a null character, no permission
         raise BadFile(f"it cannot be opened ({_reason(error)}).") from error
     if stat.S_ISDIR(status.st_mode):
-        raise BadFile("it is a folder; expected a file.")
+        raise BadFile("it is a folder, not a file.")
     if not stat.S_ISREG(status.st_mode):
         raise BadFile("it is not a regular file, but a pipe, a socket or a device.")
     if status.st_size == 0:

@@ -60,6 +60,7 @@ class IsolatedReaders:
         # None is a worker that has not started yet.
         self._idle: queue.SimpleQueue[ProcessPoolExecutor | None] = queue.SimpleQueue()
         self._n_workers = n_workers
+        self._closed = False
         for _ in range(n_workers):
             self._idle.put(None)
 
@@ -76,6 +77,8 @@ class IsolatedReaders:
         """
         worker = self._idle.get()
         try:
+            if self._closed:  # by the time that a thread gets here, its results may not be wanted
+                raise RuntimeError("These workers are stopped.")
             if worker is None:
                 worker = self._start()
             said, value, error = worker.submit(_run, function, args).result(self._time_limit)
@@ -111,7 +114,8 @@ class IsolatedReaders:
         return worker
 
     def close(self) -> None:
-        """Stop the workers."""
+        """Stop the workers, after the calls that they are busy with; later calls raise."""
+        self._closed = True
         for _ in range(self._n_workers):
             _stop(self._idle.get())
             self._idle.put(None)
