@@ -5,6 +5,7 @@ from sklearn.utils import Bunch
 
 from ..data.container import ModalityDict
 from ..data.padding import real_lengths, real_steps
+from ..utils.files import UnreadableFileError
 
 __all__ = ["PARTS", "TARGETS", "check_sentiment", "choose_rows", "make_bunch"]
 
@@ -46,7 +47,7 @@ def check_sentiment(where, sentiment, names):
     wrong = np.flatnonzero(~(np.abs(sentiment) <= 3))  # NaN too
     if len(wrong):
         first = wrong[0]
-        raise ValueError(
+        raise UnreadableFileError(
             f"{where}: the sentiment of sample {names[first]} is {sentiment[first]:g}; it must be "
             "in [-3, 3]."
         )

@@ -1,12 +1,17 @@
 """Reading of CMU-MOSI from the computational sequences (HDF5) of the CMU Multimodal SDK."""
 
+import math
+import os
 import re
-import warnings
+from collections import Counter
 from collections.abc import Mapping
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from ..utils.callers import warn_caller
+from ..utils.files import BadFile, check_inside, check_size, named, shorten
 from ..utils.parameters import InvalidParameterError
 from ..utils.suggestions import did_you_mean
 from ._csd import open_sequence
@@ -71,6 +76,7 @@ _FOLDS = {
 _PART_OF = {video: part for part, videos in _FOLDS.items() for video in videos}
 
 _EPSILON = 1e-5  # seconds; the SDK takes closer times as equal
+_LABEL_BYTES = 500  # memory that a labelled segment takes
 
 _NOTES = """\
 Files: {files}.
@@ -104,9 +110,10 @@ def load_sequences(data_home, files, n_steps, split, target, drop_zeros, reading
     names = _file_names(files)
     modalities = [name for name in names if name != "labels"]
     limits = _step_limits(n_steps, modalities)
-    paths = _find_files(data_home, names)
+    paths = _find_files(data_home, names, reading.follow_links)
 
-    labelled, segments = _read_segments(paths["labels"])
+    with named(paths["labels"], "an HDF5 file"):  # what a worker says of a crash names no file
+        labelled, segments = reading.call(_read_segments, paths["labels"], reading.max_bytes)
     names_of_all = {segment.name for segment in labelled}
     origin = np.array([_PART_OF[segment.video] for segment in segments])
     sentiment = np.array([segment.sentiment for segment in segments])
@@ -116,9 +123,16 @@ def load_sequences(data_home, files, n_steps, split, target, drop_zeros, reading
     arrays, lengths, empty, cut = {}, {}, {}, {}
     for name in modalities:
         # The longest of all segments counts, so that a part is the same when loaded alone.
-        arrays[name], found = _read_modality(
-            paths[name], names_of_all, segments, rows, limits[name]
-        )
+        with named(paths[name], "an HDF5 file"):
+            arrays[name], found = reading.call(
+                _read_modality,
+                paths[name],
+                names_of_all,
+                segments,
+                rows,
+                limits[name],
+                reading.max_bytes,
+            )
         lengths[name] = np.minimum(found, arrays[name].shape[1])
         empty[name] = ids[rows][found == 0]
         cut[name] = int((found > lengths[name]).sum())
@@ -171,7 +185,7 @@ def _step_limits(n_steps, modalities):
     return {name: limits.get(name) for name in modalities}
 
 
-def _find_files(data_home, names):
+def _find_files(data_home, names, follow_links):
     """Return the path of each file."""
     listed = ", ".join(str(candidates[0]) for candidates in names.values())
     home = find_home("data_home", data_home, f"the files {listed}", _HOW_TO_GET)
@@ -179,86 +193,78 @@ def _find_files(data_home, names):
     paths = {}
     for name, candidates in names.items():
         places = [folder / candidate for candidate in candidates for folder in folders]
-        paths[name] = next((place for place in places if place.is_file()), None)
+        # A pipe is found, too, and refused by name when it is read.
+        present = (x for x in places if os.path.exists(x) and not os.path.isdir(x))
+        paths[name] = next(present, None)
         if paths[name] is None:
             bases = ", ".join(str(home / folder) for folder in _FOLDERS)
             raise FileNotFoundError(
                 f"{' or '.join(map(str, candidates))} ({name}) is not in any of: {bases}, nor in "
                 f"the folders {', '.join(_SUBFOLDERS[1:])} there. {_HOW_TO_GET}"
             )
+        # A path that leads out of the folder by its own words is what the user means.
+        if not any(Path(x).is_absolute() or ".." in Path(x).parts for x in candidates):
+            check_inside(paths[name], home, follow_links)
     return paths
 
 
-def _read_segments(path):
+def _read_segments(path, max_bytes):
     """Return all labelled segments, and those to load, by part, video and number."""
     segments = []
-    with open_sequence(path) as entries:
+    with open_sequence(path, max_bytes) as entries:
+        n_labels = sum(len(entry.intervals) for entry in entries.values())
+        check_size(f"the {n_labels} labels", n_labels * _LABEL_BYTES, max_bytes)
         for key, entry in entries.items():
             match = re.fullmatch(r"([^\[\]]+)(?:\[(\d+)\])?", key)
-            ratings = entry.read()
-            if match is None or ratings.shape[1] != 1 or (match[2] and len(ratings) != 1):
-                raise ValueError(
+            shape = entry.features.shape
+            if match is None or shape[1] != 1 or (match[2] and shape[0] != 1):
+                raise BadFile(
                     f"{entry.where}: labels must belong to a video, such as '03bSnISJMiM', with "
                     "one per segment, or to one segment, such as '03bSnISJMiM[2]'; features has "
-                    f"the shape {ratings.shape}."
+                    f"the shape {shape}."
                 )
-            numbers = [int(match[2])] if match[2] else range(len(ratings))
+            numbers = [int(match[2])] if match[2] else range(shape[0])
             segments += [
                 _Segment(match[1], number, *times, float(rating))
                 for number, times, (rating,) in zip(
-                    numbers, entry.intervals.tolist(), ratings, strict=True
+                    numbers, entry.intervals.tolist(), entry.read(), strict=True
                 )
             ]
-    names = [segment.name for segment in segments]
-    if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"{path} labels the segment {twice} twice.")
+        (name, n), *_ = Counter(segment.name for segment in segments).most_common(1) or [("", 0)]
+        if n > 1:
+            raise BadFile(f"it labels the segment {name} twice.")
 
-    kept = [s for s in segments if s.lasts]
-    order = {video: i for i, video in enumerate(dict.fromkeys(s.video for s in kept))}
-    outside = [video for video in order if video not in _PART_OF]
-    if outside:
-        warnings.warn(
-            f"{path}: {len(outside)} videos are not in the standard folds and are left out: "
-            f"{', '.join(outside[:5])}{', ...' if len(outside) > 5 else ''}.",
-            UserWarning,
-            stacklevel=4,  # the caller of load_cmu_mosi
-        )
-        kept = [s for s in kept if s.video in _PART_OF]
-    if not kept:
-        raise ValueError(f"{path} labels no segment of any video of the standard folds.")
-    kept.sort(key=lambda s: (PARTS.index(_PART_OF[s.video]), order[s.video], s.number))
-    check_sentiment(path, np.array([s.sentiment for s in kept]), [s.name for s in kept])
+        kept = [s for s in segments if s.lasts]
+        order = {video: i for i, video in enumerate(dict.fromkeys(s.video for s in kept))}
+        outside = [video for video in order if video not in _PART_OF]
+        if outside:
+            warn_caller(
+                f"{path}: {len(outside)} videos are not in the standard folds and are left out: "
+                f"{', '.join(shorten(x, 40) for x in outside[:5])}"
+                f"{', ...' if len(outside) > 5 else ''}."
+            )
+            kept = [s for s in kept if s.video in _PART_OF]
+        if not kept:
+            raise BadFile("it labels no segment of any video of the standard folds.")
+        kept.sort(key=lambda s: (PARTS.index(_PART_OF[s.video]), order[s.video], s.number))
+        check_sentiment(path, np.array([s.sentiment for s in kept]), [s.name for s in kept])
     return segments, kept
 
 
-def _read_modality(path, names_of_all, segments, rows, limit):
+def _read_modality(path, names_of_all, segments, rows, limit, max_bytes):
     """Return the padded array of the segments in `rows`, and the number of steps of each."""
-    with open_sequence(path) as entries:
+    with open_sequence(path, max_bytes) as entries:
         # A file that was aligned to the labels has their segments as keys. One that was aligned
         # to the words has more keys than there are segments, so its steps are chosen by time.
         aligned = set(entries) <= names_of_all
         keys = {}
         for key in entries:
             keys.setdefault(key if aligned else key.partition("[")[0], []).append(key)
-        chosen, ordered = [], {}
-        for segment in segments:
-            unit = segment.name if aligned else segment.video
-            if unit in keys and unit not in ordered:
-                times = np.concatenate([entries[key].intervals for key in keys[unit]])
-                order = np.argsort(times[:, 0], kind="stable")
-                ordered[unit] = order, times[order]
-            if unit not in keys:
-                chosen.append(np.empty(0, np.int64))
-            elif aligned:
-                chosen.append(np.arange(len(entries[unit].intervals)))
-            else:
-                order, times = ordered[unit]
-                chosen.append(order[_overlaps(times, segment)])
-        longest = max(map(len, chosen))
+        chosen, counts = _choose_steps(entries, keys, segments, aligned, limit, max_bytes)
+        longest = max(counts)
         if not longest:
-            raise ValueError(
-                f"{path} has no step in any labelled segment; it has keys such as "
+            raise BadFile(
+                "it has no step in any labelled segment; it has keys such as "
                 f"{next(iter(entries))!r}, and the labels have keys such as {segments[0].name!r}."
             )
 
@@ -267,17 +273,58 @@ def _read_modality(path, names_of_all, segments, rows, limit):
         dtype = np.float32 if dtype.kind == "f" and dtype.itemsize <= 4 else np.float64
         n_steps = longest if limit is None else int(limit)
         width = next(iter(entries.values())).features.shape[1]
-        X = np.zeros((int(rows.sum()), n_steps, width), dtype=dtype)
+        shape = int(rows.sum()), n_steps, width
+        _check_memory(math.prod(shape) * np.dtype(dtype).itemsize, max_bytes, shape)
+        X = np.zeros(shape, dtype=dtype)
         units = {}
         for at, i in enumerate(np.flatnonzero(rows)):
             units.setdefault(segments[i].name if aligned else segments[i].video, []).append((at, i))
         for unit, wanted in units.items():  # one video in memory at a time
             if unit in keys:
-                features = np.concatenate([entries[key].read() for key in keys[unit]])
+                own = [entries[key] for key in keys[unit]]
+                n_bytes = sum(x.features.size * x.features.dtype.itemsize for x in own)
+                check_size(f"the features of {shorten(unit)}", n_bytes, max_bytes)
+                features = np.concatenate([entry.read() for entry in own])
                 for at, i in wanted:
                     steps = chosen[i][:n_steps]
-                    X[at, : len(steps)] = features[steps]
-    return X, np.array([len(chosen[i]) for i in np.flatnonzero(rows)], dtype=np.int64)
+                    with np.errstate(over="ignore"):  # infinite values are counted later
+                        X[at, : len(steps)] = features[steps]
+    return X, np.array(counts, dtype=np.int64)[rows]
+
+
+def _choose_steps(entries, keys, segments, aligned, limit, max_bytes):
+    """Return the positions of the steps of each segment, up to `limit`, and how many there are."""
+    chosen, counts, ordered, n_bytes = [], [], {}, 0
+    for segment in segments:
+        unit = segment.name if aligned else segment.video
+        if unit not in keys:
+            steps = np.empty(0, np.int64)
+        elif aligned:
+            steps = np.arange(len(entries[unit].intervals))
+        else:
+            if unit not in ordered:
+                times = np.concatenate([entries[key].intervals for key in keys[unit]])
+                order = np.argsort(times[:, 0], kind="stable")
+                ordered[unit] = order, times[order]
+            order, times = ordered[unit]
+            steps = order[_overlaps(times, segment)]
+        counts.append(len(steps))
+        chosen.append(steps if limit is None else steps[: int(limit)].copy())
+        # Intervals of the same time can be in every segment.
+        n_bytes += chosen[-1].nbytes
+        _check_memory(n_bytes, max_bytes)
+    return chosen, counts
+
+
+def _check_memory(n_bytes, max_bytes, shape=None):
+    """Raise if the steps of the utterances take too much memory; name the remedy."""
+    if n_bytes > max_bytes:
+        padded = f", padded to the shape {shape}," if shape else ""
+        raise BadFile(
+            f"its steps in the labelled segments{padded} would take {n_bytes} bytes of memory; "
+            f"max_bytes={max_bytes} is the limit. Cut the utterances with n_steps, or raise "
+            "max_bytes."
+        )
 
 
 def _overlaps(times, segment):

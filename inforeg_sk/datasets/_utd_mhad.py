@@ -1,16 +1,18 @@
 """Loader of the UTD-MHAD human actions: skeletons, inertial signals and depth videos."""
 
+import os
 import re
 
 import numpy as np
-from scipy.io import loadmat
 from sklearn.utils import Bunch
 
 from ..data.container import ModalityDict
+from ..utils.files import BadFile, UnreadableFileError, check_inside, check_size, named
 from ..utils.isolation import readers
 from ..utils.parameters import IsNone, Options
 from ._arguments import BOOL, HOME, Subset, check_arguments
 from ._home import find_home
+from ._mat import read_variable
 from ._reading import READING
 
 __all__ = ["load_utd_mhad"]
@@ -153,7 +155,9 @@ def load_utd_mhad(
     TypeError
         If `root` is not a path.
     ValueError
-        If an argument has a value that it does not accept, or a file is malformed.
+        If an argument has a value that it does not accept. An `UnreadableFileError`, which names
+        the file, if one is damaged, holds something else, exceeds `max_bytes`, or is a link to
+        outside of `root`.
 
     Notes
     -----
@@ -204,12 +208,15 @@ def load_utd_mhad(
                 raise FileNotFoundError(_missing(modality, name, found, looked))
 
     data, lengths = {}, {}
-    for modality in modalities:
-        files = [found[modality][name] for name in names]
-        with readers(isolate, time_limit=time_limit, max_bytes=max_bytes) as call:
-            prepared = [call(_read_prepared, file, modality, max_bytes) for file in files]
-        data[modality] = np.stack([x for x, _ in prepared]).astype(np.float32)
-        lengths[modality] = np.array([length for _, length in prepared], dtype=np.int64)
+    with readers(isolate, time_limit=time_limit, max_bytes=max_bytes) as call:
+        for modality in modalities:
+            prepared = []
+            for name in names:
+                path = found[modality][name]
+                with named(path, "a .mat file"):  # what the worker says of a crash names no file
+                    prepared.append(call(_read_prepared, path, modality, max_bytes))
+            data[modality] = np.stack([x for x, _ in prepared]).astype(np.float32)
+            lengths[modality] = np.array([length for _, length in prepared], dtype=np.int64)
     data = ModalityDict(data)
     actions, subjects, trials = np.array(names, dtype=np.int64).T
     target = actions - 1
@@ -239,30 +246,37 @@ def _find_files(root, modalities, follow_links):
         for modality in modalities:
             folder = _FILES[modality][0]
             looked += [str(home / folder), str(home)]
-            found[modality] = _list_files(home, folder, modality)
+            found[modality] = _list_files(root, home, folder, modality, follow_links)
         if any(found.values()):
             return found, list(dict.fromkeys(looked))
     return found, list(dict.fromkeys(looked))
 
 
-def _list_files(home, folder, modality):
+def _list_files(root, home, folder, modality, follow_links):
     """Return the files of one modality in `home` and in its folder; the latter take precedence."""
-    folders = [home] if home.is_dir() else []
-    folders += (
-        [x for x in folders[0].iterdir() if x.name.lower() == folder.lower()] if folders else []
-    )
+    content = _list_folder(root, home, follow_links)
+    inner = [path for path in content if path.name.lower() == folder.lower()]
     found = {}
-    for place in folders:
-        for path in place.iterdir() if place.is_dir() else ():
-            match = re.fullmatch(rf"a(\d+)_s(\d+)_t(\d+)_{modality}\.mat", path.name, re.IGNORECASE)
-            if match:
-                name = tuple(map(int, match.groups()))
-                if not 1 <= name[0] <= len(_TARGET_NAMES):
-                    raise ValueError(
-                        f"{path}: expected an action of 1 to {len(_TARGET_NAMES)}; got {name[0]}."
-                    )
-                found[name] = path
+    for path in content + [x for place in inner for x in _list_folder(root, place, follow_links)]:
+        match = re.fullmatch(rf"a(\d+)_s(\d+)_t(\d+)_{modality}\.mat", path.name, re.IGNORECASE)
+        if match:
+            name = tuple(map(int, match.groups()))
+            if not 1 <= name[0] <= len(_TARGET_NAMES):
+                raise UnreadableFileError(
+                    f"{path}: expected an action of 1 to {len(_TARGET_NAMES)}; got {name[0]}."
+                )
+            check_inside(path, root, follow_links)
+            found[name] = path
     return found
+
+
+def _list_folder(root, folder, follow_links):
+    """Return the paths in a folder; none if there is no such folder."""
+    if not os.path.isdir(folder):
+        return []
+    check_inside(folder, root, follow_links)
+    with named(folder, "a folder that can be listed"):
+        return list(folder.iterdir())
 
 
 def _missing(modality, name, found, looked):
@@ -278,27 +292,25 @@ def _missing(modality, name, found, looked):
 
 
 def _read_prepared(path, modality, max_bytes):
-    return _PREPARE[modality](_read(path, modality, max_bytes))
+    """Return the features of one file and its number of frames."""
+    with named(path, "a .mat file"):
+        return _PREPARE[modality](_read(path, modality, max_bytes))
 
 
 def _read(path, modality, max_bytes):
     """Return the array of one file."""
     _, variable, shape = _FILES[modality]
-    try:
-        content = loadmat(path, variable_names=[variable])
-    except Exception as error:  # loadmat raises many kinds
-        raise ValueError(f"{path} is not a readable .mat file: {error}") from error
-    if variable not in content:
-        raise ValueError(f"{path} has no variable {variable}.")
-    X = content[variable]
+    X = read_variable(path, variable, max_bytes)
     # MATLAB drops a last axis of length 1.
     X = X[..., None] if X.ndim == 2 and len(shape) == 3 else X
     fits = X.ndim == len(shape) and all(n in (None, m) for n, m in zip(shape, X.shape))
-    if not fits or X.size == 0 or X.dtype.kind not in "iuf":
+    if not fits or X.size == 0:
         wanted = " x ".join("frames" if n is None else str(n) for n in shape)
-        raise ValueError(f"{path}: {variable} must hold {wanted} numbers; got {X.shape} {X.dtype}.")
-    if not np.isfinite(X).all():
-        raise ValueError(f"{path}: {variable} holds values that are not finite.")
+        raise BadFile(f"{variable} must hold {wanted} numbers; got {X.shape} {X.dtype}.")
+    if modality != "depth":  # which is converted frame by frame
+        check_size(f"variable {variable}, as float64,", 8 * X.size, max_bytes)
+    if X.dtype.kind == "f" and not np.isfinite(X).all():
+        raise BadFile(f"{variable} holds values that are not finite.")
     return X
 
 

@@ -29,6 +29,8 @@ def refused(folder, message, name="text"):
 
 def test_no_hdf5(folder):
     (folder / NAMES["text"]).write_text("<html>Forbidden</html>")
+    refused(folder, "it is a web page, not the data")
+    (folder / NAMES["text"]).write_text("Forbidden")
     refused(folder, "is not an HDF5 file")
 
 
@@ -37,7 +39,7 @@ def test_a_part_of_a_file(folder, kept):
     path = folder / NAMES["audio"]
     whole = path.read_bytes()
     path.write_bytes(whole[: int(kept * len(whole))])
-    refused(folder, "cannot be read", "audio")
+    refused(folder, "damaged or not an HDF5 file.*truncated", "audio")
 
 
 def test_damaged_values(folder):
