@@ -178,11 +178,12 @@ def load_cmu_mosi(
     TypeError
         If `data_home` is not a path, or `files` is not a dict from names to paths.
     ValueError
-        If an argument has a value that it does not accept, or the files are malformed or disagree
-        on the number of utterances or on the labels.
+        If an argument has a value that it does not accept, or the files are malformed, exceed
+        `max_bytes`, are links that lead out of `data_home`, or disagree on the number of
+        utterances or on the labels. The message names the file.
     pickle.UnpicklingError
-        If a pickle names anything that arrays of numbers and texts do not need; nothing in it is
-        run.
+        If a pickle is damaged, exceeds `max_bytes`, or names anything that arrays of numbers and
+        texts do not need; nothing in it is run. It is a ValueError, too.
 
     Warns
     -----

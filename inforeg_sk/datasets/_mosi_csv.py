@@ -2,12 +2,21 @@
 
 import csv
 import hashlib
+from array import array
 
 import numpy as np
 from sklearn.utils import Bunch
 
 from ..data.container import ModalityDict
-from ._home import find_home
+from ..utils.files import (
+    BadFile,
+    UnreadableFileError,
+    check_file,
+    check_size,
+    named,
+    shorten,
+)
+from ._home import find_home, first_present
 
 __all__ = ["CSV_PARTS", "load_csv"]
 
@@ -17,6 +26,13 @@ _TARGET_NAMES = ("negative", "positive")
 _TRANSCRIPTS = "transcripts.csv"
 # transcripts.csv numbers the 93 videos; the published split is the first 62 against the rest.
 _N_TRAIN_VIDEOS = 62
+
+_KIND = "a csv file of CMU-MOSI"
+_LONGEST_ROW = 2**20  # characters; the published rows have some thousand
+_LONGEST_ID = 256  # characters; an array of texts takes four bytes for each, in every row
+_CELLS_SHOWN = 6  # in a message
+_ROW = 512  # bytes that a row of transcripts.csv takes beyond its texts
+_CHUNK = 2**20
 
 # SHA-256 of the published files (commit 111b401d867c of the source).
 _SHA256 = {
@@ -74,17 +90,20 @@ _NO_TRANSCRIPTS = (
 def load_csv(data_home, split, return_X_y, reading):
     """Return the `Bunch`, or its data and target, of `load_cmu_mosi` with ``features="csv"``."""
     parts = CSV_PARTS if split is None else (split,)
-    folder, looked = _find_folder(data_home)
+    home, folder, looked = _find_folder(data_home)
 
     features, labels, read = {name: [] for name in _MODALITIES}, [], []
     for part in parts:
-        paths = {m: _find_file(folder, looked, m, f"{m}_{part}0.csv") for m in _MODALITIES}
-        tables = {m: reading.call(_read_features, path) for m, path in paths.items()}
+        paths = {
+            m: _find_file(home, folder, looked, m, f"{m}_{part}0.csv", reading.follow_links)
+            for m in _MODALITIES
+        }
+        tables = {m: _call(reading, _read_features, path) for m, path in paths.items()}
         read += paths.values()
-        labels.append(_common_labels({paths[m].name: y for m, (_, y) in tables.items()}))
+        labels.append(_common_labels(folder, {paths[m].name: y for m, (_, y) in tables.items()}))
         for name, (X, _) in tables.items():
             if features[name] and features[name][0].shape[1] != X.shape[1]:
-                raise ValueError(
+                raise UnreadableFileError(
                     f"Modality {name!r} has {features[name][0].shape[1]} features in train and "
                     f"{X.shape[1]} in test ({folder})."
                 )
@@ -96,17 +115,20 @@ def load_csv(data_home, split, return_X_y, reading):
         return data, target
 
     ids = words = groups = None
-    if (folder / _TRANSCRIPTS).is_file():
-        rows = _read_transcripts(folder / _TRANSCRIPTS)
-        read.append(folder / _TRANSCRIPTS)
+    transcripts = first_present([folder / _TRANSCRIPTS], home, reading.follow_links)
+    if transcripts is not None:
+        rows = _call(reading, _read_transcripts, transcripts)
+        read.append(transcripts)
         aligned = [
-            row for part, y in zip(parts, labels, strict=True) for row in _align(rows, part, y)
+            row
+            for part, y in zip(parts, labels, strict=True)
+            for row in _align(transcripts, rows, part, y)
         ]
         ids = np.array([utterance for utterance, *_ in aligned])
         words = np.array([text for _, text, *_ in aligned], dtype=object)
         groups = np.array([utterance.rpartition("_")[0] for utterance in ids])
 
-    altered = [path.name for path in read if _sha256(path) != _SHA256[path.name]]
+    altered = [path.name for path in read if _call(reading, _sha256, path) != _SHA256[path.name]]
     n_train = len(labels[0]) if parts[0] == "train" else 0
     return Bunch(
         data=data,
@@ -123,63 +145,127 @@ def load_csv(data_home, split, return_X_y, reading):
     )
 
 
+def _call(reading, function, path):
+    """Return ``function(path, max_bytes)``, with the file named in every error."""
+    with named(path, _KIND):
+        return reading.call(function, path, reading.max_bytes)
+
+
 def _find_folder(data_home):
-    """Return the folder of the csv files and the folders that were considered."""
+    """Return `data_home`, the folder of the csv files and the folders that were considered."""
     what = "text_train0.csv and the other CMU-MOSI files"
     home = find_home("data_home", data_home, what, _HOW_TO_GET)
     looked = [home, home / "cmu_mosi"]
     names = [(m, f"{m}_{part}0.csv") for m in _MODALITIES for part in CSV_PARTS]
     for folder in looked:
-        if any((folder / n).is_file() or (folder / m / n).is_file() for m, n in names):
-            return folder, [folder]
-    return home, looked
+        places = [place for m, n in names for place in (folder / n, folder / m / n)]
+        if first_present(places, home, follow_links=True) is not None:
+            return home, folder, [folder]
+    return home, home, looked
 
 
-def _find_file(folder, looked, modality, name):
+def _find_file(home, folder, looked, modality, name, follow_links):
     """Return the path of a csv file, which may be in a folder of its modality."""
-    for path in (folder / name, folder / modality / name):
-        if path.is_file():
-            return path
+    path = first_present([folder / name, folder / modality / name], home, follow_links)
+    if path is not None:
+        return path
     places = ", ".join(str(place) for base in looked for place in (base, base / modality))
     raise FileNotFoundError(f"{name} is not in any of: {places}. {_HOW_TO_GET}")
 
 
-def _sha256(path):
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+def _sha256(path, max_bytes):
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
 
 
-def _read_features(path):
-    """Return the features (float64) and the labels (int64) of one csv file."""
-    table = []
+class _Lines:
+    """The lines of a text file for `csv.reader`, which joins those of a row in quotes.
+
+    `used` counts the characters since the last row; the caller sets it to 0 at each.
+    """
+
+    def __init__(self, file):
+        self.file = file
+        self.used = 0
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        line = self.file.readline(_LONGEST_ROW - self.used + 1)
+        self.used += len(line)
+        if self.used > _LONGEST_ROW:
+            raise BadFile(f"a row is longer than {_LONGEST_ROW} characters.")
+        if not line:
+            raise StopIteration
+        return line
+
+
+def _rows(path):
+    """Yield the number of each row that is not blank, and its cells."""
+    check_file(path)
+    number = 0
     with open(path, newline="", encoding="utf-8") as file:
-        for row, cells in enumerate(filter(None, csv.reader(file)), start=1):
-            try:
-                table.append(list(map(float, cells)))
-            except ValueError:
-                column = next(i for i, cell in enumerate(cells) if not _is_number(cell))
-                raise ValueError(
-                    f"{path}, row {row}, column {column + 1}: expected a number, got "
-                    f"{cells[column]!r}."
-                ) from None
-            if len(cells) < 2 or len(cells) != len(table[0]):
-                wanted = len(table[0]) if row > 1 else "at least 2"
-                raise ValueError(
-                    f"{path}, row {row}: expected {wanted} columns (the features, then the "
-                    f"label), got {len(cells)}."
-                )
-    if not table:
-        raise ValueError(f"{path} is empty.")
-    table = np.array(table, dtype=np.float64)
+        lines = _Lines(file)
+        try:
+            for cells in csv.reader(lines):
+                lines.used = 0
+                if cells:
+                    number += 1
+                    yield number, cells
+        except (csv.Error, BadFile) as error:
+            raise UnreadableFileError(f"{path}, after row {number}: {error}") from error
+        except UnicodeDecodeError as error:
+            raise UnreadableFileError(
+                f"{path}: the text is not UTF-8 (byte {error.object[error.start]:#x})."
+            ) from error
+
+
+def _read_features(path, max_bytes):
+    """Return the features (float64) and the labels (int64) of one csv file."""
+    with named(path, _KIND):
+        return _split_table(path, _read_table(path, max_bytes))
+
+
+def _read_table(path, max_bytes):
+    """Return the numbers of a csv file."""
+    numbers, width = array("d"), None  # 8 bytes each
+    for row, cells in _rows(path):
+        try:
+            numbers.extend(map(float, cells))
+        except ValueError:
+            column = next(i for i, cell in enumerate(cells) if not _is_number(cell))
+            raise UnreadableFileError(
+                f"{path}, row {row}, column {column + 1}: expected a number, got "
+                f"{shorten(repr(cells[column]))}."
+            ) from None
+        if len(cells) < 2 or (width is not None and len(cells) != width):
+            raise UnreadableFileError(
+                f"{path}, row {row}: expected {width or 'at least 2'} columns (the features, then "
+                f"the label), got {len(cells)}."
+            )
+        width = len(cells)
+        check_size(f"its content, up to row {row},", 8 * len(numbers), max_bytes)
+    if width is None:
+        raise BadFile("it holds no rows.")
+    return np.frombuffer(numbers).reshape(-1, width)
+
+
+def _split_table(path, table):
+    """Return the features and the labels, checked."""
     if not np.isfinite(table).all():
         row, column = np.argwhere(~np.isfinite(table))[0]
-        raise ValueError(
+        raise UnreadableFileError(
             f"{path}, row {row + 1}, column {column + 1}: expected a finite number, got "
             f"{table[row, column]}."
         )
     labels = table[:, -1]
     if not np.isin(labels, (0, 1)).all():
         row = np.flatnonzero(~np.isin(labels, (0, 1)))[0]
-        raise ValueError(
+        raise UnreadableFileError(
             f"{path}, row {row + 1}: the last column is the label, 0 or 1; got {labels[row]:g}."
         )
     return np.ascontiguousarray(table[:, :-1]), labels.astype(np.int64)
@@ -193,57 +279,64 @@ def _is_number(cell):
     return True
 
 
-def _common_labels(labels):
+def _common_labels(folder, labels):
     """Return the labels that all files, ``{file: labels}``, share."""
     if len({len(y) for y in labels.values()}) > 1:
         counts = ", ".join(f"{name} has {len(y)}" for name, y in labels.items())
-        raise ValueError(f"The files have different numbers of rows: {counts}.")
+        raise UnreadableFileError(f"{folder}: The files have different numbers of rows: {counts}.")
     (first, y_first), *others = labels.items()
     for name, y in others:
         if not np.array_equal(y, y_first):
             row = np.flatnonzero(y != y_first)[0]
-            raise ValueError(
-                f"Labels disagree: row {row + 1} is {y_first[row]} in {first} and {y[row]} "
-                f"in {name}; the files must list the same utterances in the same order."
+            raise UnreadableFileError(
+                f"{folder}: Labels disagree: row {row + 1} is {y_first[row]} in {first} and "
+                f"{y[row]} in {name}; the files must list the same utterances in the same order."
             )
     return y_first
 
 
-def _read_transcripts(path):
+def _read_transcripts(path, max_bytes):
     """Return the rows (utterance id, words, number of the video, label) of transcripts.csv."""
-    rows = []
-    with open(path, newline="", encoding="utf-8") as file:
-        for number, cells in enumerate(filter(None, csv.reader(file)), start=1):
+    with named(path, _KIND):
+        rows, n_bytes = [], 0
+        for number, cells in _rows(path):
             try:
                 utterance, words, video, label = cells
                 row = (utterance, words, int(video), int(label))
             except ValueError:
                 row = ("", "", 0, -1)
-            if "_" not in row[0] or row[3] not in (0, 1):
-                raise ValueError(
+            if not _is_utterance(row[0]) or row[3] not in (0, 1):
+                raise UnreadableFileError(
                     f"{path}, row {number}: expected an utterance id such as "
-                    f"'03bSnISJMiM_11', its words, the number of the video and a label 0 or 1; "
-                    f"got {cells!r}."
+                    f"'03bSnISJMiM_11' (at most {_LONGEST_ID} characters), its words, the number "
+                    "of the video and a label 0 or 1; got "
+                    f"{shorten(repr(cells[:_CELLS_SHOWN]))}."
                 )
+            n_bytes += 4 * (len(utterance) + len(words)) + _ROW
+            check_size(f"its content, up to row {number},", n_bytes, max_bytes)
             rows.append(row)
-    return rows
+        return rows
 
 
-def _align(rows, part, labels):
+def _is_utterance(text):
+    return "_" in text and "\0" not in text and len(text) <= _LONGEST_ID
+
+
+def _align(path, rows, part, labels):
     """Return the rows of transcripts.csv in the order of the feature files of one part."""
     rows = [row for row in rows if (row[2] <= _N_TRAIN_VIDEOS) == (part == "train")]
     if len(rows) != len(labels):
         videos = f"1 to {_N_TRAIN_VIDEOS}" if part == "train" else f"from {_N_TRAIN_VIDEOS + 1}"
-        raise ValueError(
-            f"{_TRANSCRIPTS} has {len(rows)} utterances of the {part} videos (numbered {videos}) "
+        raise UnreadableFileError(
+            f"{path} has {len(rows)} utterances of the {part} videos (numbered {videos}) "
             f"but the {part} files have {len(labels)} rows."
         )
     rows = sorted(rows, key=lambda row: -row[3])  # stable: file order within a class
     expected = np.array([row[3] for row in rows])
     if not np.array_equal(expected, labels):
         at = np.flatnonzero(expected != labels)[0]
-        raise ValueError(
+        raise UnreadableFileError(
             f"Labels disagree: row {at + 1} of the {part} files is {labels[at]}, but by "
-            f"{_TRANSCRIPTS} it is utterance {rows[at][0]} with label {expected[at]}."
+            f"{path} it is utterance {rows[at][0]} with label {expected[at]}."
         )
     return rows

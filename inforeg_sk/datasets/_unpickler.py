@@ -2,197 +2,144 @@
 
 import io
 import pickle
+import sys
 
 import numpy as np
 
+from ..utils.files import shorten
+from ._pickle_machine import Machine
+
 __all__ = ["read_arrays"]
 
-# Numbers, texts and Python objects (arrays of unequal length); the last only as a list.
-_KINDS = "biufSU"
+_MAX_DEPTH = 32  # of containers in one another
+_NUMBER = 32  # bytes that a number may take, in a list or as an object of its own
+_ENTRY = 16  # bytes that an entry of a container takes, beyond what it holds
+_OBJECT = 64  # bytes of an empty container or array
 
 
-def read_arrays(file):
+def read_arrays(file, max_bytes=2**33):
     """Read one pickle made of dicts, lists, tuples, plain values and numpy arrays.
 
-    A pickle is a program that `pickle.load` runs. This reader admits an explicit list of qualified
-    names, those that numpy 1 and 2 use to pickle arrays of numbers and texts under protocols 0 to
-    5, and replaces each by something harmless. It refuses any other name before importing it. It
-    does not guard against a file that asks for more memory than is available.
+    A pickle is a program that `pickle.load` runs. This reader runs only the operations that such
+    values need. It admits an explicit list of qualified names, those that numpy 1 and 2 use to
+    pickle arrays of numbers and texts under protocols 0 to 5, and replaces each by something
+    harmless. It refuses any other name, and imports nothing.
+
+    Sizes that the pickle claims are checked against the file and `max_bytes` before anything is
+    allocated. Keys of dicts are texts, bytes, numbers or None. Integers have 64 bits at most.
 
     Parameters
     ----------
-    file : binary file or bytes
+    file : buffered binary file, or bytes
+        It must be seekable.
+    max_bytes : int, default=2**33
+        The most memory, in bytes: for all that the program makes on its way, at 256 bytes for
+        each operation; and for the result, in which an object in several places counts in each.
 
     Returns
     -------
     object
-        What was pickled, with dicts in place of OrderedDicts.
+        What was pickled, with dicts in place of OrderedDicts. Containers are at most 32 deep, and
+        none holds itself.
 
     Raises
     ------
     pickle.UnpicklingError
-        If the pickle names anything that is not on the list, is damaged, or misuses a listed name.
+        If the pickle uses an operation or names anything that is not on the lists, misuses what
+        is, is damaged, or is beyond a limit.
+    MemoryError
+        If there is less memory than `max_bytes` allows.
     """
-    if isinstance(file, (bytes, bytearray)):
+    if isinstance(file, bytes | bytearray):
         file = io.BytesIO(file)
     try:
-        # numpy expects the bytes of Python 2 to be decoded as latin1.
-        return _Unpickler(file, encoding="latin1").load()
+        content = Machine(file, max_bytes).run()
+        _check_content(content, max_bytes)
     except (pickle.UnpicklingError, MemoryError, OSError):
         raise
     except Exception as error:  # a damaged program can raise anything
         raise pickle.UnpicklingError(
-            f"the pickle is damaged or not one of arrays: {type(error).__name__}: {error}"
+            f"the pickle is damaged or not one of arrays: {type(error).__name__}: {shorten(error)}"
         ) from error
+    return content
 
 
-class _DType:
-    """Stand-in for numpy.dtype, which a pickle could set to an inconsistent state."""
+class _Container:
+    """A container on the way from the content to a value in it."""
 
-    __slots__ = ("dtype",)
+    __slots__ = ("depth", "items", "size", "value")
 
-    def __init__(self, spec, align=False, copy=False):
-        if not isinstance(spec, str):
-            raise pickle.UnpicklingError(f"refused a numpy.dtype of {type(spec).__name__}")
-        # 'O8' is a legacy spelling that newer versions of numpy deprecate.
-        self.dtype = np.dtype("O" if spec in ("O", "O4", "O8", "|O") else spec)
-        if not (self.dtype.kind in _KINDS or self.dtype.kind == "O"):
-            raise pickle.UnpicklingError(f"refused an array of type {self.dtype}")
-
-    def __setstate__(self, state):
-        # (version, byte order, subarray, names, fields, ...); the rest follows from the name.
-        if any(part is not None for part in state[2:5]):
-            raise pickle.UnpicklingError("refused a structured array")
-        if state[1] not in ("<", ">", "=", "|"):
-            raise pickle.UnpicklingError(f"refused the byte order {state[1]!r}")
-        if state[1] in "<>":
-            self.dtype = self.dtype.newbyteorder(state[1])
-
-
-class _Array(np.ndarray):
-    """An array whose pickled state is checked before numpy, which trusts it, sees it."""
-
-    def __setstate__(self, state):
-        _, shape, dtype, fortran, values = state
-        shape, dtype = _shape(shape), _dtype(dtype)
-        n_values = int(np.prod(shape, dtype=object))
-        if dtype.hasobject:
-            if type(values) is not list or len(values) != n_values:
-                raise pickle.UnpicklingError("an object array does not hold what its shape says")
+    def __init__(self, value):
+        self.value = value
+        self.depth = 1  # of containers, this one included
+        self.size = _OBJECT
+        if type(value) is dict:
+            self.size += sum(_size(key) + _ENTRY for key in value)
+            self.items = iter(value.values())
+        elif type(value) is np.ndarray:
+            self.items = iter(value.ravel().tolist())
         else:
-            values = _bytes(values)
-            if len(values) != n_values * dtype.itemsize:
-                raise pickle.UnpicklingError("an array does not hold what its shape says")
-        super().__setstate__((1, shape, dtype, bool(fortran), values))
+            self.items = iter(value)
 
 
-_NDARRAY = "numpy.ndarray"  # stands for the name: a token, not something to call
+def _check_content(content, max_bytes):
+    """Raise if a value is not admitted, a container holds itself, or a limit is exceeded.
 
-
-def _reconstruct(subtype, shape, typecode):
-    if subtype is not _NDARRAY:
-        raise pickle.UnpicklingError("refused an array that is not a numpy.ndarray")
-    return np.empty(0, np.int8).view(_Array)  # its state brings shape and type
-
-
-def _frombuffer(buffer, dtype, shape, order, axis_order=None):
-    array = np.frombuffer(_bytes(buffer), _plain(dtype))
-    if order == "K" and axis_order is not None:
-        return array.reshape(_shape(shape)).transpose(_shape(axis_order))
-    return array.reshape(_shape(shape), order=order)
-
-
-def _scalar(dtype, value):
-    return np.frombuffer(_bytes(value), _plain(dtype), count=1)[0]
-
-
-def _encode(text, encoding):
-    # Python 3 writes bytes this way under protocols 0 to 2. Other encodings would import a codec.
-    if not isinstance(text, str) or encoding != "latin1":
-        raise pickle.UnpicklingError(f"refused _codecs.encode to {encoding!r}")
-    return text.encode("latin1")
-
-
-def _no_bytes():
-    return b""  # likewise, for empty bytes
-
-
-def _dtype(dtype):
-    if not isinstance(dtype, _DType):
-        raise pickle.UnpicklingError("an array has no numpy.dtype")
-    return dtype.dtype
-
-
-def _plain(dtype):
-    if _dtype(dtype).hasobject:
-        raise pickle.UnpicklingError("refused Python objects in a buffer")
-    return dtype.dtype
-
-
-def _shape(shape):
-    if type(shape) is not tuple or not all(type(n) is int and n >= 0 for n in shape):
-        raise pickle.UnpicklingError("an array has no valid shape")
-    return shape
-
-
-def _bytes(values):
-    if isinstance(values, str):  # from Python 2
-        return values.encode("latin1")
-    if not isinstance(values, (bytes, bytearray)):
-        raise pickle.UnpicklingError("an array has no bytes")
-    return bytes(values)
-
-
-class _Admitted:
-    """A callable that a pickle cannot alter: BUILD sets attributes of a function or a class."""
-
-    __slots__ = ("_call",)
-
-    def __init__(self, call):
-        object.__setattr__(self, "_call", call)
-
-    def __call__(self, *args):
-        return self._call(*args)
-
-    def __setattr__(self, name, value):
-        raise pickle.UnpicklingError(f"refused to set {name!r} of an admitted name")
-
-    def __setstate__(self, state):
-        raise pickle.UnpicklingError("refused to set the state of an admitted name")
-
-
-_ADMITTED = {
-    ("numpy", "ndarray"): _NDARRAY,
-    ("numpy", "dtype"): _Admitted(_DType),
-    ("_codecs", "encode"): _Admitted(_encode),
-    ("builtins", "bytes"): _Admitted(_no_bytes),
-    ("__builtin__", "bytes"): _Admitted(_no_bytes),
-    ("collections", "OrderedDict"): _Admitted(dict),
-}
-for _core in ("numpy.core", "numpy._core"):  # numpy 1 and numpy 2
-    _ADMITTED[f"{_core}.multiarray", "_reconstruct"] = _Admitted(_reconstruct)
-    _ADMITTED[f"{_core}.multiarray", "scalar"] = _Admitted(_scalar)
-    _ADMITTED[f"{_core}.numeric", "_frombuffer"] = _Admitted(_frombuffer)
-
-
-class _Unpickler(pickle._Unpickler):
-    """The unpickler written in Python, as joblib uses it.
-
-    The C version takes extension codes that were used before from a cache, without calling
-    `find_class`, and has no method to override for them.
+    Each container is walked through once. An object that is in several places counts in each: what
+    copies the content takes that much, which may be exponential in the size of the file.
     """
+    if _size(content) is not None:
+        return
+    done = {}  # by id: size and depth of containers; all of them are alive, in the content
+    path, on_path = [_Container(content)], {id(content)}
+    while path:
+        container = path[-1]
+        for value in container.items:
+            size = _size(value)
+            if size is None:
+                if id(value) in on_path:
+                    raise pickle.UnpicklingError(f"a {type(value).__name__} holds itself")
+                if id(value) not in done:
+                    break  # walk through it first
+                size, depth = done[id(value)]
+                container.depth = max(container.depth, depth + 1)
+            container.size += size + _ENTRY
+        else:
+            _check_limits(container.size, len(path) - 1 + container.depth, max_bytes)
+            done[id(container.value)] = container.size, container.depth
+            on_path.remove(id(container.value))
+            path.pop()
+            if path:
+                path[-1].size += container.size + _ENTRY
+                path[-1].depth = max(path[-1].depth, container.depth + 1)
+            continue
+        path.append(_Container(value))
+        on_path.add(id(value))
+        _check_limits(container.size, len(path), max_bytes)
 
-    def find_class(self, module, name):
-        # The whole name is looked up, so dots in it lead nowhere; nothing is imported.
-        try:
-            return _ADMITTED[module, name]
-        except KeyError:
-            raise pickle.UnpicklingError(
-                f"refused {module}.{name}: the pickle may only name what arrays need"
-            ) from None
 
-    def get_extension(self, code):
-        raise pickle.UnpicklingError(f"refused the copyreg extension code {code}")
+def _check_limits(size, depth, max_bytes):
+    if depth > _MAX_DEPTH:
+        raise pickle.UnpicklingError(f"containers are nested more than {_MAX_DEPTH} deep")
+    if size > max_bytes:
+        raise pickle.UnpicklingError(
+            f"the content would take more memory than max_bytes={max_bytes}, with what is in "
+            "several places counted in each"
+        )
 
-    def persistent_load(self, pid):
-        raise pickle.UnpicklingError(f"refused the persistent id {pid!r}")
+
+def _size(value):
+    """Return the bytes that a value takes, or None if it is a container."""
+    kind = type(value)
+    if value is None or kind in (bool, int, float):
+        return _NUMBER
+    if kind in (str, bytes, bytearray):
+        return sys.getsizeof(value)
+    if kind in (list, tuple, dict):
+        return None
+    if kind is np.ndarray:
+        return None if value.dtype.hasobject else _OBJECT + value.nbytes
+    if isinstance(value, np.generic):
+        return sys.getsizeof(value)
+    # A stand-in: what it stands for is not a value of a data set.
+    raise pickle.UnpicklingError(f"refused {value} as a value")
