@@ -30,7 +30,8 @@ from inforeg_sk.utils.files import BadFile
 from inforeg_sk.utils.isolation import IsolatedReaders
 
 MAX_BYTES = 2**28  # of every reader
-TIME_LIMIT = 20  # seconds
+TIME_LIMIT = 20  # seconds that reading may take
+STOPPED_AFTER = 120  # seconds; the first call imports and compiles, which is slow on a busy machine
 
 # Intact files
 
@@ -135,12 +136,12 @@ def _kinetics_list(folder):
 
 def _read_sound(folder):
     path = next(p for p in folder.iterdir() if p.is_file())
-    return LogSTFT(sample_rate=8000, duration=0.4).transform([path])
+    return LogSTFT(sample_rate=8000, duration=0.4, max_bytes=MAX_BYTES).transform([path])
 
 
 def _read_video(folder):
     path = next(folder.iterdir())
-    reader = VideoFrames(n_frames=2, size=(8, 10))
+    reader = VideoFrames(n_frames=2, size=(8, 10), max_bytes=MAX_BYTES)
     return reader.fit([path]).transform([path])
 
 
@@ -319,7 +320,9 @@ def trials(kinds, n, seed, keep=None):
             intact[name] = Path(place) / "intact" / name
             intact[name].mkdir(parents=True)
             KINDS[name].write(intact[name])
-        pool = IsolatedReaders(time_limit=TIME_LIMIT, max_bytes=2 * MAX_BYTES, modules=("fuzzing",))
+        pool = IsolatedReaders(
+            time_limit=STOPPED_AFTER, max_bytes=2 * MAX_BYTES, modules=("fuzzing",)
+        )
         with pool as call:
             ready = False
             for number in range(n):

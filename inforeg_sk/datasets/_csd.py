@@ -129,7 +129,7 @@ def _child(h5py, group, name, kind, where):
     link = links.get_info(encoded).type
     if link != h5py.h5l.TYPE_HARD:
         names = {h5py.h5l.TYPE_EXTERNAL: "an external", h5py.h5l.TYPE_SOFT: "a soft"}
-        to = f" to {shorten(links.get_val(encoded))}" if link in names else ""
+        to = f" to {shorten(links.get_val(encoded), 1000)}" if link in names else ""
         raise BadFile(
             f"{where}{name} is {names.get(link, 'a user-defined')} link{to}, which is not "
             "followed: the content must be in the file itself."

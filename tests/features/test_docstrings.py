@@ -15,7 +15,8 @@ FRONT_ENDS = [
 ]
 LOADERS = [
     (["load_av_digits", "load_cmu_mosi", "load_crema_d", "load_kinetics_sounds", "load_utd_mhad"],
-     {"split", "root", "modalities", "audio", "video", "missing", "lists"}),
+     {"split", "root", "modalities", "audio", "video", "missing", "lists", "max_bytes",
+      "follow_links"}),
     (["load_crema_d", "load_kinetics_sounds"], {"root", "lists"}),
 ]  # fmt: skip
 
