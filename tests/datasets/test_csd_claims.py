@@ -2,6 +2,7 @@
 
 import os
 import tracemalloc
+import warnings
 import zlib
 
 import numpy as np
@@ -254,6 +255,14 @@ def test_a_pipe_is_refused_without_being_opened(folder, name):
 
 
 # Damage
+
+
+def test_a_warning_that_is_an_error_for_the_user_is_no_damage(folder):
+    entries = content("labels") | {"another": (np.array([[0.0, 1.0]]), np.array([[1.0]]))}
+    write_csd(folder / NAMES["labels"], entries)
+    with warnings.catch_warnings(), pytest.raises(UserWarning, match="not in the standard folds"):
+        warnings.simplefilter("error")
+        load(folder)
 
 
 def test_damaged_tables_of_hdf5_are_refused_by_name(folder):

@@ -240,6 +240,7 @@ def test_too_little_memory_is_said(path):
         UnreadableFileError("x: damaged"),
         FileNotFoundError("x: there is no such file."),
         ImportError("needs h5py"),
+        UserWarning("that a filter turns into an error"),
         KeyboardInterrupt(),
     ],
 )
