@@ -34,6 +34,12 @@ def fsdd_home():
     return real_data("fsdd")
 
 
+@pytest.fixture(scope="session")
+def utd_mhad_home():
+    """The folder with recordings of UTD-MHAD, prepared and as published."""
+    return real_data("utd_mhad")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def one_thread():
     """One torch thread: faster at these sizes, and the same last bits everywhere."""

@@ -111,6 +111,8 @@ def _members(group, size, where):
         raise BadFile(f"it is damaged: {where} claims {n} members in a file of {size} bytes.")
     names = list(group)
     for name in names:
+        if not isinstance(name, str):  # h5py gives bytes that it cannot decode as they are
+            raise BadFile(f"it is damaged: {where} has the key {shorten(name, 60)}, not UTF-8.")
         if len(name) > _LONGEST_NAME:
             raise BadFile(
                 f"{where} has a key of {len(name)} characters, {shorten(name, 60)!r}; at most "

@@ -33,6 +33,7 @@ _CONSTRAINTS = {
 }
 _STEPS = {"skeleton": 40, "inertial": 60}
 _HIP_CENTRE = 3  # of head, shoulder centre, spine, hip centre, ...
+_LARGEST_NUMBER = 10_000  # of a subject or a trial; the published files have 8 and 4
 _DEPTH_BLOCK = 10  # pixels, so that 240 x 320 become 24 x 32
 
 _TARGET_NAMES = (
@@ -156,8 +157,8 @@ def load_utd_mhad(
         If `root` is not a path.
     ValueError
         If an argument has a value that it does not accept. An `UnreadableFileError`, which names
-        the file, if one is damaged, holds something else, exceeds `max_bytes`, or is a link to
-        outside of `root`.
+        the file, if one is damaged, holds something else, exceeds `max_bytes`, is a link to
+        outside of `root`, or is of the same recording as another.
 
     Notes
     -----
@@ -265,6 +266,11 @@ def _list_files(root, home, folder, modality, follow_links):
                 raise UnreadableFileError(
                     f"{path}: expected an action of 1 to {len(_TARGET_NAMES)}; got {name[0]}."
                 )
+            if max(name) > _LARGEST_NUMBER:
+                raise UnreadableFileError(f"{path}: the numbers in its name are too large.")
+            # A file in the folder of its modality takes precedence; any other pair is an accident.
+            if name in found and (found[name].parent != home or path.parent == home):
+                raise UnreadableFileError(f"{path} is of the same recording as {found[name]}.")
             check_inside(path, root, follow_links)
             found[name] = path
     return found

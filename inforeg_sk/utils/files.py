@@ -59,11 +59,12 @@ def named(path: object, kind: str) -> Iterator[None]:
     ------
     UnreadableFileError
         In place of a `BadFile`, an exception of a library, or a MemoryError. Those that name the
-        file already (UnreadableFileError, FileNotFoundError), and ImportError, pass.
+        file already (UnreadableFileError, FileNotFoundError), ImportError, and warnings that the
+        user's filters turn into errors, pass.
     """
     try:
         yield
-    except (UnreadableFileError, FileNotFoundError, ImportError):
+    except (UnreadableFileError, FileNotFoundError, ImportError, Warning):
         raise
     except BadFile as error:
         raise UnreadableFileError(f"{path}: {error}") from error

@@ -73,7 +73,8 @@ class IsolatedReaders:
             If the worker crashes or exceeds a limit.
         Exception
             What the function raises. An exception that does not come from Python or from this
-            package becomes a `BadFile`, since it may not survive the way between processes.
+            package becomes a `BadFile`, since it may not survive the way between processes; so
+            does one that would end the program, such as SystemExit.
         """
         worker = self._idle.get()
         try:
@@ -93,6 +94,12 @@ class IsolatedReaders:
                 f"the library that reads it crashed{_signal(broken)}; the file is damaged, or "
                 f"needs more memory than max_bytes={self._max_bytes}."
             ) from broken
+        except MemoryError as error:  # a result is copied on its way
+            worker = _stop(worker)
+            raise BadFile(
+                f"returning what it holds needs more memory than max_bytes={self._max_bytes} "
+                "allows."
+            ) from error
         except BaseException:
             worker = _stop(worker)
             raise
@@ -190,9 +197,9 @@ def _run(function: Callable[..., Any], args: tuple[Any, ...]) -> tuple[Any, Any,
             value = function(*args)
         except MemoryError:
             error = BadFile("reading it needs more memory than max_bytes allows.")
-        except Exception as raised:
+        except BaseException as raised:  # a library that exits must not end the caller
             error = raised
-            if not _is_known(type(raised)):
+            if not isinstance(raised, Exception) or not _is_known(type(raised)):
                 error = BadFile(f"{type(raised).__name__}: {shorten(raised)}")
             error.__traceback__ = error.__cause__ = error.__context__ = None
     # Categories of other libraries may not be there to import in the process of the caller.

@@ -1,11 +1,14 @@
 """load_utd_mhad on small files of the published layout."""
 
+import os
+
 import numpy as np
 import pytest
 from scipy.io import savemat
 
 from inforeg_sk.data.container import ModalityDict
 from inforeg_sk.datasets import load_utd_mhad
+from inforeg_sk.utils.files import UnreadableFileError
 
 # By number, not by text: action 2 comes before action 10.
 NAMES = [(1, 1, 1), (1, 2, 1), (2, 3, 4), (10, 1, 1), (27, 8, 2)]
@@ -213,3 +216,103 @@ def test_action_out_of_range(folder):
     savemat(path_of(folder, "inertial", (28, 1, 1)), {"d_iner": np.ones((4, 6))})
     with pytest.raises(ValueError, match=r"a28_s1_t1.*expected an action of 1 to 27; got 28"):
         load_utd_mhad(folder)
+
+
+@pytest.mark.parametrize("name", [f"a1_s{10**20}_t1", f"a1_s1_t{2**63}"])
+def test_numbers_too_large_for_a_recording_are_refused(folder, name):
+    path = folder / "Skeleton" / f"{name}_skeleton.mat"
+    path.write_bytes(b"not read")
+    with pytest.raises(UnreadableFileError, match="too large") as info:
+        load_utd_mhad(folder)
+    assert str(path) in str(info.value)
+
+
+def test_two_files_of_one_recording_in_a_folder_are_refused(folder):
+    path = folder / "Skeleton" / "a01_s1_t1_skeleton.mat"
+    path.write_bytes(path_of(folder, "skeleton", (1, 1, 1)).read_bytes())
+    with pytest.raises(UnreadableFileError, match=r"a0?1_s1_t1_\S+ is of the same recording as"):
+        load_utd_mhad(folder)
+
+
+@pytest.mark.parametrize("modality", ["skeleton", "depth"])
+def test_max_bytes_of_one_file(folder, modality):
+    load_utd_mhad(folder, modalities=[modality], max_bytes=2**20)
+    path = path_of(folder, modality, (1, 2, 1))  # the one with most frames
+    with pytest.raises(UnreadableFileError, match=r"would take .* max_bytes=\d+ is the") as info:
+        n = array(modality, 1).nbytes
+        load_utd_mhad(folder, modalities=[modality], max_bytes=n - 1)
+    assert str(path) in str(info.value)
+
+
+# Links and pipes
+
+
+def move(path, folder):
+    """Move a file or folder to another folder and leave a link."""
+    path.rename(folder / path.name)
+    path.symlink_to(folder / path.name)
+
+
+@pytest.mark.parametrize("place", ["file", "folder"])
+def test_links_out_of_root_need_follow_links(folder, tmp_path_factory, place):
+    reference = load_utd_mhad(folder).data
+    other = tmp_path_factory.mktemp("other")
+    path = path_of(folder, "inertial", (2, 3, 4))
+    path = path if place == "file" else path.parent
+    move(path, other)
+    message = f"{path} is a symbolic link to {other / path.name}, outside of {folder}; .*=True"
+    with pytest.raises(UnreadableFileError, match=message):
+        load_utd_mhad(folder)
+    assert load_utd_mhad(folder, follow_links=True).data == reference
+    assert load_utd_mhad(folder, modalities=["skeleton"]).data["skeleton"].shape == (5, 40, 60)
+
+
+def test_a_link_to_the_whole_set_needs_follow_links(folder, tmp_path_factory):
+    home = tmp_path_factory.mktemp("home")
+    (home / "utd_mhad").symlink_to(folder)
+    with pytest.raises(UnreadableFileError, match=f"{home / 'utd_mhad'} is a symbolic link"):
+        load_utd_mhad(home)
+    reference = load_utd_mhad(folder).data
+    assert load_utd_mhad(home, follow_links=True).data == reference
+    assert load_utd_mhad(home / "utd_mhad").data == reference  # the link itself is given
+
+
+def test_links_within_root_are_followed(folder):
+    reference = load_utd_mhad(folder).data
+    (folder / "stored").mkdir()
+    move(path_of(folder, "skeleton", (1, 1, 1)), folder / "stored")
+    move(folder / "Inertial", folder / "stored")
+    assert load_utd_mhad(folder).data == reference
+
+
+def test_a_link_that_leads_nowhere_is_a_missing_file(folder):
+    path = path_of(folder, "skeleton", (1, 1, 1))
+    path.unlink()
+    path.symlink_to(folder / "gone")
+    with pytest.raises(FileNotFoundError, match=f"{path}: there is no such file"):
+        load_utd_mhad(folder)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_pipe_is_refused_without_being_opened(folder):
+    path = path_of(folder, "skeleton", (27, 8, 2))
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(UnreadableFileError, match=f"{path}: it is not a regular file, but a pipe"):
+        load_utd_mhad(folder)
+
+
+def test_a_folder_in_place_of_a_file_is_refused(folder):
+    path = path_of(folder, "skeleton", (27, 8, 2))
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(UnreadableFileError, match=f"{path}: it is a folder, not a file"):
+        load_utd_mhad(folder)
+
+
+def test_a_file_in_place_of_a_folder_is_none(folder):
+    for path in (folder / "Inertial").iterdir():
+        path.rename(folder / path.name)
+    (folder / "Inertial").rmdir()
+    (folder / "Inertial").write_text("not a folder")
+    assert load_utd_mhad(folder).data.shape == (5,)
