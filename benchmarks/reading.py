@@ -247,7 +247,11 @@ def main():
             print(f"{'kind':20}{'old, s':>10}{'new, s':>10}{'ratio':>8}  arrays")
             for name in names:
                 ask(old, name), ask(new, name)  # libraries are imported
-                pairs = [(ask(old, name), ask(new, name)) for _ in range(arguments.pairs)]
+                pairs = []
+                for i in range(arguments.pairs):  # in turn, also who begins
+                    order = (old, new) if i % 2 == 0 else (new, old)
+                    given = {process: ask(process, name) for process in order}
+                    pairs.append((given[old], given[new]))
                 times = np.array([[seconds for seconds, _ in pair] for pair in pairs])
                 digests = {digest for pair in pairs for _, digest in pair}
                 before, after = np.median(times, axis=0)
