@@ -299,8 +299,17 @@ def attempt(name, folder):
             _watched["on"] = False
     if _watched["events"]:
         outcome, message = "code run", "; ".join(_watched["events"])
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
-    return outcome, message, time.perf_counter() - start, peak
+    return outcome, message, time.perf_counter() - start, _peak()
+
+
+def _peak():
+    """Peak of the memory of this process, in MB."""
+    try:
+        status = Path("/proc/self/status").read_text()
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
+    # ru_maxrss would begin with that of the process that started this one.
+    return int(status.partition("VmHWM:")[2].split()[0]) >> 10
 
 
 class Trial(NamedTuple):

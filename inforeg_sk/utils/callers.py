@@ -1,12 +1,13 @@
 """Warnings that point at the user's line."""
 
+import os
 import sys
 import warnings
 from pathlib import Path
 
 __all__ = ["warn_caller"]
 
-_PACKAGE = str(Path(__file__).parents[1])
+_PACKAGE = str(Path(__file__).parents[1]) + os.sep
 
 
 def warn_caller(text: str, category: type[Warning] = UserWarning) -> None:
