@@ -15,7 +15,7 @@ from .images import CNNEncoder, ResNet18Encoder, warn_of_layout
 from .sequences import GRUEncoder, TransformerEncoder
 from .vectors import MLPEncoder
 
-__all__ = ["ENCODERS", "build_encoders", "feature_width", "is_built_in"]
+__all__ = ["ENCODERS", "build_encoders", "feature_width", "is_built_in", "is_light"]
 
 ENCODERS = {
     "mlp": MLPEncoder,
@@ -104,6 +104,16 @@ def is_built_in(encoders, name):
     """
     spec = encoders.get(name, "auto") if isinstance(encoders, Mapping) else encoders
     return isinstance(spec, str) or any(spec is kind for kind in ENCODERS.values())
+
+
+def is_light(encoder):
+    """Whether a pass takes little more memory than what the encoder gets.
+
+    Parameters
+    ----------
+    encoder : torch.nn.Module
+    """
+    return type(encoder) in (MLPEncoder, GRUEncoder)
 
 
 def _factory(name, spec, shape, owner):

@@ -3,19 +3,28 @@
 import numpy as np
 import torch
 from skorch import NeuralNet
-from skorch.callbacks import EarlyStopping, EpochTimer, PassthroughScoring, PrintLog
+from skorch.callbacks import Callback, EarlyStopping, EpochTimer, PassthroughScoring, PrintLog
 from skorch.dataset import unpack_data
 from skorch.history import History
 from skorch.utils import is_dataset
 from torch.utils.data import DataLoader
 
-from ..data.batches import Batch, JoinedBatchSampler, collate_whole_batch
+from ..data.batches import (
+    Batch,
+    JoinedBatchSampler,
+    ModalityDataset,
+    ModalitySubset,
+    collate_whole_batch,
+)
+from ..data.blocks import BlockLoader, row_bytes
 from ..functional import class_log_prior
 from ..methods.context import TrainingContext
 from ..methods.losses import WeightMeans, weighted_criterion
+from ..network.encoders import is_light
 from ..network.modes import has_batch_norm
 from ..network.scaling import fit_scalers
 from .device import resolve_device
+from .optimizer import takes_fused
 from .parts import check_part_weights, samples_of
 from .random import device_generator
 from .records import BatchRow
@@ -24,6 +33,13 @@ from .split import own_part
 from .trial import TrainingData
 
 __all__ = ["TrainingLoop"]
+
+
+# Settings of an iterator that a BlockLoader knows.
+_PLAIN = {"batch_size", "shuffle", "drop_last", "collate_fn", "generator"}
+_BATCH_EVENTS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
+# Bytes of inputs in a batch of a prediction, where it may be larger than in training.
+_PREDICTED_BYTES = 2**20
 
 
 class EpochLog(PrintLog):
@@ -54,6 +70,9 @@ class TrainingLoop(NeuralNet):
     #: The state of training; None before the first fit.
     _run: TrainingRun | None = None
     _n_batches: int = 0
+    #: Mode of the pass that is running, and which callbacks hear of its batches.
+    _mode: bool | None = None
+    _listeners: dict | None = None
     #: skorch's cached predictions and what they gave, so that a scorer may predict twice.
     _cached: tuple = (None, None)
 
@@ -122,7 +141,14 @@ class TrainingLoop(NeuralNet):
         kwargs.setdefault("collate_fn", collate_whole_batch)
         kwargs.setdefault("generator", generator)
         factory = getattr(self, prefix)
-        if factory is DataLoader and not {"batch_sampler", "sampler"} & set(kwargs):
+        if (
+            factory is DataLoader
+            and set(kwargs) <= _PLAIN
+            and kwargs["collate_fn"] is collate_whole_batch
+            and isinstance(dataset, ModalityDataset | ModalitySubset)
+        ):
+            factory = BlockLoader
+        if factory in (DataLoader, BlockLoader) and not {"batch_sampler", "sampler"} & set(kwargs):
             size, drop_last = kwargs.pop("batch_size"), kwargs.pop("drop_last")
             kwargs["batch_sampler"] = JoinedBatchSampler(
                 len(dataset),
@@ -203,7 +229,8 @@ class TrainingLoop(NeuralNet):
                 del self.history[-1]
             raise
         finally:
-            vars(self).pop("_cached", None)
+            for name in ("_cached", "_mode", "_listeners"):
+                vars(self).pop(name, None)
             self._run.leave()
         return self
 
@@ -289,6 +316,15 @@ class TrainingLoop(NeuralNet):
         # skorch's AccelerateMixin wraps them.
         run.enter(training, self.history, [getattr(o, "optimizer", o) for o in optimizers])
 
+    def get_params_for_optimizer(self, prefix, named_parameters):
+        """See skorch; torch's own optimizers do their step in one kernel where they can."""
+        args, kwargs = super().get_params_for_optimizer(prefix, named_parameters)
+        if prefix == "optimizer":
+            settings = {**kwargs, **{k: None for group in args[0] for k in group}}
+            if takes_fused(self.optimizer, settings, self.module_):
+                kwargs["fused"] = True
+        return args, kwargs
+
     def _make_optimizer(self, network):
         """A fresh optimizer of the estimator's kind and settings for a copy of the network."""
         args, kwargs = self.get_params_for_optimizer("optimizer", network.named_parameters())
@@ -299,6 +335,10 @@ class TrainingLoop(NeuralNet):
         if iterator is None:
             return
         losses, weights, n_samples = [], [], 0
+        self._mode = None
+        self._set_training(training)
+        self._mode = training
+        self._listeners = {name: self._hear(name) for name in _BATCH_EVENTS}
         for batch in iterator:
             X, target = unpack_data(batch)
             n_samples += len(target)
@@ -320,6 +360,7 @@ class TrainingLoop(NeuralNet):
             self.notify(
                 "on_batch_end", batch=shown, training=training, **{**step, "y_pred": y_pred}
             )
+        self._mode = self._listeners = None
         losses = self._run.resolve_epoch() if training else torch.stack(losses).tolist()
         if weights:
             losses = self._run.weighted_mean_losses(losses, n_samples, sum(weights).item())
@@ -330,6 +371,29 @@ class TrainingLoop(NeuralNet):
             for row, loss in zip(batches[-len(losses) :], losses, strict=True)
         ]
         self.history.record(f"{prefix}_batch_count", len(losses))
+
+    def _hear(self, event):
+        """Callbacks that do something at an event; most have skorch's empty method."""
+        return [
+            callback
+            for _, callback in self.callbacks_
+            if event in vars(callback)
+            or getattr(type(callback), event, None) is not getattr(Callback, event)
+        ]
+
+    def notify(self, method_name, **cb_kwargs):
+        listeners = None if self._listeners is None else self._listeners.get(method_name)
+        if listeners is None:
+            super().notify(method_name, **cb_kwargs)
+            return
+        getattr(self, method_name)(self, **cb_kwargs)
+        for callback in listeners:
+            getattr(callback, method_name)(self, **cb_kwargs)
+
+    def _set_training(self, training=True):
+        # skorch walks through all modules in each batch. A callback that predicts changes the mode.
+        if self._mode is not training or self.module_.training is not training:
+            super()._set_training(training)
 
     # Steps
 
@@ -434,11 +498,22 @@ class TrainingLoop(NeuralNet):
             self._cached = iterate, torch.cat(list(iterate(X, training=training, device=device)))
         return self._cached[1]
 
+    def _in_large_batches(self, iterator):
+        """The same samples in larger batches, where the encoders are known to be small."""
+        n_samples = getattr(self, "iterator_valid__batch_size", None)
+        if type(iterator) is not BlockLoader or not iterator.is_in_order or n_samples is not None:
+            return iterator
+        if self.batch_size == -1 or not all(map(is_light, self.module_.encoders.values())):
+            return iterator
+        n_samples = _PREDICTED_BYTES // max(1, row_bytes(iterator.dataset))
+        return iterator if n_samples <= self.batch_size else iterator.in_batches_of(n_samples)
+
     def forward_iter(self, X, training=False, device="cpu"):
         """Joint logits batch by batch; X is a dataset, or whatever ``predict`` takes."""
         self.check_is_fitted()
         if isinstance(X, Batch):
             yield self.evaluation_step((X, None), training=training).to(device)
             return
-        for batch in self.get_iterator(self.get_dataset(X), training=False):
+        iterator = self.get_iterator(self.get_dataset(X), training=False)
+        for batch in self._in_large_batches(iterator):
             yield self.evaluation_step(batch, training=training).to(device)

@@ -2,7 +2,7 @@
 
 import torch
 
-__all__ = ["DecayAdamW"]
+__all__ = ["DecayAdamW", "takes_fused"]
 
 
 class DecayAdamW(torch.optim.AdamW):
@@ -37,3 +37,34 @@ class DecayAdamW(torch.optim.AdamW):
 
     def __init__(self, params, lr=1e-3, *, weight_decay=1.0, **kwargs):
         super().__init__(params, lr=lr, weight_decay=weight_decay, **kwargs)
+
+
+# Those that torch has in one kernel a step, on the CPU and on GPUs.
+_FUSED = (DecayAdamW, torch.optim.AdamW, torch.optim.Adam, torch.optim.SGD)
+# Settings that exclude it, or decide it.
+_DECIDED = ("fused", "foreach", "capturable", "differentiable")
+
+
+def takes_fused(optimizer, settings, module):
+    """Whether an optimizer may be told to do its step in one kernel, ``fused=True``.
+
+    Parameters
+    ----------
+    optimizer : class
+        Not a subclass of the user's, which runs as it is.
+    settings : dict
+        Of the optimizer and of its groups.
+    module : torch.nn.Module
+
+    Returns
+    -------
+    bool
+    """
+    if not any(optimizer is kind for kind in _FUSED) or any(key in settings for key in _DECIDED):
+        return False
+    parameters = list(module.parameters())
+    return (
+        all(p.is_floating_point() and p.device.type in ("cpu", "cuda") for p in parameters)
+        # Sparse gradients have no such kernel.
+        and not any(getattr(layer, "sparse", False) for layer in module.modules())
+    )

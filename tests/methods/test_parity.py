@@ -119,12 +119,11 @@ def test_equals_the_slow_statement_in_shuffled_order(monkeypatch):
     settings = SETTINGS["authors_code"]
     monkeypatch.setattr(ModalityDataset, "__getitems__", spy)
     clf, start = fit_fast(X, y, settings)
-    # After the last epoch the fit looks at some samples once more.
-    per_epoch = len(seen) // EPOCHS
-    del seen[EPOCHS * per_epoch :]
-    epochs = [seen[i : i + per_epoch] for i in range(0, len(seen), per_epoch)]
+    # Samples are gathered once an epoch; after the last, the fit looks at some once more.
+    orders = seen[:EPOCHS]
+    n = len(y)
+    epochs = [[order[i : i + BATCH] for i in range(0, n, BATCH)] for order in orders]
     # Every epoch is a permutation of all samples, and no two are the same.
-    orders = [np.concatenate(batches) for batches in epochs]
     assert all(sorted(order) == list(range(len(y))) for order in orders)
     assert len({order.tobytes() for order in orders}) == EPOCHS
     slow = slow_inforeg(start["encoders"], start["head"], X, y, epochs, **settings, **OPTIMIZER)
@@ -135,7 +134,7 @@ def plain_joint(start, X, y, epochs, unimodal_weight=0.0, dtype=torch.float64):
     """Joint training as anyone would write it in torch."""
     encoders, head = start["encoders"], start["head"]
     parameters = [p for n in sorted(encoders) for p in encoders[n].parameters()]
-    optimizer = torch.optim.SGD(parameters + list(head.parameters()), **OPTIMIZER)
+    optimizer = torch.optim.SGD(parameters + list(head.parameters()), **OPTIMIZER, fused=True)
     criterion = nn.CrossEntropyLoss()
     tensors = {n: torch.as_tensor(X[n], dtype=dtype) for n in X}
     target = torch.as_tensor(y)
