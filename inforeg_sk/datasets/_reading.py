@@ -3,17 +3,13 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from ..features._constraints import BOOL, COUNT, POSITIVE
+from ..features._constraints import BOOL
+from ..features._constraints import READING as _OF_FRONT_ENDS
 
 __all__ = ["READING", "Reading"]
 
 #: Constraints of the parameters that loaders share.
-READING = {
-    "max_bytes": [COUNT],
-    "follow_links": [BOOL],
-    "isolate": [BOOL],
-    "time_limit": [POSITIVE],
-}
+READING = {**_OF_FRONT_ENDS, "follow_links": [BOOL]}
 
 
 class Reading(NamedTuple):

@@ -134,16 +134,14 @@ def _read(path, duration, sample_rate, max_bytes):
 def _check_file(path):
     try:
         n_bytes = check_file(path)
-        check_complete(path, n_bytes)
     except FileNotFoundError as error:
         raise BadFile(f"there is no such file; {ACCEPTED}, not a text") from error
+    except BadFile as error:
+        raise BadFile(f"{str(error).rstrip('.')}; {ACCEPTED}, not a text") from error
+    try:
+        check_complete(path, n_bytes)
     except OSError as error:
         raise BadFile(f"it cannot be read ({error.strerror}); {ACCEPTED}") from error
-    except BadFile as error:
-        text = str(error).rstrip(".")
-        if "expected" in text:
-            raise
-        raise BadFile(f"{text}; {ACCEPTED}, not a text") from error
 
 
 def _check_memory(needed, rate, sample_rate, max_bytes):

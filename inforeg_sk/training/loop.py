@@ -320,8 +320,8 @@ class TrainingLoop(NeuralNet):
         """See skorch; torch's own optimizers do their step in one kernel where they can."""
         args, kwargs = super().get_params_for_optimizer(prefix, named_parameters)
         if prefix == "optimizer":
-            settings = {**kwargs, **{k: None for group in args[0] for k in group}}
-            if takes_fused(self.optimizer, settings, self.module_):
+            given = {*kwargs, *(name for group in args[0] for name in group)}
+            if takes_fused(self.optimizer, given, self.module_):
                 kwargs["fused"] = True
         return args, kwargs
 

@@ -45,22 +45,22 @@ _FUSED = (DecayAdamW, torch.optim.AdamW, torch.optim.Adam, torch.optim.SGD)
 _DECIDED = ("fused", "foreach", "capturable", "differentiable")
 
 
-def takes_fused(optimizer, settings, module):
+def takes_fused(optimizer, given, module):
     """Whether an optimizer may be told to do its step in one kernel, ``fused=True``.
 
     Parameters
     ----------
     optimizer : class
         Not a subclass of the user's, which runs as it is.
-    settings : dict
-        Of the optimizer and of its groups.
+    given : collection of str
+        Names of the settings of the optimizer and of its groups.
     module : torch.nn.Module
 
     Returns
     -------
     bool
     """
-    if not any(optimizer is kind for kind in _FUSED) or any(key in settings for key in _DECIDED):
+    if optimizer not in _FUSED or any(name in given for name in _DECIDED):
         return False
     parameters = list(module.parameters())
     return (
