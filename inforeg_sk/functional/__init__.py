@@ -6,6 +6,7 @@ networks, optimizers or batches of data; `inforeg_sk.methods` and `inforeg_sk.tr
 """
 
 from .fisher import fisher_trace, trace_from_norms
+from .losses import SampleLosses, cross_entropy_losses, squared_losses
 from .moments import Moments, merge_moments, scale_of_moments, weighted_moments
 from .prior import class_log_prior
 from .pull import decoupled_pull, gradient_pull, pull_share
@@ -27,12 +28,14 @@ from .window import PADDINGS, moving_average, window_open, window_ratio
 __all__ = [
     "PADDINGS",
     "Moments",
+    "SampleLosses",
     "merge_moments",
     "scale_of_moments",
     "weighted_moments",
     "TIE_TOLERANCE",
     "batch_score",
     "class_log_prior",
+    "cross_entropy_losses",
     "decoupled_pull",
     "fisher_trace",
     "gradient_pull",
@@ -45,6 +48,7 @@ __all__ = [
     "probability",
     "pull_share",
     "regulation_coefficient",
+    "squared_losses",
     "trace_from_norms",
     "weighted_mean",
     "window_ratio",

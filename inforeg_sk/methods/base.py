@@ -53,7 +53,8 @@ class BalancingMethod(BaseEstimator):
         declared are recorded too, as means over batches.
     batchable : bool
         Whether many networks may be trained as one with this method, because all it does is
-        `loss_weights`, `on_gradients` and `on_step` on each encoder by itself.
+        `loss_weights`, `on_gradients` and `on_step` on each encoder by itself. Its gradients may
+        then be computed in closed form: nothing of a batch has a graph.
     trace : {"encoder", "layers"}
         How the Fisher trace is measured; see `InfoReg`.
     score : {"auto", "log_probability", "probability_sum", "negative_loss"}

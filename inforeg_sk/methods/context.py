@@ -266,9 +266,11 @@ class BatchContext(BatchRecorder):
         epoch=None,
         gradient_scale=1.0,
     ):
-        super().__init__(keys, output.logits)
+        logits, self.features, self.presence, self.inputs = output
+        super().__init__(keys, next(iter(self.features.values())) if logits is None else logits)
         self.network = network
-        self.logits, self.features, self.presence, self.inputs = output
+        if logits is not None:
+            self.logits = logits
         self.n_samples = len(target)
         self.target = target
         self.weight = weight
@@ -376,6 +378,17 @@ class BatchContext(BatchRecorder):
         ValueError
             If a name is neither "joint" nor a modality, or nothing counts.
         """
+        joint, unimodal = self._weights_of_terms(weights)
+        terms = [self.joint_loss if joint == 1 else joint * self.joint_loss] if joint else []
+        if len(set(unimodal.values())) == 1:  # one product, as the paper writes it
+            weight = next(iter(unimodal.values()))
+            terms.append(weight * sum(self.unimodal_losses[m] for m in unimodal))
+        else:
+            terms += [weight * self.unimodal_losses[m] for m, weight in unimodal.items()]
+        return sum(terms[1:], start=terms[0])
+
+    def _weights_of_terms(self, weights):
+        """Weight of the joint loss, and those of unimodal losses that are not 0 (dict)."""
         for name in weights:
             if name != "joint" and name not in self.features:
                 raise ValueError(
@@ -384,15 +397,9 @@ class BatchContext(BatchRecorder):
                 )
         unimodal = {m: weights[m] for m in self.features if weights.get(m)}
         joint = weights.get("joint", 0)
-        terms = [self.joint_loss if joint == 1 else joint * self.joint_loss] if joint else []
-        if len(set(unimodal.values())) == 1:  # one product, as the paper writes it
-            weight = next(iter(unimodal.values()))
-            terms.append(weight * sum(self.unimodal_losses[m] for m in unimodal))
-        else:
-            terms += [weight * self.unimodal_losses[m] for m, weight in unimodal.items()]
-        if not terms:
+        if not joint and not unimodal:
             raise ValueError(f"loss_weights: at least one weight must not be 0; got {weights}.")
-        return sum(terms[1:], start=terms[0])
+        return joint, unimodal
 
     def gradients(self, loss, parameters):
         """Gradients of a loss, with the graph kept for further passes.

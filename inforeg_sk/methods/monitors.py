@@ -37,10 +37,14 @@ class Monitor:
     after_regulation : bool
         Whether it looks at gradients as the method left them, before clipping; else before the
         method.
+    needs_graph : bool
+        Whether it differentiates anything of a batch itself. If not, gradients may be computed in
+        closed form.
     """
 
     curves: dict[str, Curve] = {}
     after_regulation: bool = False
+    needs_graph: bool = True
 
     def on_epoch_start(self, epoch):
         """Prepare an epoch (an EpochContext)."""
@@ -57,6 +61,8 @@ class FisherTrace(Monitor):
     trace : {"encoder", "layers"}, default="encoder"
         How it is measured; see `InfoReg`.
     """
+
+    needs_graph = False
 
     def __init__(self, trace="encoder"):
         self._rule = TRACES[trace]
@@ -90,6 +96,7 @@ class FisherTrace(Monitor):
 class PerformanceScore(Monitor):
     """Records each modality's performance score."""
 
+    needs_graph = False
     curves: dict[str, Curve] = {
         "performance_score": Curve("Performance score of the modality alone")
     }

@@ -29,13 +29,28 @@ class Dropout(nn.Module):
         self.seed = 0
         self.generator = None
 
-    def forward(self, x):
+    def factors(self, x):
+        """Draw what a value is multiplied by: 0, or ``1 / (1 - p)``.
+
+        Parameters
+        ----------
+        x : Tensor
+
+        Returns
+        -------
+        Tensor of the shape of `x`, or None
+            None where nothing is dropped.
+        """
         if not self.training or self.p == 0:
-            return x
+            return None
         if self.generator is None or self.generator.device != x.device:
             self.generator = torch.Generator(x.device).manual_seed(self.seed)
         kept = torch.empty_like(x).bernoulli_(1 - self.p, generator=self.generator)
-        return x * kept.div_(1 - self.p)
+        return kept.div_(1 - self.p)
+
+    def forward(self, x):
+        factors = self.factors(x)
+        return x if factors is None else x * factors
 
     def extra_repr(self):
         return f"p={self.p}"

@@ -121,22 +121,40 @@ class MultimodalNetwork(nn.Module):
         dict of str to Tensor of shape (n_samples, n_features)
         """
         presence = getattr(X, "presence", None)  # a plain dict of tensors is complete
-        incomplete = () if presence is None else presence.masks
         return {
-            name: self._encode_present(name, encoder, X.get(name), presence)
-            if name in incomplete
-            else self._run(name, encoder, X[name])
+            name: self.encode_one(name, encoder, X, presence)
             for name, encoder in self.encoders.items()
         }
 
-    def _run(self, name, encoder, x):
+    def encode_one(self, name, encoder, X, presence):
+        """Features of one modality; see `encode`."""
+        if presence is not None and name in presence.masks:
+            return self._encode_present(name, encoder, X.get(name), presence)
+        return self._run(name, encoder, X[name])
+
+    def inputs_of(self, name, encoder, x):
+        """What an encoder gets of a modality's values: standardized, with padding it knows.
+
+        Parameters
+        ----------
+        name : str
+        encoder : torch.nn.Module
+        x : Tensor of shape (n_samples, ...), or dict of str to Tensor
+
+        Returns
+        -------
+        tuple
+            The values; and the lengths of sequences, for an encoder that takes them.
+        """
         scaler = self._scaler_attributes.get(name)
         if scaler is None:
-            inputs = (fill_padding(x, encoder),)
-        else:
-            x, lengths = getattr(self, scaler)(x)
-            told = lengths is not None and getattr(encoder, "takes_lengths", False)
-            inputs = (x, lengths) if told else (x,)
+            return (fill_padding(x, encoder),)
+        x, lengths = getattr(self, scaler)(x)
+        told = lengths is not None and getattr(encoder, "takes_lengths", False)
+        return (x, lengths) if told else (x,)
+
+    def _run(self, name, encoder, x):
+        inputs = self.inputs_of(name, encoder, x)
         try:
             return encoder(*inputs)
         except IndexError as error:  # torch's message does not name the modality

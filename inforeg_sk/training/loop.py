@@ -23,6 +23,7 @@ from ..methods.losses import WeightMeans, weighted_criterion
 from ..network.encoders import is_light
 from ..network.modes import has_batch_norm
 from ..network.scaling import fit_scalers
+from .closed_step import ClosedStep
 from .device import resolve_device
 from .optimizer import takes_fused
 from .parts import check_part_weights, samples_of
@@ -339,6 +340,8 @@ class TrainingLoop(NeuralNet):
         self._set_training(training)
         self._mode = training
         self._listeners = {name: self._hear(name) for name in _BATCH_EVENTS}
+        changing = training and self._listeners["on_batch_begin"]
+        closed = ClosedStep.of(self, TrainingLoop) if training else None
         for batch in iterator:
             X, target = unpack_data(batch)
             n_samples += len(target)
@@ -347,7 +350,10 @@ class TrainingLoop(NeuralNet):
             # What callbacks see: the inputs before any dropout, the target as the user gave it.
             shown = X, target if getattr(X, "y", None) is None else X.y
             self.notify("on_batch_begin", batch=shown, training=training)
-            step = step_fn((self._run.start_batch(X), target) if training else (X, target))
+            if changing:  # callbacks may have registered hooks
+                closed = ClosedStep.of(self, TrainingLoop)
+            step = closed or step_fn
+            step = step((self._run.start_batch(X), target) if training else (X, target))
             if training:
                 loss = self._run.finish_step(step["loss"], len(target))
             else:

@@ -2,7 +2,7 @@
 
 import torch
 
-__all__ = ["DecayAdamW", "takes_fused"]
+__all__ = ["DecayAdamW", "is_fused", "takes_fused"]
 
 
 class DecayAdamW(torch.optim.AdamW):
@@ -68,3 +68,17 @@ def takes_fused(optimizer, given, module):
         # Sparse gradients have no such kernel.
         and not any(getattr(layer, "sparse", False) for layer in module.modules())
     )
+
+
+def is_fused(optimizer):
+    """Whether a step of an optimizer is one kernel, and takes gradients as they are.
+
+    Parameters
+    ----------
+    optimizer : torch.optim.Optimizer
+
+    Returns
+    -------
+    bool
+    """
+    return type(optimizer) in _FUSED and all(group.get("fused") for group in optimizer.param_groups)

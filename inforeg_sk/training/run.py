@@ -6,8 +6,10 @@ from typing import NamedTuple
 import torch
 
 from ..data.batches import Batch
+from ..methods.closed_batch import ClosedBatch
 from ..methods.context import BatchContext, EpochContext
 from ..methods.records import CurveKeys
+from ..network.network import NetworkOutput
 from ..network.parameters import encoder_parameters
 from .records import EpochRecords, epoch_values
 
@@ -183,7 +185,49 @@ class TrainingRun:
 
     def loss(self, output, target, weight, criterion, gradient_scale):
         """The method's loss of a batch, after its forward pass."""
-        self._batch = BatchContext(
+        self._start(
+            BatchContext, output, target, weight, criterion, gradient_scale=gradient_scale
+        )
+        loss = self.method.loss(self._batch)
+        if loss.ndim:
+            raise ValueError(
+                f"{type(self.method).__name__}.loss must return a single number. Got a tensor of "
+                f"shape {tuple(loss.shape)}."
+            )
+        return loss
+
+    def closed_loss(self, passed, inputs, target, weight, criterion, terms):
+        """The method's loss of a batch, whose gradients are computed with it.
+
+        Parameters
+        ----------
+        passed : ClosedPass
+        inputs : Batch
+        target, weight : Tensor
+        criterion : torch loss module
+        terms : LossTerms
+
+        Returns
+        -------
+        Tensor of shape ()
+        """
+        output = NetworkOutput(None, passed.features, inputs.presence, inputs)
+        self._start(
+            ClosedBatch, output, target, weight, criterion, passed=passed, terms=terms
+        )
+        weights = self.method.loss_weights(self._batch)
+        if weights is None:
+            return self.method.loss(self._batch)  # which says what is wrong
+        return self._batch.backward(weights, unimodal=bool(self.monitors))
+
+    @property
+    def joint_logits(self):
+        """Of the batch that is being trained on (Tensor of shape (n_samples, n_outputs))."""
+        return self._batch.logits
+
+    def _start(self, kind, output, target, weight, criterion, **more):
+        self._changed = False
+        self._batch = kind(
             network=self.training.network,
             output=output,
             target=target,
@@ -194,16 +238,8 @@ class TrainingRun:
             weight_means=self.weight_means,
             generator=self.training.device_generator,
             epoch=self._epoch,
-            gradient_scale=gradient_scale,
+            **more,
         )
-        self._changed = False
-        loss = self.method.loss(self._batch)
-        if loss.ndim:
-            raise ValueError(
-                f"{type(self.method).__name__}.loss must return a single number. Got a tensor of "
-                f"shape {tuple(loss.shape)}."
-            )
-        return loss
 
     def change_gradients(self):
         """Let the method change the gradients of the batch, and the monitors look at them."""

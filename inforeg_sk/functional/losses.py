@@ -1,0 +1,97 @@
+"""Losses of samples together with their gradients with respect to the logits."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+__all__ = ["SampleLosses", "cross_entropy_losses", "squared_losses"]
+
+
+class SampleLosses(NamedTuple):
+    """Losses of samples, and what else one pass over the logits gives."""
+
+    losses: Tensor  # of shape (..., n_samples)
+    gradient: Tensor  # with respect to the logits, of their shape, times the shares
+    log_probability: Tensor | None  # of the true class, of shape (..., n_samples)
+
+
+def cross_entropy_losses(
+    logits: Tensor, target: Tensor, share: float | Tensor = 1.0, label_smoothing: float = 0.0
+) -> SampleLosses:
+    """Cross entropy of each sample, and its gradient: the softmax less the target distribution.
+
+    Parameters
+    ----------
+    logits : Tensor of shape (..., n_samples, n_classes)
+    target : Tensor of int64 of shape (n_samples,), or one that broadcasts to (..., n_samples)
+        Index of the true class.
+    share : float or Tensor that broadcasts to (..., n_samples, 1), default=1.0
+        What the gradient of each sample is multiplied by; the losses are not.
+    label_smoothing : float, default=0.0
+        Share of the target distribution that all classes have alike, as in
+        ``torch.nn.CrossEntropyLoss``.
+
+    Returns
+    -------
+    SampleLosses
+
+    Examples
+    --------
+    >>> import torch
+    >>> of = cross_entropy_losses(torch.tensor([[0.0, 0.0]]), torch.tensor([1]))
+    >>> of.losses, of.gradient
+    (tensor([0.6931]), tensor([[ 0.5000, -0.5000]]))
+    """
+    log_probabilities = torch.log_softmax(logits, dim=-1)
+    index = target.expand(logits.shape[:-1])[..., None]
+    of_class = log_probabilities.gather(-1, index)
+    losses = log_probability = of_class[..., 0]
+    if label_smoothing:
+        others = log_probabilities.sum(dim=-1) / logits.shape[-1]
+        losses = losses * (1 - label_smoothing) + others * label_smoothing
+    # Torch's own derivative, to the last bit: first with respect to the log-probabilities.
+    gradient = torch.zeros_like(log_probabilities)
+    if label_smoothing:
+        gradient = gradient.sub_(label_smoothing / logits.shape[-1] * share)
+    value = (label_smoothing - 1) * share
+    if isinstance(value, Tensor):
+        gradient.scatter_add_(-1, index, value.expand(index.shape))
+    elif label_smoothing:
+        gradient.scatter_add_(-1, index, torch.full_like(of_class, value))
+    else:
+        gradient.scatter_(-1, index, value)
+    gradient = _log_softmax_backward(gradient, log_probabilities, -1, logits.dtype)
+    return SampleLosses(-losses, gradient, log_probability)
+
+
+_log_softmax_backward = torch.ops.aten._log_softmax_backward_data.default
+
+
+def squared_losses(
+    prediction: Tensor, target: Tensor, share: float | Tensor = 1.0
+) -> SampleLosses:
+    """Squared error of each sample, averaged over its outputs, and its gradient.
+
+    Parameters
+    ----------
+    prediction : Tensor of shape (..., n_samples, n_outputs)
+    target : Tensor of shape (n_samples, n_outputs), or one that broadcasts
+    share : float or Tensor, default=1.0
+        As in `cross_entropy_losses`.
+
+    Returns
+    -------
+    SampleLosses
+        Without log-probabilities.
+
+    Examples
+    --------
+    >>> import torch
+    >>> of = squared_losses(torch.tensor([[3.0, 1.0]]), torch.tensor([[1.0, 1.0]]))
+    >>> of.losses, of.gradient
+    (tensor([2.]), tensor([[2., 0.]]))
+    """
+    error = prediction - target
+    losses = error.square().mean(dim=-1)
+    return SampleLosses(losses, error.mul_(2 / prediction.shape[-1]).mul_(share), None)
