@@ -5,6 +5,7 @@ one network of M modalities holds for a stack of K of them in one call. Nothing 
 networks, optimizers or batches of data; `inforeg_sk.methods` and `inforeg_sk.training` do.
 """
 
+from .arrays import few_values
 from .fisher import fisher_trace, trace_from_norms
 from .losses import SampleLosses, cross_entropy_losses, squared_losses
 from .moments import Moments, merge_moments, scale_of_moments, weighted_moments
@@ -37,6 +38,7 @@ __all__ = [
     "class_log_prior",
     "cross_entropy_losses",
     "decoupled_pull",
+    "few_values",
     "fisher_trace",
     "gradient_pull",
     "window_open",

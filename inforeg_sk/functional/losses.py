@@ -17,20 +17,26 @@ class SampleLosses(NamedTuple):
 
 
 def cross_entropy_losses(
-    logits: Tensor, target: Tensor, share: float | Tensor = 1.0, label_smoothing: float = 0.0
+    logits: Tensor,
+    target: Tensor,
+    share: float | Tensor = 1.0,
+    label_smoothing: float = 0.0,
+    dim: int = -1,
 ) -> SampleLosses:
     """Cross entropy of each sample, and its gradient: the softmax less the target distribution.
 
     Parameters
     ----------
-    logits : Tensor of shape (..., n_samples, n_classes)
+    logits : Tensor of shape (..., n_samples, n_classes), or (..., n_classes, n_samples)
     target : Tensor of int64 of shape (n_samples,), or one that broadcasts to (..., n_samples)
         Index of the true class.
-    share : float or Tensor that broadcasts to (..., n_samples, 1), default=1.0
+    share : float or Tensor that broadcasts to (..., n_samples), default=1.0
         What the gradient of each sample is multiplied by; the losses are not.
     label_smoothing : float, default=0.0
         Share of the target distribution that all classes have alike, as in
         ``torch.nn.CrossEntropyLoss``.
+    dim : {-1, -2}, default=-1
+        The axis of the classes. Few classes are up to ten times as fast on the last axis but one.
 
     Returns
     -------
@@ -43,25 +49,27 @@ def cross_entropy_losses(
     >>> of.losses, of.gradient
     (tensor([0.6931]), tensor([[ 0.5000, -0.5000]]))
     """
-    log_probabilities = torch.log_softmax(logits, dim=-1)
-    index = target.expand(logits.shape[:-1])[..., None]
-    of_class = log_probabilities.gather(-1, index)
-    losses = log_probability = of_class[..., 0]
+    n_classes = logits.shape[dim]
+    log_probabilities = torch.log_softmax(logits, dim=dim)
+    index = target.expand(log_probabilities.select(dim, 0).shape).unsqueeze(dim)
+    log_probability = log_probabilities.gather(dim, index).squeeze(dim)
+    losses = log_probability
     if label_smoothing:
-        others = log_probabilities.sum(dim=-1) / logits.shape[-1]
+        others = log_probabilities.sum(dim=dim) / n_classes
         losses = losses * (1 - label_smoothing) + others * label_smoothing
     # Torch's own derivative, to the last bit: first with respect to the log-probabilities.
     gradient = torch.zeros_like(log_probabilities)
+    share = share.unsqueeze(dim) if isinstance(share, Tensor) else share
     if label_smoothing:
-        gradient = gradient.sub_(label_smoothing / logits.shape[-1] * share)
+        gradient = gradient.sub_(label_smoothing / n_classes * share)
     value = (label_smoothing - 1) * share
     if isinstance(value, Tensor):
-        gradient.scatter_add_(-1, index, value.expand(index.shape))
+        gradient.scatter_add_(dim, index, value.expand(index.shape))
     elif label_smoothing:
-        gradient.scatter_add_(-1, index, torch.full_like(of_class, value))
+        gradient.scatter_add_(dim, index, torch.full_like(index, value, dtype=logits.dtype))
     else:
-        gradient.scatter_(-1, index, value)
-    gradient = _log_softmax_backward(gradient, log_probabilities, -1, logits.dtype)
+        gradient.scatter_(dim, index, value)
+    gradient = _log_softmax_backward(gradient, log_probabilities, dim, logits.dtype)
     return SampleLosses(-losses, gradient, log_probability)
 
 
@@ -69,15 +77,16 @@ _log_softmax_backward = torch.ops.aten._log_softmax_backward_data.default
 
 
 def squared_losses(
-    prediction: Tensor, target: Tensor, share: float | Tensor = 1.0
+    prediction: Tensor, target: Tensor, share: float | Tensor = 1.0, dim: int = -1
 ) -> SampleLosses:
     """Squared error of each sample, averaged over its outputs, and its gradient.
 
     Parameters
     ----------
-    prediction : Tensor of shape (..., n_samples, n_outputs)
-    target : Tensor of shape (n_samples, n_outputs), or one that broadcasts
-    share : float or Tensor, default=1.0
+    prediction : Tensor of shape (..., n_samples, n_outputs), or (..., n_outputs, n_samples)
+    target : Tensor of shape (n_samples, n_outputs), or one that broadcasts to (..., n_samples, \
+n_outputs)
+    share, dim :
         As in `cross_entropy_losses`.
 
     Returns
@@ -92,6 +101,7 @@ def squared_losses(
     >>> of.losses, of.gradient
     (tensor([2.]), tensor([[2., 0.]]))
     """
-    error = prediction - target
-    losses = error.square().mean(dim=-1)
-    return SampleLosses(losses, error.mul_(2 / prediction.shape[-1]).mul_(share), None)
+    error = prediction - (target if dim == -1 else target.mT)
+    losses = error.square().mean(dim=dim)
+    share = share.unsqueeze(dim) if isinstance(share, Tensor) else share
+    return SampleLosses(losses, error.mul_(2 / prediction.shape[dim]).mul_(share), None)

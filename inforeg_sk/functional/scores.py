@@ -2,7 +2,6 @@
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 __all__ = [
     "batch_score",
@@ -13,14 +12,16 @@ __all__ = [
 ]
 
 
-def log_probability(logits: Tensor, target: Tensor) -> Tensor:
+def log_probability(logits: Tensor, target: Tensor, dim: int = -1) -> Tensor:
     """Log-probability of the true class of each sample (paper, eq. 8 without its minus sign).
 
     Parameters
     ----------
-    logits : Tensor of shape (..., n_samples, n_classes)
+    logits : Tensor of shape (..., n_samples, n_classes), or (..., n_classes, n_samples)
     target : Tensor of int64 of shape (n_samples,), or one that broadcasts to (..., n_samples)
         Index of the true class.
+    dim : {-1, -2}, default=-1
+        The axis of the classes.
 
     Returns
     -------
@@ -33,10 +34,9 @@ def log_probability(logits: Tensor, target: Tensor) -> Tensor:
     >>> log_probability(torch.tensor([[0.0, 0.0]]), torch.tensor([1]))
     tensor([-0.6931])
     """
-    shape = logits.shape[:-1]
-    rows = logits.reshape(-1, logits.shape[-1])
-    losses = F.cross_entropy(rows, target.expand(shape).reshape(-1), reduction="none")
-    return -losses.reshape(shape)
+    log_probabilities = logits.log_softmax(dim=dim)
+    index = target.expand(log_probabilities.select(dim, 0).shape).unsqueeze(dim)
+    return log_probabilities.gather(dim, index).squeeze(dim)
 
 
 def probability(logits: Tensor, target: Tensor) -> Tensor:

@@ -3,9 +3,9 @@
 from functools import cached_property
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from ..functional import cross_entropy_losses, squared_losses
+from ..functional import cross_entropy_losses, log_probability, squared_losses
 from .context import SCORES, BatchContext
 
 __all__ = ["ClosedBatch", "LossTerms", "has_closed_form"]
@@ -36,7 +36,7 @@ class LossTerms:
         self._known = {}
 
     def get(self, weights, like):
-        """Weights as a Tensor of shape (n_terms, 1, 1), or a number where all are the same.
+        """Weights as a Tensor of shape (n_terms, 1), or a number where all are the same.
 
         Parameters
         ----------
@@ -47,7 +47,7 @@ class LossTerms:
         if weights not in self._known:
             same = len(set(weights)) == 1
             tensor = None if same else torch.tensor(weights, dtype=like.dtype).to(like.device)
-            self._known[weights] = weights[0] if same else tensor[:, None, None]
+            self._known[weights] = weights[0] if same else tensor[:, None]
         return self._known[weights]
 
 
@@ -63,123 +63,108 @@ class ClosedBatch(BatchContext):
     """
 
     def __init__(self, *, passed, terms, **kwargs):
-        super().__init__(**kwargs)
+        super().__init__(**kwargs, like=passed.like)
         self._passed = passed
         self._terms = terms
-        self._unimodal = self._summed = False
-        self._share_of_gradient = 1.0
+        self._all = None  # logits of all terms, the joint ones first
+        self._of_samples = None  # SampleLosses of the same
 
-    def backward(self, weights, unimodal):
+    def backward(self, weights):
         """Compute the loss, and add its gradients to those of the parameters.
 
         Parameters
         ----------
         weights : dict of str to float
             From `BalancingMethod.loss_weights`.
-        unimodal : bool
-            Whether unimodal logits are needed although no loss is.
 
         Returns
         -------
         Tensor of shape ()
         """
         joint, each = self._weights_of_terms(weights)
-        for name in ("_logits", "_of_samples", "_shares", "_losses", "logits", "joint_loss"):
-            vars(self).pop(name, None)  # of the joint term alone, should it have been read
-        self._unimodal, self._summed = unimodal or bool(each), bool(each)
-        values = (joint, *(each.get(m, 0) for m in self.features)) if each else (joint,)
-        factors = self._terms.get(tuple(map(float, values)), self._passed.like)
-        if self._shares is None:
-            self._share_of_gradient = factors / self.n_samples
-        else:
-            self._share_of_gradient = self._shares[: len(values), :, None] * factors
-            if self._unimodal and not each:
-                self._share_of_gradient = self._share_of_gradient[0]
-        gradient = self._of_samples.gradient
-        self._passed.backward(gradient if each else gradient[:1])
-        return self._weighted_sum(values, factors)
+        if each:
+            return self._backward_all((joint, *(each.get(m, 0) for m in self.network.modalities)))
+        share = joint / self.n_samples if self.weight is None else self._share(None) * joint
+        found = self._losses_of(self.logits, share)
+        self._passed.backward_joint(found.gradient)
+        losses = found.losses
+        loss = losses.mean() if self.weight is None else (losses * self._share(None)).sum()
+        vars(self)["joint_loss"] = loss
+        return loss if joint == 1 else loss * joint
 
-    def _weighted_sum(self, values, factors):
-        if len(values) == 1:
-            return self.joint_loss if factors == 1 else self.joint_loss * factors
-        losses = self._losses
-        if not all(values):  # what does not count may be infinite
-            kept = [losses[i] * value for i, value in enumerate(values) if value]
-            return torch.stack(kept).sum()
-        if isinstance(factors, Tensor):
-            return (losses * factors[:, 0, 0]).sum()
-        return losses.sum() if factors == 1 else losses.sum() * factors
+    def _backward_all(self, weights):
+        factors = self._terms.get(tuple(map(float, weights)), self._passed.like)
+        self._all = self._passed.all_logits()
+        shares = self._shares
+        share = factors / self.n_samples if shares is None else shares * factors
+        self._of_samples = found = self._losses_of(self._all, share, dim=-2)
+        self._passed.backward_all(found.gradient)
+        each = found.losses
+        losses = each.mean(dim=-1) if shares is None else (each * shares).sum(dim=-1)
+        vars(self).update(logits=self._all[0].mT, joint_loss=losses[0], _losses=losses)
+        if all(weights):
+            return losses.sum() if factors == 1 else (losses * factors.squeeze()).sum()
+        # What does not count may be infinite.
+        return torch.stack([losses[i] * w for i, w in enumerate(weights) if w]).sum()
 
-    # What one pass gives, the joint term first
-
-    @cached_property
-    def _logits(self):
-        return self._passed.logits(self._unimodal, self._summed)
-
-    @cached_property
-    def _of_samples(self):
-        share = self._share_of_gradient
+    def _losses_of(self, logits, share, dim=-1):
         if type(self.criterion) is nn.MSELoss:
-            return squared_losses(self._logits, self.target, share)
+            return squared_losses(logits, self.target, share, dim)
         smoothing = self.criterion.label_smoothing
-        return cross_entropy_losses(self._logits, self.target, share, smoothing)
+        return cross_entropy_losses(logits, self.target, share, smoothing, dim)
 
     @cached_property
     def _shares(self):
-        """What the loss of each sample counts (Tensor of shape (n_terms, n_samples)).
+        """What the loss of each sample counts (Tensor of shape (1 + n_modalities, n_samples)).
 
         None: the mean over the samples, in all terms.
         """
         if self.weight is None and not self.presence.masks:
             return None
-        names = [None, *(self.features if self._unimodal else ())]
+        names = (None, *self.network.modalities)
         return torch.stack([self._share(name) for name in names]).to(self._passed.like)
 
     def _share(self, modality):
         weight = self.weight if modality is None else self._weight_of[modality]
         if weight is None:
             return self._passed.like.new_full((self.n_samples,), 1 / self.n_samples)
-        if self.weight is not None:
-            return weight / self.weight_means.mean(modality) / self._count_of(modality)
-        return weight / weight.sum().clamp(min=1)
-
-    @cached_property
-    def _losses(self):
-        losses = self._of_samples.losses
-        if self._shares is None:
-            return losses.mean(dim=-1)
-        return (losses * self._shares).sum(dim=-1)
+        if self.weight is None:
+            return weight / weight.sum().clamp(min=1)
+        return weight / self.weight_means.mean(modality) / self._count_of(modality)
 
     # In place of what the base class differentiates
 
     @cached_property
+    def features(self):
+        return self._passed.features
+
+    @cached_property
     def logits(self):
-        return self._logits[0]
-
-    @cached_property
-    def joint_loss(self):
-        return self._losses[0]
-
-    @cached_property
-    def unimodal_losses(self):
-        if not self._unimodal:
-            return super().unimodal_losses
-        return dict(zip(self.features, self._losses[1:].unbind(), strict=True))
+        return self._passed.joint_logits()
 
     @cached_property
     def unimodal_logits(self):
-        if not self._unimodal:
-            return super().unimodal_logits
-        return dict(zip(self.features, self._logits[1:].unbind(), strict=True))
+        if self._all is None:
+            self._all = self._passed.all_logits()
+        return dict(zip(self.network.modalities, self._all[1:].mT.unbind(), strict=True))
+
+    @cached_property
+    def unimodal_losses(self):
+        if self._of_samples is None:
+            return super().unimodal_losses
+        return dict(zip(self.network.modalities, self._losses[1:].unbind(), strict=True))
 
     @cached_property
     def _sample_scores(self):
-        if not self._unimodal:
-            return super()._sample_scores
+        if self._of_samples is None:
+            if self._rule is not SCORES["log_probability"]:
+                return super()._sample_scores
+            self._all = self._passed.all_logits()
+            return log_probability(self._all[1:], self.target, dim=-2)
         if self._rule is SCORES["negative_loss"]:
             return -self._of_samples.losses[1:]
-        log_probability = self._of_samples.log_probability[1:]
-        return log_probability if self._rule is SCORES["log_probability"] else log_probability.exp()
+        scores = self._of_samples.log_probability[1:]
+        return scores if self._rule is SCORES["log_probability"] else scores.exp()
 
     def gradients(self, loss, parameters):
         raise RuntimeError(

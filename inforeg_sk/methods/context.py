@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ..functional import (
     batch_score,
+    few_values,
     log_probability,
     pairwise_batch_scores,
     pairwise_performance_gap,
@@ -221,6 +222,8 @@ class BatchContext(BatchRecorder):
     epoch : EpochContext or None
         None outside training (`TrainingContext.batches`, `TrainingContext.train_copy`).
     network : MultimodalNetwork
+    modalities : tuple of str
+        In sorted order.
     n_samples : int
     logits : Tensor of shape (n_samples, n_outputs)
         Joint logits. In regression the logits are the predictions, here and below. All logits
@@ -265,12 +268,14 @@ class BatchContext(BatchRecorder):
         generator=None,
         epoch=None,
         gradient_scale=1.0,
+        like=None,
     ):
-        logits, self.features, self.presence, self.inputs = output
-        super().__init__(keys, next(iter(self.features.values())) if logits is None else logits)
+        logits, features, self.presence, self.inputs = output
+        super().__init__(keys, logits if like is None else like)
         self.network = network
-        if logits is not None:
-            self.logits = logits
+        self.modalities = network.modalities
+        if like is None:  # else they are made when they are asked for
+            self.logits, self.features = logits, features
         self.n_samples = len(target)
         self.target = target
         self.weight = weight
@@ -390,12 +395,12 @@ class BatchContext(BatchRecorder):
     def _weights_of_terms(self, weights):
         """Weight of the joint loss, and those of unimodal losses that are not 0 (dict)."""
         for name in weights:
-            if name != "joint" and name not in self.features:
+            if name != "joint" and name not in self.modalities:
                 raise ValueError(
                     f"loss_weights: {name!r} must be 'joint' or one of the modalities "
-                    f"{', '.join(map(repr, self.features))}."
+                    f"{', '.join(map(repr, self.modalities))}."
                 )
-        unimodal = {m: weights[m] for m in self.features if weights.get(m)}
+        unimodal = {m: weights[m] for m in self.modalities if weights.get(m)}
         joint = weights.get("joint", 0)
         if not joint and not unimodal:
             raise ValueError(f"loss_weights: at least one weight must not be 0; got {weights}.")
@@ -441,13 +446,13 @@ class BatchContext(BatchRecorder):
         Tensor of shape (n_samples, n_outputs)
         """
         coalition = set(coalition)
-        if unknown := coalition - set(self.features):
+        if unknown := coalition - set(self.modalities):
             raise ValueError(
                 f"coalition_logits: unknown {', '.join(map(repr, sorted(unknown)))}; the "
-                f"modalities are {', '.join(map(repr, self.features))}."
+                f"modalities are {', '.join(map(repr, self.modalities))}."
             )
         if zero == "inputs":
-            inputs = self.network.zeroed(self.inputs, set(self.features) - coalition)
+            inputs = self.network.zeroed(self.inputs, set(self.modalities) - coalition)
             with evaluating(self.network):
                 return self.network(inputs).logits
         if zero != "features":
@@ -458,20 +463,20 @@ class BatchContext(BatchRecorder):
 
     @cached_property
     def present(self):
-        return self.presence.matrix(self.features) if self.presence.masks else None
+        return self.presence.matrix(self.modalities) if self.presence.masks else None
 
     @cached_property
     def _weight_of(self):
         """Weights that count the samples of each modality (dict); None: all alike."""
         if not self.presence.masks:
-            return dict.fromkeys(self.features, self.weight)
-        return dict(zip(self.features, self._modality_weights, strict=True))
+            return dict.fromkeys(self.modalities, self.weight)
+        return dict(zip(self.modalities, self._modality_weights, strict=True))
 
     @cached_property
     def _modality_weights(self):
         """The same as one Tensor of shape (n_modalities, n_samples); None: all alike."""
         if not self.presence.masks:
-            return None if self.weight is None else self.weight.expand(len(self.features), -1)
+            return None if self.weight is None else self.weight.expand(len(self.modalities), -1)
         present = self._presence
         return (present if self.weight is None else present * self.weight[:, None]).mT
 
@@ -531,8 +536,10 @@ class BatchContext(BatchRecorder):
         """
         with torch.no_grad():
             if not self.presence.masks:
-                return performance_gap(self.scores)
-            pairs = pairwise_batch_scores(
-                self._sample_scores, self._presence.mT, self.weight, mean=self._rule.mean
-            )
-            return pairwise_performance_gap(pairs)
+                gap = performance_gap(few_values(self.scores))
+            else:
+                pairs = pairwise_batch_scores(
+                    self._sample_scores, self._presence.mT, self.weight, mean=self._rule.mean
+                )
+                gap = pairwise_performance_gap(few_values(pairs))
+        return gap if isinstance(gap, Tensor) else torch.from_numpy(gap)

@@ -5,10 +5,12 @@ from math import nan
 from numbers import Integral, Real
 from typing import ClassVar
 
+import numpy as np
 import torch
 
 from ..functional import (
     PADDINGS,
+    few_values,
     pull_share,
     regulation_coefficient,
     window_open,
@@ -107,10 +109,11 @@ class InfoReg(BalancingMethod):
     }
     batchable = True
     # What an epoch needs: base strengths, weights at its start, parameters, coefficients.
-    _alpha: torch.Tensor | None
+    _alpha: torch.Tensor | np.ndarray | None
+    _modalities: tuple[str, ...]
     _reference: dict[str, list[torch.Tensor]]
     _regulated: dict[str, list[torch.Tensor]]
-    _coefficient: dict[str, torch.Tensor]
+    _coefficient: torch.Tensor | np.ndarray | None
     _parameter_constraints: ClassVar[dict[str, list[Constraint]]] = {
         **BalancingMethod._parameter_constraints,
         "alpha": [_NOT_NEGATIVE, ByName(_NOT_NEGATIVE)],
@@ -190,7 +193,8 @@ class InfoReg(BalancingMethod):
         }
         if any(alphas.values()) and len(alphas) > 1:
             some = next(p for e in parameters.values() for p in e.regulated)
-            self._alpha = torch.tensor(list(alphas.values()), dtype=torch.float64).to(some)
+            alpha = torch.tensor(list(alphas.values()), dtype=torch.float64).to(some)
+            self._alpha, self._modalities = few_values(alpha), epoch.modalities
             self._regulated = {n: parameters[n].regulated for n, a in alphas.items() if a}
             self._reference = {
                 n: [p.detach().clone() for p in regulated]
@@ -210,26 +214,32 @@ class InfoReg(BalancingMethod):
 
     def loss_weights(self, batch):
         unimodal = self.unimodal_weight
-        return {"joint": 1.0, **(dict.fromkeys(batch.features, unimodal) if unimodal else {})}
+        return {"joint": 1.0, **(dict.fromkeys(batch.modalities, unimodal) if unimodal else {})}
 
     def on_gradients(self, batch):
         if self._alpha is None:
             return
-        coefficient = regulation_coefficient(batch.performance_gap, self._alpha, self.beta)
-        batch.record("coefficient", coefficient)
-        pairs = zip(batch.features, coefficient.unbind(), strict=True)
-        self._coefficient = {name: c for name, c in pairs if name in self._regulated}
+        gap = few_values(batch.performance_gap)
+        self._coefficient = regulation_coefficient(gap, self._alpha, self.beta)
+        batch.record("coefficient", self._coefficient)
         if self.pull == "gradient":
-            for name, c in self._coefficient.items():
-                add_gradient_pull(
-                    self._regulated[name], self._reference[name], c * batch.gradient_scale
-                )
+            for parameters, reference, c in self._pulled(self._coefficient):
+                add_gradient_pull(parameters, reference, c * batch.gradient_scale)
 
     def on_step(self, batch):
         if self._alpha is not None and self.pull == "decoupled":
-            shares = pull_share(torch.stack(list(self._coefficient.values())), self._n_batches)
-            for name, share in zip(self._coefficient, shares.unbind(), strict=True):
-                apply_decoupled_pull(self._regulated[name], self._reference[name], share)
+            for pulled in self._pulled(pull_share(self._coefficient, self._n_batches)):
+                apply_decoupled_pull(*pulled)
+
+    def _pulled(self, strengths):
+        """Parameters, their reference and the strength, of the encoders that are regulated.
+
+        On the host those whose strength is 0 are left out.
+        """
+        values = strengths.tolist() if isinstance(strengths, np.ndarray) else strengths.unbind()
+        for name, value in zip(self._modalities, values, strict=True):
+            if name in self._regulated and not (isinstance(value, float) and value == 0):
+                yield self._regulated[name], self._reference[name], value
 
     def on_epoch_end(self, epoch):
         self._release()
@@ -239,4 +249,5 @@ class InfoReg(BalancingMethod):
 
     def _release(self):
         """Release the reference weights; they live for an epoch."""
-        self._alpha, self._reference, self._regulated, self._coefficient = None, {}, {}, {}
+        self._alpha, self._reference, self._regulated, self._coefficient = None, {}, {}, None
+        self._modalities = ()

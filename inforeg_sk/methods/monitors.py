@@ -2,9 +2,7 @@
 
 from typing import NamedTuple
 
-import torch
-
-from ..network.parameters import fisher_traces, layer_weights
+from ..network.parameters import TracedEncoders, layer_weights
 from .curves import Curve
 
 __all__ = ["TRACES", "FisherTrace", "Monitor", "PerformanceScore", "TraceRule"]
@@ -72,25 +70,24 @@ class FisherTrace(Monitor):
         }
 
     def on_epoch_start(self, epoch):
-        traced = {name: (p.trainable, None) for name, p in epoch.parameters.items()}
         if self._rule.layers_only:
             encoders = epoch.network.encoders
-            traced = {name: self._layers(encoders[name], p) for name, (p, _) in traced.items()}
-        self._traced = list(traced.values())
+            traced = [self._layers(encoders[m], p) for m, p in epoch.parameters.items()]
+        else:
+            traced = [(p.trainable, None) for p in epoch.parameters.values()]
+        self._traced = TracedEncoders(traced)
 
     @staticmethod
     def _layers(encoder, parameters):
         """Weights of layers, and one over the number of elements of each."""
-        parameters = layer_weights(encoder, parameters)
-        # Made once an epoch, so that no batch waits for a copy to the device.
-        weights = torch.tensor([1.0 / p.numel() for p in parameters], dtype=torch.float64)
-        return parameters, weights.to(parameters[0]) if parameters else weights
+        weights = layer_weights(encoder, parameters.trainable)
+        return weights, [1.0 / p.numel() for p in weights]
 
     def on_gradients(self, batch):
-        zero = batch.joint_loss.detach().new_zeros(())
-        scale = batch.gradient_scale**2
-        traces = [zero if t is None else t / scale for t in fisher_traces(self._traced)]
-        batch.record("fisher_trace", torch.stack(traces))
+        traces = self._traced.traces()
+        if batch.gradient_scale != 1:
+            traces = traces / batch.gradient_scale**2
+        batch.record("fisher_trace", traces)
 
 
 class PerformanceScore(Monitor):

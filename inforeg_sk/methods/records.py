@@ -60,6 +60,10 @@ class CurveKeys:
         """Whether a quantity was recorded with a label."""
         return self._owners.get(self.key(quantity, label)) == (quantity, label)
 
+    def is_claimed(self, quantity, labels):
+        """Whether `claim` has found a quantity of these labels to be fine."""
+        return (quantity, labels) in self._claimed
+
     def claim(self, quantity, labels):
         """Make sure that a quantity has keys of its own.
 
@@ -259,7 +263,14 @@ class BatchRecorder:
             If the shape does not match the labels, the name is taken, or it was recorded for this
             batch before.
         """
-        labels, values = by_label(quantity, values, labels, self._keys.modalities)
+        modalities = self._keys.modalities
+        usual = labels is None and isinstance(quantity, str)
+        usual = usual and getattr(values, "shape", None) == (len(modalities),)
+        if usual and self._is_new(quantity) and self._keys.is_claimed(quantity, modalities):
+            # What was found right in an earlier batch, at little cost.
+            self.recorded[quantity, modalities] = self._tensor(_numbers(quantity, values)).clone()
+            return
+        labels, values = by_label(quantity, values, labels, modalities)
         self._keys.claim(quantity, labels)
         for name, others in self.recorded:
             twice = set(labels or (None,)) & set(others or (None,))
@@ -276,12 +287,16 @@ class BatchRecorder:
             values = self._tensor(values).clone()
         self.recorded[quantity, labels] = values.reshape(-1)
 
+    def _is_new(self, quantity):
+        return all(name != quantity for name, _ in self.recorded)
+
     def _tensor(self, value):
         if isinstance(value, np.ndarray):
             if value.ndim == 0:  # filled on the device: no copy from the host
                 return torch.full((), float(value), dtype=self._dtype, device=self._device)
             value = torch.from_numpy(value).to(self._dtype)
-        value = value.to(self._device, non_blocking=True)
+        if value.device != self._device:
+            value = value.to(self._device, non_blocking=True)
         return value if value.is_floating_point() else value.to(self._dtype)
 
 

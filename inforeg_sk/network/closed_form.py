@@ -6,6 +6,8 @@ respect to head and features are a few products; those of multilayer perceptrons
 encoders run by automatic differentiation, with one backward pass from their features.
 """
 
+from functools import cached_property, partial
+
 import torch
 from torch import nn
 
@@ -41,6 +43,13 @@ class ClosedForm:
         self.encoders = network.encoders
         self.chains = chains
         self.widths = list(network.fusion.widths.values())
+        #: Number of features of each modality, where it is the same.
+        self.width = self.widths[0] if len(set(self.widths)) == 1 else None
+        #: Whether the last ReLU of all encoders is one operation on all features.
+        self.joins_relu = all(m in chains and chains[m].ends_with_relu for m in self.encoders)
+        if self.joins_relu:
+            for chain in chains.values():
+                chain.leave_last_relu()
 
     @classmethod
     def of(cls, network):
@@ -106,10 +115,21 @@ class ClosedPass:
         self._saved, self._graphs = {}, {}
         parts = [self._encode(name, encoder, X) for name, encoder in form.encoders.items()]
         self._joined = torch.cat(parts, dim=1)
+        if form.joins_relu:
+            self._joined.relu_()
         self.like = self._joined
-        # Parts of one tensor: the gradient of the head is one product with it.
-        self._parts = self._joined.split(form.widths, dim=1)
-        self.features = dict(zip(form.encoders, self._parts))
+
+    @cached_property
+    def features(self):
+        return dict(zip(self._form.encoders, self._parts, strict=True))
+
+    @cached_property
+    def _parts(self):
+        return torch.split_with_sizes(self._joined, self._form.widths, dim=1)
+
+    def _by_term(self, joined):
+        """A Tensor of shape (n, n_joined_features) as one of shape (n_modalities, n, width)."""
+        return joined.view(len(joined), -1, self._form.width).transpose(0, 1)
 
     def _encode(self, name, encoder, X):
         form, chain = self._form, self._form.chains.get(name)
@@ -133,90 +153,123 @@ class ClosedPass:
             features.index_copy_(0, rows, found)
         return features
 
-    def logits(self, unimodal, summed):
-        """Joint logits, and those of each modality alone, with the log prior.
-
-        Parameters
-        ----------
-        unimodal : bool
-            Whether to compute the unimodal ones.
-        summed : bool
-            Whether the joint ones are the sum of them, which saves a product; else they are what
-            the network's forward pass gives, to the last bit.
+    def joint_logits(self):
+        """What the network's forward pass gives, to the last bit.
 
         Returns
         -------
-        Tensor of shape (1 or 1 + n_modalities, n_samples, n_outputs)
-            The joint ones first, then the modalities in their order.
+        Tensor of shape (n_samples, n_outputs)
         """
-        network, head = self._form.network, self._form.network.head
-        if not unimodal:
-            logits = torch.addmm(head.bias, self._joined, head.weight.t())[None]
-            return logits if network.log_prior is None else logits.add_(network.log_prior)
-        n_modalities = len(self._parts)
-        logits = self._joined.new_empty(1 + n_modalities, len(self._joined), head.out_features)
-        joint, *each = logits.unbind()
-        bias = head.bias / n_modalities
-        blocks = head.weight.split(self._form.widths, dim=1)
-        for z, block, out in zip(self._parts, blocks, each, strict=True):
-            torch.addmm(bias, z, block.t(), out=out)
-        if summed:
-            torch.sum(logits[1:], dim=0, out=joint)
-        else:
-            torch.addmm(head.bias, self._joined, head.weight.t(), out=joint)
-        return logits if network.log_prior is None else logits.add_(network.log_prior)
+        head, log_prior = self._form.network.head, self._form.network.log_prior
+        logits = torch.addmm(head.bias, self._joined, head.weight.t())
+        return logits if log_prior is None else logits.add_(log_prior)
 
-    def backward(self, gradient):
-        """Add to the gradients of the parameters.
+    def all_logits(self):
+        """Joint logits, as the sum of the unimodal ones, and these.
+
+        Returns
+        -------
+        Tensor of shape (1 + n_modalities, n_outputs, n_samples)
+            The joint ones first, then the modalities in their order. Classes come before samples
+            because a softmax over a short last axis is slow.
+        """
+        form = self._form
+        head, log_prior, widths = form.network.head, form.network.log_prior, form.widths
+        n_samples, n_modalities = len(self._joined), len(widths)
+        logits = self._joined.new_empty(1 + n_modalities, head.out_features, n_samples)
+        each, bias = logits[1:], (head.bias / n_modalities)[:, None]
+        if form.width is not None:
+            torch.baddbmm(bias, self._by_term(head.weight), self._by_term(self._joined).mT, out=each)
+        else:
+            blocks = torch.split_with_sizes(head.weight, widths, dim=1)
+            for block, z, out in zip(blocks, self._parts, each.unbind(), strict=True):
+                torch.addmm(bias, block, z.t(), out=out)
+        torch.sum(each, dim=0, out=logits[0])
+        return logits if log_prior is None else logits.add_(log_prior[:, None])
+
+    def backward_joint(self, gradient):
+        """Add to the gradients of the parameters, from that of the joint loss.
 
         Parameters
         ----------
-        gradient : Tensor of shape (1 or 1 + n_modalities, n_samples, n_outputs)
-            Gradient of the loss with respect to the joint logits, or to all.
+        gradient : Tensor of shape (n_samples, n_outputs)
+            With respect to the joint logits.
         """
         head = self._form.network.head
-        if len(gradient) == 1:
-            joint = gradient[0]
-            if head.weight.requires_grad:
-                _add_gradient(head.weight, joint.t() @ self._joined)
-            if head.bias.requires_grad:
-                _add_gradient(head.bias, joint.sum(dim=0))
-            parts = (joint @ head.weight).split(self._form.widths, dim=1)
-        else:
-            # What each term of the joint logits gets: its own loss and the joint one.
-            terms = gradient[1:] + gradient[:1]
-            of_term = terms.unbind()
-            if head.weight.requires_grad:
-                weight = torch.empty_like(head.weight)
-                blocks = weight.split(self._form.widths, dim=1)
-                for term, z, block in zip(of_term, self._parts, blocks, strict=True):
-                    torch.mm(term.t(), z, out=block)
-                _add_gradient(head.weight, weight)
-            if head.bias.requires_grad:
-                _add_gradient(head.bias, terms.sum(dim=(0, 1)).div_(len(of_term)))
-            blocks = head.weight.split(self._form.widths, dim=1)
-            parts = [term @ block for term, block in zip(of_term, blocks, strict=True)]
-        self._backward_encoders(dict(zip(self._form.encoders, parts)))
+        if head.weight.requires_grad:
+            _add_gradient(head.weight, gradient.t() @ self._joined)
+        if head.bias.requires_grad:
+            _add_gradient(head.bias, gradient.sum(dim=0))
+        self._backward_encoders(gradient @ head.weight)
 
-    def _backward_encoders(self, parts):
-        for name, (saved, rows) in self._saved.items():
-            part = parts[name]
-            self._form.chains[name].backward(part if rows is None else part[rows], saved)
-        if self._graphs:
-            graphs = list(self._graphs.values())
+    def backward_all(self, gradient):
+        """Add to the gradients of the parameters, from those of all losses.
+
+        Parameters
+        ----------
+        gradient : Tensor of the shape of `all_logits`
+            With respect to these.
+        """
+        form, head = self._form, self._form.network.head
+        # What each term of the joint logits gets: its own loss and the joint one.
+        terms = gradient[1:] + gradient[:1]
+        weight = torch.empty_like(head.weight) if head.weight.requires_grad else None
+        features = torch.empty_like(self._joined)
+        if form.width is not None:
+            if weight is not None:
+                torch.bmm(terms, self._by_term(self._joined), out=self._by_term(weight))
+            torch.bmm(terms.mT, self._by_term(head.weight), out=self._by_term(features))
+        else:
+            split = partial(torch.split_with_sizes, split_sizes=form.widths, dim=1)
+            of_term = terms.unbind()
+            if weight is not None:
+                for term, z, out in zip(of_term, self._parts, split(weight), strict=True):
+                    torch.mm(term, z, out=out)
+            blocks = split(head.weight)
+            for term, block, out in zip(of_term, blocks, split(features), strict=True):
+                torch.mm(term.t(), block, out=out)
+        if weight is not None:
+            _add_gradient(head.weight, weight)
+        if head.bias.requires_grad:
+            _add_gradient(head.bias, terms.sum(dim=(0, 2)).div_(len(form.widths)))
+        self._backward_encoders(features)
+
+    def _backward_encoders(self, gradient):
+        widths = self._form.widths
+        sums = [None] * len(widths)
+        if self._form.joins_relu:
+            _threshold_backward.grad_input(gradient, self._joined, 0, grad_input=gradient)
+            sums = torch.split_with_sizes(gradient.sum(dim=0), widths)
+        parts = torch.split_with_sizes(gradient, widths, dim=1)
+        graphs, given = [], []
+        for name, part, total in zip(self._form.encoders, parts, sums, strict=True):
+            if name in self._saved:
+                saved, rows = self._saved[name]
+                part = part if rows is None else part[rows]
+                self._form.chains[name].backward(part, saved, total)
+            elif name in self._graphs:
+                graphs.append(self._graphs[name])
+                given.append(part.to(graphs[-1].dtype))
+        if graphs:
             with torch.enable_grad():
-                torch.autograd.backward(
-                    graphs, [parts[name].to(z.dtype) for name, z in self._graphs.items()]
-                )
+                torch.autograd.backward(graphs, given)
 
 
 class _Chain:
     """Linear, ReLU and dropout layers in a row, written out."""
 
     def __init__(self, layers):
-        self._layers = layers
+        self._layers = [(type(layer), layer, *_weights(layer)) for layer in layers]
         trainable = [i for i, layer in enumerate(layers) if _is_trainable(layer)]
         self._first = trainable[0] if trainable else len(layers)
+
+    @property
+    def ends_with_relu(self):
+        return [kind for kind, *_ in self._layers[-2:]] == [nn.Linear, nn.ReLU]
+
+    def leave_last_relu(self):
+        """Leave the last layer, a ReLU, to the caller."""
+        del self._layers[-1]
 
     @classmethod
     def of(cls, encoder):
@@ -238,14 +291,10 @@ class _Chain:
     def forward(self, x):
         """Features, and what the backward pass needs of each layer."""
         saved, owned = [], False
-        for layer in self._layers:
-            kind = type(layer)
+        for kind, layer, weight, bias in self._layers:
             if kind is nn.Linear:
                 saved.append(x)
-                if x.ndim == 2 and layer.bias is not None:
-                    x = torch.addmm(layer.bias, x, layer.weight.t())
-                else:
-                    x = nn.functional.linear(x, layer.weight, layer.bias)
+                x = nn.functional.linear(x, weight, bias)
                 owned = True
             elif kind is nn.ReLU:
                 x = x.relu_() if owned else x.relu()
@@ -261,7 +310,7 @@ class _Chain:
                 x = x.flatten(1)
         return x, saved
 
-    def backward(self, gradient, saved):
+    def backward(self, gradient, saved, total=None):
         """Add to the gradients of the parameters.
 
         Parameters
@@ -270,19 +319,22 @@ class _Chain:
             With respect to the features.
         saved : list
             From `forward`.
+        total : Tensor of shape (n_features,), default=None
+            Its sum over the samples, where that is known.
         """
         for i in range(len(self._layers) - 1, self._first - 1, -1):
-            layer, kept = self._layers[i], saved[i]
-            kind = type(layer)
+            kind, _, weight, bias = self._layers[i]
+            kept = saved[i]
             if kind is nn.Linear:
-                if layer.weight.requires_grad:
-                    _add_gradient(layer.weight, _rows(gradient).t() @ _rows(kept))
-                if layer.bias is not None and layer.bias.requires_grad:
-                    _add_gradient(layer.bias, _rows(gradient).sum(dim=0))
+                if weight.requires_grad:
+                    _add_gradient(weight, _rows(gradient).t() @ _rows(kept))
+                if bias is not None and bias.requires_grad:
+                    _add_gradient(bias, _rows(gradient).sum(dim=0) if total is None else total)
+                total = None
                 if i > self._first:
-                    gradient = gradient @ layer.weight
+                    gradient = gradient @ weight
             elif kind is nn.ReLU:
-                gradient = _threshold_backward(gradient, kept, 0)
+                gradient = _threshold_backward.default(gradient, kept, 0)
             elif kind is Dropout:
                 gradient = gradient if kept is None else gradient * kept
             else:
@@ -290,7 +342,7 @@ class _Chain:
 
 
 # What torch's own ReLU has as its derivative.
-_threshold_backward = torch.ops.aten.threshold_backward.default
+_threshold_backward = torch.ops.aten.threshold_backward
 
 
 def _rows(x):
@@ -302,6 +354,10 @@ def _add_gradient(parameter, gradient):
         parameter.grad = gradient
     else:  # a layer that several encoders share
         parameter.grad.add_(gradient)
+
+
+def _weights(layer):
+    return getattr(layer, "weight", None), getattr(layer, "bias", None)
 
 
 def _is_trainable(layer):

@@ -11,10 +11,10 @@ from ..functional import trace_from_norms
 
 __all__ = [
     "EncoderParameters",
+    "TracedEncoders",
     "add_gradient_pull",
     "apply_decoupled_pull",
     "encoder_parameters",
-    "fisher_traces",
     "layer_weights",
 ]
 
@@ -55,46 +55,58 @@ def layer_weights(encoder: nn.Module, parameters: list[Tensor]) -> list[Tensor]:
     return [p for p in parameters if p in weights]
 
 
-def fisher_traces(
-    encoders: Sequence[tuple[list[Tensor], Tensor | None]],
-) -> list[Tensor | None]:
-    """Fisher traces of encoders from their gradients; `trace_from_norms` of lists of parameters.
+class TracedEncoders:
+    """The parameters of several encoders whose Fisher traces are taken together.
 
     Parameters
     ----------
-    encoders : list of tuple of (list of Tensor, Tensor of shape (n_parameters,) or None)
+    encoders : list of tuple of (list of Tensor, list of float or None)
         The parameters of each encoder, and the weight of each one's squared norm (None: 1).
-        Parameters without a gradient (unused in this batch) count as zero.
-
-    Returns
-    -------
-    list of Tensor of shape () or None
-        On the parameters' device; None if no parameter of the encoder has a gradient.
 
     Examples
     --------
     >>> import torch
     >>> w = torch.nn.Parameter(torch.zeros(2))
     >>> w.grad = torch.tensor([3.0, 4.0])
-    >>> fisher_traces([([w], None)])
-    [tensor(25.)]
+    >>> TracedEncoders([([w], None)]).traces()
+    tensor([25.])
     """
-    traces: list[Tensor | None] = []
-    for parameters, weights in encoders:
-        used = [i for i, p in enumerate(parameters) if p.grad is not None]
-        if not used:
-            traces.append(None)
-            continue
-        norms = torch.stack(torch._foreach_norm([parameters[i].grad for i in used]))
-        if weights is not None and len(used) < len(parameters):
-            weights = weights[used]
-        traces.append(trace_from_norms(norms, weights))
-    return traces
+
+    def __init__(self, encoders: Sequence[tuple[list[Tensor], list[float] | None]]):
+        self._parameters = [p for parameters, _ in encoders for p in parameters]
+        weights = torch.zeros(len(self._parameters), len(encoders), dtype=torch.float64)
+        start = 0
+        for i, (parameters, given) in enumerate(encoders):
+            stop = start + len(parameters)
+            weights[start:stop, i] = 1 if given is None else torch.tensor(given, dtype=torch.float64)
+            start = stop
+        # Moved once, so that no batch waits for a copy to the device.
+        self._weights = weights.to(self._parameters[0]) if self._parameters else weights
+
+    def traces(self) -> Tensor:
+        """Fisher traces of the gradients as they are; see `trace_from_norms`.
+
+        Returns
+        -------
+        Tensor of shape (n_encoders,)
+            On the parameters' device. Parameters without a gradient, unused in this batch, count
+            as zero.
+        """
+        gradients = [p.grad for p in self._parameters if p.grad is not None]
+        if not gradients:
+            return self._weights.new_zeros(self._weights.shape[1])
+        weights = self._weights
+        if len(gradients) < len(self._parameters):
+            # Known on the host: no batch waits for the device.
+            used = [i for i, p in enumerate(self._parameters) if p.grad is not None]
+            weights = torch.stack([weights[i] for i in used])
+        norms = torch.stack(torch._foreach_norm(gradients))
+        return trace_from_norms(norms.to(weights.dtype), weights)
 
 
 @torch.no_grad()
 def add_gradient_pull(
-    parameters: list[Tensor], reference: list[Tensor], coefficient: Tensor
+    parameters: list[Tensor], reference: list[Tensor], coefficient: float | Tensor
 ) -> None:
     """Add the `gradient_pull` to the gradients of a list of parameters (paper, eq. 12).
 
@@ -104,8 +116,7 @@ def add_gradient_pull(
         Those without a gradient do not move in this step and are skipped.
     reference : list of Tensor
         Their values at the start of the epoch.
-    coefficient : Tensor of shape ()
-        On the same device.
+    coefficient : float, or Tensor of shape () on the same device
     """
     used = [(p, r) for p, r in zip(parameters, reference, strict=True) if p.grad is not None]
     if used:
@@ -115,17 +126,22 @@ def add_gradient_pull(
 
 
 @torch.no_grad()
-def apply_decoupled_pull(parameters: list[Tensor], reference: list[Tensor], share: Tensor) -> None:
+def apply_decoupled_pull(
+    parameters: list[Tensor], reference: list[Tensor], share: float | Tensor
+) -> None:
     """Move a list of parameters by `decoupled_pull`, in place.
 
     Parameters
     ----------
     parameters, reference :
         As in `add_gradient_pull`.
-    share : Tensor of shape ()
-        From `pull_share`.
+    share : float or Tensor of shape ()
+        From `pull_share`. A float takes a third of the time; a Tensor may stay on its device.
     """
     if not parameters:
+        return
+    if not isinstance(share, Tensor):
+        torch._foreach_lerp_(parameters, reference, share)
         return
     weights = [p.detach() for p in parameters]
     step = torch._foreach_sub(reference, weights)

@@ -8,7 +8,7 @@ from torch import nn
 from ..methods.base import BalancingMethod
 from ..methods.closed_batch import LossTerms, has_closed_form
 from ..network.closed_form import ClosedForm
-from .optimizer import is_fused
+from .optimizer import is_fused, step_of
 
 __all__ = ["ClosedStep"]
 
@@ -40,6 +40,7 @@ class ClosedStep:
         self._form = form
         self._device = net._placement()
         self._terms = LossTerms()
+        self._step = step_of(net.optimizer_, net._run.before_step)
 
     @classmethod
     def of(cls, net, plain):
@@ -101,5 +102,5 @@ class ClosedStep:
             batch=batch,
             training=True,
         )
-        net.optimizer_.step()
+        self._step()
         return {"loss": loss, "y_pred": self._run.joint_logits}

@@ -36,37 +36,57 @@ class EpochRecords:
     """What the batches of an epoch recorded, until it is moved off the device in one copy."""
 
     def __init__(self):
-        self._rows = []  # a Tensor of all values of a batch
+        self._values = []  # Tensors, batch by batch
+        self._joined = []  # one Tensor for many batches
         self._quantities = []  # the (quantity, labels) of these values, batch by batch
         self.sizes = []
 
     def add(self, batch, loss, n_samples):
         """Keep the joint loss of a batch, its whole loss, and what it recorded."""
-        losses = torch.stack([batch.joint_loss.detach(), loss.detach()])
-        self._rows.append(torch.cat([losses, *batch.recorded.values()]))
+        self._values += [batch.joint_loss, loss, *batch.recorded.values()]
         self._quantities.append(tuple(batch.recorded))
         self.sizes.append(n_samples)
+        if len(self._values) > _JOINED:
+            self._join()
+
+    def _join(self):
+        if self._values:
+            self._joined.append(torch.cat([value.detach().reshape(-1) for value in self._values]))
+            self._values = []
 
     def resolve(self):
         """Move everything to the host, once.
 
         Returns
         -------
-        losses : list of list of float
+        losses : list of tuple of float
             Joint loss and whole loss of each batch.
         values : dict of (str, str or None) to list of float
             Values of each quantity and label, of the batches that recorded it.
         """
-        flat = torch.cat(self._rows).tolist()
+        self._join()
+        flat = torch.cat(self._joined).tolist()
+        if len(set(self._quantities)) == 1:  # the usual case, column by column
+            columns = _columns(self._quantities[0])
+            width = 2 + len(columns)
+            losses = list(zip(flat[::width], flat[1::width], strict=True))
+            return losses, {c: flat[i::width] for i, c in enumerate(columns, start=2)}
         losses, values, start = [], {}, 0
-        for row, quantities in zip(self._rows, self._quantities, strict=True):
-            entries = flat[start : start + len(row)]
-            start += len(row)
-            losses.append(entries[:2])
-            columns = [(q, label) for q, labels in quantities for label in labels or (None,)]
-            for column, value in zip(columns, entries[2:], strict=True):
-                values.setdefault(column, []).append(value)
+        for quantities in self._quantities:
+            columns = _columns(quantities)
+            losses.append(tuple(flat[start : start + 2]))
+            for i, column in enumerate(columns, start=start + 2):
+                values.setdefault(column, []).append(flat[i])
+            start += 2 + len(columns)
         return losses, values
+
+
+# Tensors that are kept apart at most.
+_JOINED = 4096
+
+
+def _columns(quantities):
+    return [(quantity, label) for quantity, labels in quantities for label in labels or (None,)]
 
 
 def epoch_values(values, reductions):

@@ -211,14 +211,14 @@ class TrainingRun:
         -------
         Tensor of shape ()
         """
-        output = NetworkOutput(None, passed.features, inputs.presence, inputs)
+        output = NetworkOutput(None, None, inputs.presence, inputs)
         self._start(
             ClosedBatch, output, target, weight, criterion, passed=passed, terms=terms
         )
         weights = self.method.loss_weights(self._batch)
         if weights is None:
             return self.method.loss(self._batch)  # which says what is wrong
-        return self._batch.backward(weights, unimodal=bool(self.monitors))
+        return self._batch.backward(weights)
 
     @property
     def joint_logits(self):
