@@ -88,7 +88,10 @@ class _Cutter:
             first, last = start, stop
             if name in self._starts:
                 first, last = self._starts[name][start], self._starts[name][stop]
-            tensors[name] = each_part(lambda t, a=first, b=last: t[a:b], value)
+            if isinstance(value, dict):
+                tensors[name] = each_part(lambda t, a=first, b=last: t[a:b], value)
+            else:
+                tensors[name] = value[first:last]
         return Batch(
             tensors,
             Presence(stop - start, masks),

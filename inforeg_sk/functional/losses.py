@@ -5,6 +5,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from .scores import class_index
+
 __all__ = ["SampleLosses", "cross_entropy_losses", "squared_losses"]
 
 
@@ -51,7 +53,7 @@ def cross_entropy_losses(
     """
     n_classes = logits.shape[dim]
     log_probabilities = torch.log_softmax(logits, dim=dim)
-    index = target.expand(log_probabilities.select(dim, 0).shape).unsqueeze(dim)
+    index = class_index(target, logits.shape, dim)
     log_probability = log_probabilities.gather(dim, index).squeeze(dim)
     losses = log_probability
     if label_smoothing:

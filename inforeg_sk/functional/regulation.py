@@ -1,5 +1,7 @@
 """From performance scores to the regulation coefficient: gaps, and how strongly to hold back."""
 
+from math import inf
+
 import numpy as np
 
 from .arrays import Array, library_of
@@ -76,13 +78,11 @@ def _mean_lead(score: Array, other: Array) -> Array:
     library = library_of(score)
     with np.errstate(invalid="ignore"):  # two infinite scores have no lead: NaN is not ahead
         lead = score - other
-    info = library.finfo(lead.dtype)
-    # An infinite score does not tie with a finite one.
-    largest = library.maximum(abs(score), abs(other)).clip(max=info.max)
-    ahead = lead > (TIE_TOLERANCE * info.eps) * largest
-    lead = library.where(ahead, lead, library.zeros_like(lead))
-    count = library.where(ahead, library.ones_like(lead), library.zeros_like(lead)).sum(-1)
-    return lead.sum(-1) / count.clip(min=1)
+    tolerance = TIE_TOLERANCE * library.finfo(lead.dtype).eps
+    ahead = lead > tolerance * library.maximum(abs(score), abs(other))
+    ahead |= lead == inf  # an infinite score does not tie with a finite one
+    total = library.where(ahead, lead, 0.0).sum(-1)
+    return total / library.where(ahead, 1.0, 0.0).sum(-1, dtype=lead.dtype).clip(1)
 
 
 def regulation_coefficient(gap: Array, alpha: Array, beta: float | Array) -> Array:
@@ -110,4 +110,4 @@ def regulation_coefficient(gap: Array, alpha: Array, beta: float | Array) -> Arr
     """
     library = library_of(gap)
     strength = alpha * library.exp(beta * library.tanh(gap))
-    return library.where(gap > 0, strength, library.zeros_like(gap))
+    return library.where(gap > 0, strength, 0.0)

@@ -35,8 +35,28 @@ def log_probability(logits: Tensor, target: Tensor, dim: int = -1) -> Tensor:
     tensor([-0.6931])
     """
     log_probabilities = logits.log_softmax(dim=dim)
-    index = target.expand(log_probabilities.select(dim, 0).shape).unsqueeze(dim)
+    index = class_index(target, logits.shape, dim)
     return log_probabilities.gather(dim, index).squeeze(dim)
+
+
+def class_index(target: Tensor, shape: torch.Size, dim: int) -> Tensor:
+    """Index of the true class, as ``Tensor.gather`` takes it.
+
+    Parameters
+    ----------
+    target : Tensor of int64 of shape (..., n_samples)
+    shape : torch.Size
+        Of the logits.
+    dim : {-1, -2}
+        The axis of the classes.
+
+    Returns
+    -------
+    Tensor of int64 of shape (..., n_samples, 1) or (..., 1, n_samples)
+    """
+    if dim == -1:
+        return target[..., None].expand(*shape[:-1], 1)
+    return target[..., None, :].expand(*shape[:-2], 1, shape[-1])
 
 
 def probability(logits: Tensor, target: Tensor) -> Tensor:

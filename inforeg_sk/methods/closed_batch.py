@@ -101,7 +101,8 @@ class ClosedBatch(BatchContext):
         self._passed.backward_all(found.gradient)
         each = found.losses
         losses = each.mean(dim=-1) if shares is None else (each * shares).sum(dim=-1)
-        vars(self).update(logits=self._all[0].mT, joint_loss=losses[0], _losses=losses)
+        self._losses = losses
+        vars(self)["joint_loss"] = losses[0]  # as the property below would give it
         if all(weights):
             return losses.sum() if factors == 1 else (losses * factors.squeeze()).sum()
         # What does not count may be infinite.
@@ -140,7 +141,7 @@ class ClosedBatch(BatchContext):
 
     @cached_property
     def logits(self):
-        return self._passed.joint_logits()
+        return self._passed.joint_logits() if self._all is None else self._all[0].mT
 
     @cached_property
     def unimodal_logits(self):
@@ -153,6 +154,15 @@ class ClosedBatch(BatchContext):
         if self._of_samples is None:
             return super().unimodal_losses
         return dict(zip(self.network.modalities, self._losses[1:].unbind(), strict=True))
+
+    @cached_property
+    def scores(self):
+        known = self._of_samples is not None and self._modality_weights is None
+        if known and self._rule.mean and (
+            self._rule is SCORES["negative_loss"] or not self.criterion.label_smoothing
+        ):
+            return -self._losses[1:]
+        return super().scores
 
     @cached_property
     def _sample_scores(self):

@@ -276,7 +276,7 @@ class BatchContext(BatchRecorder):
         self.modalities = network.modalities
         if like is None:  # else they are made when they are asked for
             self.logits, self.features = logits, features
-        self.n_samples = len(target)
+        self.n_samples = target.shape[0]
         self.target = target
         self.weight = weight
         self.weight_means = weight_means or WeightMeans()
@@ -492,9 +492,10 @@ class BatchContext(BatchRecorder):
     def _sample_scores(self):
         """Score of each sample by each modality (Tensor of shape (n_modalities, n_samples))."""
         # Not computed a second time where the loss has made them already.
-        logits = self.__dict__.get("unimodal_logits") or self.network.unimodal_logits(
-            {name: z.detach() for name, z in self.features.items()}
-        )
+        logits = self.__dict__.get("unimodal_logits")
+        if logits is None:
+            with torch.no_grad():
+                logits = self.network.unimodal_logits(self.features)
         # Under autocast logits may be of a short type, in whose rounding real gaps would be ties.
         logits = [u.detach().to(self._score_type) for u in logits.values()]
         if self._rule.per_sample is not None:
@@ -508,8 +509,7 @@ class BatchContext(BatchRecorder):
         Over the samples that have the modality; 0, and `scored` False, if none has. To compare
         modalities take `performance_gap`, which allows for missing ones.
         """
-        with torch.no_grad():
-            return batch_score(self._sample_scores, self._modality_weights, mean=self._rule.mean)
+        return batch_score(self._sample_scores, self._modality_weights, mean=self._rule.mean)
 
     @cached_property
     def scored(self):
@@ -534,12 +534,11 @@ class BatchContext(BatchRecorder):
         From `scores`; where samples lack modalities, each pair is compared on the samples that
         have both.
         """
-        with torch.no_grad():
-            if not self.presence.masks:
-                gap = performance_gap(few_values(self.scores))
-            else:
-                pairs = pairwise_batch_scores(
-                    self._sample_scores, self._presence.mT, self.weight, mean=self._rule.mean
-                )
-                gap = pairwise_performance_gap(few_values(pairs))
+        if not self.presence.masks:
+            gap = performance_gap(few_values(self.scores))
+        else:
+            pairs = pairwise_batch_scores(
+                self._sample_scores, self._presence.mT, self.weight, mean=self._rule.mean
+            )
+            gap = pairwise_performance_gap(few_values(pairs))
         return gap if isinstance(gap, Tensor) else torch.from_numpy(gap)

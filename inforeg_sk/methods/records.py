@@ -222,6 +222,9 @@ def _numbers(quantity, value):
     return array
 
 
+_FLOATS = (torch.float32, torch.float64)
+
+
 class BatchRecorder:
     """What records the quantities of a batch; they stay on the device.
 
@@ -264,11 +267,10 @@ class BatchRecorder:
             batch before.
         """
         modalities = self._keys.modalities
-        usual = labels is None and isinstance(quantity, str)
-        usual = usual and getattr(values, "shape", None) == (len(modalities),)
-        if usual and self._is_new(quantity) and self._keys.is_claimed(quantity, modalities):
+        if labels is None and self._is_usual(quantity, values):
             # What was found right in an earlier batch, at little cost.
-            self.recorded[quantity, modalities] = self._tensor(_numbers(quantity, values)).clone()
+            values = torch.from_numpy(values) if isinstance(values, np.ndarray) else values
+            self.recorded[quantity, modalities] = values.detach().clone()
             return
         labels, values = by_label(quantity, values, labels, modalities)
         self._keys.claim(quantity, labels)
@@ -287,8 +289,22 @@ class BatchRecorder:
             values = self._tensor(values).clone()
         self.recorded[quantity, labels] = values.reshape(-1)
 
-    def _is_new(self, quantity):
-        return all(name != quantity for name, _ in self.recorded)
+    def _is_usual(self, quantity, values):
+        if not isinstance(values, Tensor | np.ndarray) or not isinstance(quantity, str):
+            return False
+        if values.shape != (len(self._keys.modalities),):
+            return False
+        if not self._keys.is_claimed(quantity, self._keys.modalities):
+            return False
+        if isinstance(values, Tensor):
+            if values.dtype not in _FLOATS or values.device != self._device:
+                return False
+        elif values.dtype not in (np.float32, np.float64) or self._device.type != "cpu":
+            return False
+        for name, _ in self.recorded:
+            if name == quantity:
+                return False
+        return True
 
     def _tensor(self, value):
         if isinstance(value, np.ndarray):

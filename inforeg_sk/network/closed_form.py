@@ -43,6 +43,7 @@ class ClosedForm:
         self.encoders = network.encoders
         self.chains = chains
         self.widths = list(network.fusion.widths.values())
+        self.n_modalities = len(self.widths)
         #: Number of features of each modality, where it is the same.
         self.width = self.widths[0] if len(set(self.widths)) == 1 else None
         #: Whether the last ReLU of all encoders is one operation on all features.
@@ -129,7 +130,8 @@ class ClosedPass:
 
     def _by_term(self, joined):
         """A Tensor of shape (n, n_joined_features) as one of shape (n_modalities, n, width)."""
-        return joined.view(len(joined), -1, self._form.width).transpose(0, 1)
+        form = self._form
+        return joined.view(-1, form.n_modalities, form.width).transpose(0, 1)
 
     def _encode(self, name, encoder, X):
         form, chain = self._form, self._form.chains.get(name)
@@ -175,11 +177,12 @@ class ClosedPass:
         """
         form = self._form
         head, log_prior, widths = form.network.head, form.network.log_prior, form.widths
-        n_samples, n_modalities = len(self._joined), len(widths)
-        logits = self._joined.new_empty(1 + n_modalities, head.out_features, n_samples)
-        each, bias = logits[1:], (head.bias / n_modalities)[:, None]
+        shape = (1 + form.n_modalities, head.out_features, self._presence.n_samples)
+        logits = self._joined.new_empty(shape)
+        each, bias = logits[1:], (head.bias / form.n_modalities)[:, None]
         if form.width is not None:
-            torch.baddbmm(bias, self._by_term(head.weight), self._by_term(self._joined).mT, out=each)
+            self._blocks, self._stacked = self._by_term(head.weight), self._by_term(self._joined)
+            torch.baddbmm(bias, self._blocks, self._stacked.mT, out=each)
         else:
             blocks = torch.split_with_sizes(head.weight, widths, dim=1)
             for block, z, out in zip(blocks, self._parts, each.unbind(), strict=True):
@@ -217,8 +220,8 @@ class ClosedPass:
         features = torch.empty_like(self._joined)
         if form.width is not None:
             if weight is not None:
-                torch.bmm(terms, self._by_term(self._joined), out=self._by_term(weight))
-            torch.bmm(terms.mT, self._by_term(head.weight), out=self._by_term(features))
+                torch.bmm(terms, self._stacked, out=self._by_term(weight))
+            torch.bmm(terms.mT, self._blocks, out=self._by_term(features))
         else:
             split = partial(torch.split_with_sizes, split_sizes=form.widths, dim=1)
             of_term = terms.unbind()
@@ -231,12 +234,12 @@ class ClosedPass:
         if weight is not None:
             _add_gradient(head.weight, weight)
         if head.bias.requires_grad:
-            _add_gradient(head.bias, terms.sum(dim=(0, 2)).div_(len(form.widths)))
+            _add_gradient(head.bias, terms.sum(dim=(0, 2)).div_(form.n_modalities))
         self._backward_encoders(features)
 
     def _backward_encoders(self, gradient):
         widths = self._form.widths
-        sums = [None] * len(widths)
+        sums = [None] * self._form.n_modalities
         if self._form.joins_relu:
             _threshold_backward.grad_input(gradient, self._joined, 0, grad_input=gradient)
             sums = torch.split_with_sizes(gradient.sum(dim=0), widths)

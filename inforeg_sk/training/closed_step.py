@@ -1,7 +1,6 @@
 """A training step in closed form, where nothing asks for another."""
 
 import torch
-from skorch.dataset import unpack_data
 from skorch.utils import TeeGenerator
 from torch import nn
 
@@ -32,18 +31,22 @@ class ClosedStep:
     ----------
     net : TrainingLoop
     form : ClosedForm
+    is_silent : bool
+        Whether nothing but the run has to hear of the batch.
     """
 
-    def __init__(self, net, form):
+    def __init__(self, net, form, is_silent):
         self._net = net
         self._run = net._run
         self._form = form
         self._device = net._placement()
         self._terms = LossTerms()
         self._step = step_of(net.optimizer_, net._run.before_step)
+        self._parameters = [p for group in net.optimizer_.param_groups for p in group["params"]]
+        self._is_heard = not is_silent
 
     @classmethod
-    def of(cls, net, plain):
+    def of(cls, net, plain, is_silent):
         """The closed step of an estimator in training, or None if it has to take its usual one.
 
         Parameters
@@ -51,6 +54,8 @@ class ClosedStep:
         net : TrainingLoop
         plain : class
             Whose steps those of `net` have to be.
+        is_silent : bool
+            As of the class.
         """
         kind, run = type(net), net._run
         own = any(n in vars(net) or getattr(kind, n) is not getattr(plain, n) for n in _STEPS)
@@ -68,8 +73,9 @@ class ClosedStep:
         ):
             return None
         form = ClosedForm.of(net.module_)
-        return None if form is None else cls(net, form)
+        return None if form is None else cls(net, form, is_silent)
 
+    @torch.no_grad()
     def __call__(self, batch):
         """Make a step.
 
@@ -82,25 +88,24 @@ class ClosedStep:
         dict
             ``"loss"`` and ``"y_pred"``, the joint logits.
         """
-        net = self._net
-        inputs, target = unpack_data(batch)
+        net, run = self._net, self._run
+        inputs, target = batch
         weight = inputs.weight
         if self._device.type != "cpu":
             inputs, target = inputs.to(self._device), target.to(self._device)
             weight = None if weight is None else weight.to(self._device)
-        for group in net.optimizer_.param_groups:
-            for parameter in group["params"]:
-                parameter.grad = None
-        with torch.no_grad():
-            passed = self._form.forward(inputs)
-            loss = self._run.closed_loss(
-                passed, inputs, target, weight, net.criterion_, self._terms
+        for parameter in self._parameters:
+            parameter.grad = None
+        passed = self._form.forward(inputs)
+        loss = run.closed_loss(passed, inputs, target, weight, net.criterion_, self._terms)
+        if self._is_heard:
+            net.notify(
+                "on_grad_computed",
+                named_parameters=TeeGenerator(net.get_all_learnable_params()),
+                batch=batch,
+                training=True,
             )
-        net.notify(
-            "on_grad_computed",
-            named_parameters=TeeGenerator(net.get_all_learnable_params()),
-            batch=batch,
-            training=True,
-        )
+        else:
+            run.change_gradients()
         self._step()
-        return {"loss": loss, "y_pred": self._run.joint_logits}
+        return {"loss": loss, "y_pred": run.joint_logits if self._is_heard else None}

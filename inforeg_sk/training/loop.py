@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 from skorch import NeuralNet
-from skorch.callbacks import Callback, EarlyStopping, EpochTimer, PassthroughScoring, PrintLog
+from skorch.callbacks import Callback, EarlyStopping, EpochScoring, EpochTimer, PassthroughScoring, PrintLog
 from skorch.dataset import unpack_data
 from skorch.history import History
 from skorch.utils import is_dataset
@@ -339,33 +339,41 @@ class TrainingLoop(NeuralNet):
         self._mode = None
         self._set_training(training)
         self._mode = training
-        self._listeners = {name: self._hear(name) for name in _BATCH_EVENTS}
-        changing = training and self._listeners["on_batch_begin"]
-        closed = ClosedStep.of(self, TrainingLoop) if training else None
+        self._listeners = {name: self._hear(name, training) for name in _BATCH_EVENTS}
+        # skorch's own callbacks leave modules and optimizer as they are while an epoch runs.
+        heard = [type(c).__module__ for found in self._listeners.values() for c in found]
+        changing = training and not all(name.startswith("skorch.") for name in heard)
+        silent = not any(self._listeners.values()) and self._hears_as_usual()
+        closed = ClosedStep.of(self, TrainingLoop, silent) if training else None
+        rows = list.__getitem__(self.history, -1)["batches"]
         for batch in iterator:
             X, target = unpack_data(batch)
-            n_samples += len(target)
+            n_samples += target.shape[0]
             if getattr(X, "weight", None) is not None:
                 weights.append(X.weight.double().sum())
-            # What callbacks see: the inputs before any dropout, the target as the user gave it.
-            shown = X, target if getattr(X, "y", None) is None else X.y
-            self.notify("on_batch_begin", batch=shown, training=training)
-            if changing:  # callbacks may have registered hooks
-                closed = ClosedStep.of(self, TrainingLoop)
+            if silent:
+                rows.append(BatchRow())
+            else:
+                # What callbacks see: the inputs before any dropout, the target as the user gave it.
+                shown = X, target if getattr(X, "y", None) is None else X.y
+                self.notify("on_batch_begin", batch=shown, training=training)
+                if changing:  # callbacks may have registered hooks
+                    closed = ClosedStep.of(self, TrainingLoop, silent)
             step = closed or step_fn
             step = step((self._run.start_batch(X), target) if training else (X, target))
             if training:
-                loss = self._run.finish_step(step["loss"], len(target))
+                loss = self._run.finish_step(step["loss"], target.shape[0])
             else:
                 loss = step["loss"].detach()
                 losses.append(loss)
-            self.history.record_batch(f"{prefix}_loss", loss)
-            self.history.record_batch(f"{prefix}_batch_size", len(target))
-            # Of a step that the user wrote, too, callbacks get the joint logits.
-            y_pred = getattr(step["y_pred"], "logits", step["y_pred"]).detach()
-            self.notify(
-                "on_batch_end", batch=shown, training=training, **{**step, "y_pred": y_pred}
-            )
+            rows[-1][f"{prefix}_loss"] = loss
+            rows[-1][f"{prefix}_batch_size"] = target.shape[0]
+            if not silent:
+                # Of a step that the user wrote, too, callbacks get the joint logits.
+                y_pred = getattr(step["y_pred"], "logits", step["y_pred"]).detach()
+                self.notify(
+                    "on_batch_end", batch=shown, training=training, **{**step, "y_pred": y_pred}
+                )
         self._mode = self._listeners = None
         losses = self._run.resolve_epoch() if training else torch.stack(losses).tolist()
         if weights:
@@ -378,13 +386,24 @@ class TrainingLoop(NeuralNet):
         ]
         self.history.record(f"{prefix}_batch_count", len(losses))
 
-    def _hear(self, event):
+    def _hears_as_usual(self):
+        """Whether the estimator's own methods for the events of a batch are those of this class."""
+        return all(
+            name not in vars(self) and getattr(type(self), name) is getattr(TrainingLoop, name)
+            for name in ("notify", *_BATCH_EVENTS)
+        )
+
+    def _hear(self, event, training):
         """Callbacks that do something at an event; most have skorch's empty method."""
         return [
             callback
             for _, callback in self.callbacks_
-            if event in vars(callback)
-            or getattr(type(callback), event, None) is not getattr(Callback, event)
+            if (
+                event in vars(callback)
+                or getattr(type(callback), event, None) is not getattr(Callback, event)
+            )
+            # It is for training batches or for validation batches, and returns at the others.
+            and not (type(callback) is EpochScoring and callback.on_train is not training)
         ]
 
     def notify(self, method_name, **cb_kwargs):

@@ -116,7 +116,7 @@ def step_of(optimizer, own_hook):
     )
     if watched or not plain or hasattr(optimizer, "grad_scale"):
         return optimizer.step
-    return lambda: _step_adamw(optimizer)
+    return _AdamWStep(optimizer)
 
 
 def _is_plain(group):
@@ -128,27 +128,36 @@ def _is_plain(group):
     )
 
 
-def _step_adamw(optimizer):
-    """What ``torch.optim.AdamW.step`` does with ``fused=True``."""
-    calls = []
-    for group in optimizer.param_groups:
-        parameters, gradients, means, squares, steps = [], [], [], [], []
-        for p in group["params"]:
-            if p.grad is None:
+class _AdamWStep:
+    """What ``torch.optim.AdamW.step`` does with ``fused=True``, for one epoch.
+
+    Parameters
+    ----------
+    optimizer : torch.optim.AdamW
+        Its state has to stay the same objects.
+    """
+
+    def __init__(self, optimizer):
+        self._optimizer = optimizer
+        self._groups = []  # with parameters and their state, once they have one
+        self._others = []  # parameters without a state, such as frozen ones
+
+    @torch.no_grad()
+    def __call__(self):
+        if not self._groups or any(p.grad is not None for p in self._others):
+            self._optimizer.step()  # torch makes the state
+            self._find()
+            return
+        for group, parameters, state in self._groups:
+            gradients = [p.grad for p in parameters]
+            if any(gradient is None for gradient in gradients):  # of an absent modality
+                used = [i for i, gradient in enumerate(gradients) if gradient is not None]
+                gradients = [gradients[i] for i in used]
+                parameters = [parameters[i] for i in used]
+                state = [[values[i] for i in used] for values in state]
+            if not gradients:
                 continue
-            state = optimizer.state[p]
-            if not state:  # torch makes it
-                optimizer.step()
-                return
-            parameters.append(p)
-            gradients.append(p.grad)
-            means.append(state["exp_avg"])
-            squares.append(state["exp_avg_sq"])
-            steps.append(state["step"])
-        if parameters:
-            calls.append((group, parameters, gradients, means, squares, steps))
-    with torch.no_grad():
-        for group, parameters, gradients, means, squares, steps in calls:
+            means, squares, steps = state
             torch._foreach_add_(steps, 1)
             torch._fused_adamw_(
                 parameters,
@@ -167,3 +176,13 @@ def _step_adamw(optimizer):
                 grad_scale=None,
                 found_inf=None,
             )
+
+    def _find(self):
+        known = self._optimizer.state
+        names = ("exp_avg", "exp_avg_sq", "step")
+        self._groups, self._others = [], []
+        for group in self._optimizer.param_groups:
+            parameters = [p for p in group["params"] if known.get(p)]
+            self._others += [p for p in group["params"] if not known.get(p)]
+            state = [[known[p][name] for p in parameters] for name in names]
+            self._groups.append((group, parameters, state))

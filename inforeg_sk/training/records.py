@@ -43,7 +43,10 @@ class EpochRecords:
 
     def add(self, batch, loss, n_samples):
         """Keep the joint loss of a batch, its whole loss, and what it recorded."""
-        self._values += [batch.joint_loss, loss, *batch.recorded.values()]
+        joint = batch.joint_loss
+        if loss.requires_grad:
+            joint, loss = joint.detach(), loss.detach()
+        self._values += [joint, loss, *batch.recorded.values()]
         self._quantities.append(tuple(batch.recorded))
         self.sizes.append(n_samples)
         if len(self._values) > _JOINED:
@@ -51,7 +54,7 @@ class EpochRecords:
 
     def _join(self):
         if self._values:
-            self._joined.append(torch.cat([value.detach().reshape(-1) for value in self._values]))
+            self._joined.append(torch.cat([value.reshape(-1) for value in self._values]))
             self._values = []
 
     def resolve(self):
