@@ -5,10 +5,10 @@ one network of M modalities holds for a stack of K of them in one call. Nothing 
 networks, optimizers or batches of data; `inforeg_sk.methods` and `inforeg_sk.training` do.
 """
 
-from .arrays import few_values
 from .fisher import fisher_trace, trace_from_norms
 from .losses import SampleLosses, cross_entropy_losses, squared_losses
 from .moments import Moments, merge_moments, scale_of_moments, weighted_moments
+from .numbers import coefficient_numbers, gap_numbers, pairwise_gap_numbers, share_numbers
 from .prior import class_log_prior
 from .pull import decoupled_pull, gradient_pull, pull_share
 from .regulation import (
@@ -36,20 +36,23 @@ __all__ = [
     "TIE_TOLERANCE",
     "batch_score",
     "class_log_prior",
+    "coefficient_numbers",
     "cross_entropy_losses",
     "decoupled_pull",
-    "few_values",
     "fisher_trace",
+    "gap_numbers",
     "gradient_pull",
     "window_open",
     "log_probability",
     "moving_average",
     "pairwise_batch_scores",
+    "pairwise_gap_numbers",
     "pairwise_performance_gap",
     "performance_gap",
     "probability",
     "pull_share",
     "regulation_coefficient",
+    "share_numbers",
     "squared_losses",
     "trace_from_norms",
     "weighted_mean",

@@ -1,8 +1,7 @@
 """The two ways to pull weights towards their reference."""
 
+import torch
 from torch import Tensor
-
-from .arrays import Array, library_of
 
 __all__ = ["decoupled_pull", "gradient_pull", "pull_share"]
 
@@ -31,18 +30,18 @@ def gradient_pull(weights: Tensor, reference: Tensor, coefficient: Tensor) -> Te
     return (weights - reference) * coefficient.to(weights.dtype)[..., None]
 
 
-def pull_share(coefficient: Array, n_batches: int | Array) -> Array:
+def pull_share(coefficient: Tensor, n_batches: int | Tensor) -> Tensor:
     """Share of the way back to the reference that one step takes in `decoupled_pull`.
 
     Parameters
     ----------
-    coefficient : Tensor or ndarray of shape (...)
-    n_batches : int, or Tensor or ndarray that broadcasts to the shape of `coefficient`
+    coefficient : Tensor of shape (...)
+    n_batches : int or Tensor that broadcasts to the shape of `coefficient`
         Batches of the epoch, so that a coefficient means the same for any batch size.
 
     Returns
     -------
-    Tensor or ndarray of shape (...)
+    Tensor of shape (...)
         ``1 - exp(-coefficient / n_batches)``, in [0, 1]: but for rounding, a step never overshoots.
 
     Examples
@@ -51,7 +50,7 @@ def pull_share(coefficient: Array, n_batches: int | Array) -> Array:
     >>> pull_share(torch.tensor([0.0, 1e9]), 10)
     tensor([0., 1.])
     """
-    return -library_of(coefficient).expm1(-coefficient / n_batches)
+    return -torch.expm1(-coefficient / n_batches)
 
 
 def decoupled_pull(

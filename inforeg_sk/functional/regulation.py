@@ -1,10 +1,7 @@
 """From performance scores to the regulation coefficient: gaps, and how strongly to hold back."""
 
-from math import inf
-
-import numpy as np
-
-from .arrays import Array, library_of
+import torch
+from torch import Tensor
 
 __all__ = [
     "TIE_TOLERANCE",
@@ -19,17 +16,17 @@ __all__ = [
 TIE_TOLERANCE = 8
 
 
-def performance_gap(scores: Array) -> Array:
+def performance_gap(scores: Tensor) -> Tensor:
     """How far each modality is ahead of those behind it (paper, eq. 9 and 10).
 
     Parameters
     ----------
-    scores : Tensor or ndarray of floating type, of shape (..., n_modalities)
+    scores : Tensor of floating type, of shape (..., n_modalities)
         Large is good.
 
     Returns
     -------
-    Tensor or ndarray of shape (..., n_modalities)
+    Tensor of shape (..., n_modalities)
         Mean of ``s_m - s_n`` over the modalities ``n`` with ``s_n < s_m``: at least 0, and 0 for a
         modality that is ahead of none.
 
@@ -50,18 +47,18 @@ def performance_gap(scores: Array) -> Array:
     return _mean_lead(scores[..., :, None], scores[..., None, :])
 
 
-def pairwise_performance_gap(scores: Array) -> Array:
+def pairwise_performance_gap(scores: Tensor) -> Tensor:
     """Performance gap where samples lack modalities (our extension of eq. 9 and 10).
 
     Parameters
     ----------
-    scores : Tensor or ndarray of floating type, of shape (..., n_modalities, n_modalities)
+    scores : Tensor of floating type, of shape (..., n_modalities, n_modalities)
         In row m and column n the score of m on the samples that have both; see
         `pairwise_batch_scores`.
 
     Returns
     -------
-    Tensor or ndarray of shape (..., n_modalities)
+    Tensor of shape (..., n_modalities)
         As `performance_gap`, but m and n are compared by the scores on their common samples.
 
     Examples
@@ -70,36 +67,35 @@ def pairwise_performance_gap(scores: Array) -> Array:
     >>> pairwise_performance_gap(torch.tensor([[4.0, 2.0], [6.0, 6.0]]))
     tensor([0., 4.])
     """
-    return _mean_lead(scores, scores.swapaxes(-1, -2))
+    return _mean_lead(scores, scores.mT)
 
 
-def _mean_lead(score: Array, other: Array) -> Array:
+def _mean_lead(score: Tensor, other: Tensor) -> Tensor:
     """Mean over the last axis of the leads above rounding; 0 where there is none."""
-    library = library_of(score)
-    with np.errstate(invalid="ignore"):  # two infinite scores have no lead: NaN is not ahead
-        lead = score - other
-    tolerance = TIE_TOLERANCE * library.finfo(lead.dtype).eps
-    ahead = lead > tolerance * library.maximum(abs(score), abs(other))
-    ahead |= lead == inf  # an infinite score does not tie with a finite one
-    total = library.where(ahead, lead, 0.0).sum(-1)
-    return total / library.where(ahead, 1.0, 0.0).sum(-1, dtype=lead.dtype).clip(1)
+    lead = score - other
+    info = torch.finfo(lead.dtype)
+    # An infinite score does not tie with a finite one.
+    largest = torch.maximum(score.abs(), other.abs()).clamp(max=info.max)
+    ahead = lead > TIE_TOLERANCE * info.eps * largest
+    lead = torch.where(ahead, lead, torch.zeros_like(lead))
+    return lead.sum(dim=-1) / ahead.sum(dim=-1).clamp(min=1)
 
 
-def regulation_coefficient(gap: Array, alpha: Array, beta: float | Array) -> Array:
+def regulation_coefficient(gap: Tensor, alpha: Tensor, beta: float | Tensor) -> Tensor:
     """Strength of the pull (paper, eq. 11 and 16).
 
     Parameters
     ----------
-    gap : Tensor or ndarray of shape (..., n_modalities)
+    gap : Tensor of shape (..., n_modalities)
         From `performance_gap`.
-    alpha : Tensor or ndarray of shape (n_modalities,), or one that broadcasts to that of `gap`
+    alpha : Tensor of shape (n_modalities,), or one that broadcasts to the shape of `gap`
         Base strength of each modality, at least 0; 0 where it is not regulated now.
-    beta : float, or Tensor or ndarray that broadcasts to the shape of `gap`
+    beta : float or Tensor that broadcasts to the shape of `gap`
         How fast the strength grows with the gap.
 
     Returns
     -------
-    Tensor or ndarray of the shape of `gap`
+    Tensor of the shape of `gap`
         ``alpha * exp(beta * tanh(gap))`` where the gap is positive, else 0.
 
     Examples
@@ -108,6 +104,4 @@ def regulation_coefficient(gap: Array, alpha: Array, beta: float | Array) -> Arr
     >>> regulation_coefficient(torch.tensor([0.0, 100.0]), torch.ones(2), 1.0)
     tensor([0.0000, 2.7183])
     """
-    library = library_of(gap)
-    strength = alpha * library.exp(beta * library.tanh(gap))
-    return library.where(gap > 0, strength, 0.0)
+    return torch.where(gap > 0, alpha * torch.exp(beta * torch.tanh(gap)), torch.zeros_like(gap))

@@ -9,9 +9,10 @@ from torch import Tensor
 
 from ..functional import (
     batch_score,
-    few_values,
+    gap_numbers,
     log_probability,
     pairwise_batch_scores,
+    pairwise_gap_numbers,
     pairwise_performance_gap,
     performance_gap,
     probability,
@@ -520,9 +521,12 @@ class BatchContext(BatchRecorder):
 
     @property
     def reported_scores(self):
-        """What the history keeps: `scores`, NaN where they mean nothing."""
+        """What the history keeps: `scores`, NaN where they mean nothing.
+
+        A Tensor of shape (n_modalities,), or a list of as many numbers.
+        """
         if self._modality_weights is None:  # the usual case, at no cost
-            return self.scores
+            return self.scores if self.score_numbers is None else self.score_numbers
         return self.scores.masked_fill(~self.scored, torch.nan)
 
     @cached_property
@@ -535,10 +539,28 @@ class BatchContext(BatchRecorder):
         have both.
         """
         if not self.presence.masks:
-            gap = performance_gap(few_values(self.scores))
-        else:
-            pairs = pairwise_batch_scores(
-                self._sample_scores, self._presence.mT, self.weight, mean=self._rule.mean
-            )
-            gap = pairwise_performance_gap(few_values(pairs))
-        return gap if isinstance(gap, Tensor) else torch.from_numpy(gap)
+            return performance_gap(self.scores)
+        return pairwise_performance_gap(self._pairwise_scores)
+
+    @cached_property
+    def _pairwise_scores(self):
+        return pairwise_batch_scores(
+            self._sample_scores, self._presence.mT, self.weight, mean=self._rule.mean
+        )
+
+    # The same in Python numbers, on the CPU; on other devices they would wait for them
+
+    @cached_property
+    def score_numbers(self):
+        """`scores` as a list of float; None on another device than the CPU."""
+        return self.scores.tolist() if self._device.type == "cpu" else None
+
+    @property
+    def gap_numbers(self):
+        """`performance_gap` as a list of float; None on another device than the CPU."""
+        if self._device.type != "cpu":
+            return None
+        eps = torch.finfo(self._score_type).eps
+        if not self.presence.masks:
+            return gap_numbers(self.score_numbers, eps)
+        return pairwise_gap_numbers(self._pairwise_scores.tolist(), eps)

@@ -5,14 +5,14 @@ from math import nan
 from numbers import Integral, Real
 from typing import ClassVar
 
-import numpy as np
 import torch
 
 from ..functional import (
     PADDINGS,
-    few_values,
+    coefficient_numbers,
     pull_share,
     regulation_coefficient,
+    share_numbers,
     window_open,
     window_ratio,
 )
@@ -109,11 +109,12 @@ class InfoReg(BalancingMethod):
     }
     batchable = True
     # What an epoch needs: base strengths, weights at its start, parameters, coefficients.
-    _alpha: torch.Tensor | np.ndarray | None
+    _alpha: torch.Tensor | None
+    _alphas_now: list[float]
     _modalities: tuple[str, ...]
     _reference: dict[str, list[torch.Tensor]]
     _regulated: dict[str, list[torch.Tensor]]
-    _coefficient: torch.Tensor | np.ndarray | None
+    _coefficient: torch.Tensor | list[float] | None
     _parameter_constraints: ClassVar[dict[str, list[Constraint]]] = {
         **BalancingMethod._parameter_constraints,
         "alpha": [_NOT_NEGATIVE, ByName(_NOT_NEGATIVE)],
@@ -193,8 +194,8 @@ class InfoReg(BalancingMethod):
         }
         if any(alphas.values()) and len(alphas) > 1:
             some = next(p for e in parameters.values() for p in e.regulated)
-            alpha = torch.tensor(list(alphas.values()), dtype=torch.float64).to(some)
-            self._alpha, self._modalities = few_values(alpha), epoch.modalities
+            self._alpha = torch.tensor(list(alphas.values()), dtype=torch.float64).to(some)
+            self._alphas_now, self._modalities = list(alphas.values()), epoch.modalities
             self._regulated = {n: parameters[n].regulated for n, a in alphas.items() if a}
             self._reference = {
                 n: [p.detach().clone() for p in regulated]
@@ -219,24 +220,30 @@ class InfoReg(BalancingMethod):
     def on_gradients(self, batch):
         if self._alpha is None:
             return
-        gap = few_values(batch.performance_gap)
-        self._coefficient = regulation_coefficient(gap, self._alpha, self.beta)
+        gaps = batch.gap_numbers
+        if gaps is None:
+            gap = batch.performance_gap
+            self._coefficient = regulation_coefficient(gap, self._alpha, self.beta)
+        else:
+            self._coefficient = coefficient_numbers(gaps, self._alphas_now, self.beta)
         batch.record("coefficient", self._coefficient)
         if self.pull == "gradient":
             for parameters, reference, c in self._pulled(self._coefficient):
                 add_gradient_pull(parameters, reference, c * batch.gradient_scale)
 
     def on_step(self, batch):
-        if self._alpha is not None and self.pull == "decoupled":
-            for pulled in self._pulled(pull_share(self._coefficient, self._n_batches)):
-                apply_decoupled_pull(*pulled)
+        if self._alpha is None or self.pull == "gradient":
+            return
+        share = share_numbers if isinstance(self._coefficient, list) else pull_share
+        for pulled in self._pulled(share(self._coefficient, self._n_batches)):
+            apply_decoupled_pull(*pulled)
 
     def _pulled(self, strengths):
         """Parameters, their reference and the strength, of the encoders that are regulated.
 
-        On the host those whose strength is 0 are left out.
+        Of numbers those that are 0 are left out.
         """
-        values = strengths.tolist() if isinstance(strengths, np.ndarray) else strengths.unbind()
+        values = strengths if isinstance(strengths, list) else strengths.unbind()
         for name, value in zip(self._modalities, values, strict=True):
             if name in self._regulated and not (isinstance(value, float) and value == 0):
                 yield self._regulated[name], self._reference[name], value
@@ -250,4 +257,4 @@ class InfoReg(BalancingMethod):
     def _release(self):
         """Release the reference weights; they live for an epoch."""
         self._alpha, self._reference, self._regulated, self._coefficient = None, {}, {}, None
-        self._modalities = ()
+        self._modalities, self._alphas_now = (), []

@@ -86,7 +86,8 @@ class FisherTrace(Monitor):
     def on_gradients(self, batch):
         traces = self._traced.traces()
         if batch.gradient_scale != 1:
-            traces = traces / batch.gradient_scale**2
+            scale = batch.gradient_scale**2
+            traces = [t / scale for t in traces] if isinstance(traces, list) else traces / scale
         batch.record("fisher_trace", traces)
 
 

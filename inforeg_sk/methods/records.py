@@ -236,8 +236,9 @@ class BatchRecorder:
 
     Attributes
     ----------
-    recorded : dict of (str, tuple of str or None) to Tensor of shape (n_labels,)
-        By quantity and labels; of a scalar the labels are None, and the shape is (1,).
+    recorded : dict of (str, tuple of str or None) to Tensor of shape (n_labels,) or list of float
+        By quantity and labels; of a scalar the labels are None, and the shape is (1,). A list is of
+        numbers that were on the host.
     """
 
     def __init__(self, keys, logits):
@@ -269,8 +270,10 @@ class BatchRecorder:
         modalities = self._keys.modalities
         if labels is None and self._is_usual(quantity, values):
             # What was found right in an earlier batch, at little cost.
-            values = torch.from_numpy(values) if isinstance(values, np.ndarray) else values
-            self.recorded[quantity, modalities] = values.detach().clone()
+            if isinstance(values, list):
+                self.recorded[quantity, modalities] = list(values)
+            else:
+                self.recorded[quantity, modalities] = values.detach().clone()
             return
         labels, values = by_label(quantity, values, labels, modalities)
         self._keys.claim(quantity, labels)
@@ -290,16 +293,17 @@ class BatchRecorder:
         self.recorded[quantity, labels] = values.reshape(-1)
 
     def _is_usual(self, quantity, values):
-        if not isinstance(values, Tensor | np.ndarray) or not isinstance(quantity, str):
+        modalities = self._keys.modalities
+        if isinstance(values, list):
+            usual = len(values) == len(modalities) and all(type(v) is float for v in values)
+        elif isinstance(values, Tensor):
+            usual = values.shape == (len(modalities),) and values.dtype in _FLOATS
+            usual = usual and values.device == self._device
+        else:
             return False
-        if values.shape != (len(self._keys.modalities),):
+        if not usual or not isinstance(quantity, str):
             return False
-        if not self._keys.is_claimed(quantity, self._keys.modalities):
-            return False
-        if isinstance(values, Tensor):
-            if values.dtype not in _FLOATS or values.device != self._device:
-                return False
-        elif values.dtype not in (np.float32, np.float64) or self._device.type != "cpu":
+        if not self._keys.is_claimed(quantity, modalities):
             return False
         for name, _ in self.recorded:
             if name == quantity:

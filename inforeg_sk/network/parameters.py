@@ -69,39 +69,43 @@ class TracedEncoders:
     >>> w = torch.nn.Parameter(torch.zeros(2))
     >>> w.grad = torch.tensor([3.0, 4.0])
     >>> TracedEncoders([([w], None)]).traces()
-    tensor([25.])
+    [25.0]
     """
 
     def __init__(self, encoders: Sequence[tuple[list[Tensor], list[float] | None]]):
         self._parameters = [p for parameters, _ in encoders for p in parameters]
+        given = [[1.0] * len(p) if weights is None else weights for p, weights in encoders]
+        self._numbers = [(i, w) for i, weights in enumerate(given) for w in weights]
+        self._n_encoders = len(encoders)
         weights = torch.zeros(len(self._parameters), len(encoders), dtype=torch.float64)
-        start = 0
-        for i, (parameters, given) in enumerate(encoders):
-            stop = start + len(parameters)
-            weights[start:stop, i] = 1 if given is None else torch.tensor(given, dtype=torch.float64)
-            start = stop
+        for row, (i, weight) in enumerate(self._numbers):
+            weights[row, i] = weight
         # Moved once, so that no batch waits for a copy to the device.
         self._weights = weights.to(self._parameters[0]) if self._parameters else weights
 
-    def traces(self) -> Tensor:
+    def traces(self) -> Tensor | list[float]:
         """Fisher traces of the gradients as they are; see `trace_from_norms`.
 
         Returns
         -------
-        Tensor of shape (n_encoders,)
-            On the parameters' device. Parameters without a gradient, unused in this batch, count
-            as zero.
+        Tensor of shape (n_encoders,), or list of n_encoders numbers if they are on the CPU
+            Parameters without a gradient, unused in this batch, count as zero.
         """
-        gradients = [p.grad for p in self._parameters if p.grad is not None]
-        if not gradients:
-            return self._weights.new_zeros(self._weights.shape[1])
+        gradients = [p.grad for p in self._parameters]
+        used = [i for i, gradient in enumerate(gradients) if gradient is not None]
+        if not used:
+            return [0.0] * self._n_encoders
+        norms = torch._foreach_norm([gradients[i] for i in used])
+        if self._weights.device.type == "cpu":
+            traces = [0.0] * self._n_encoders
+            for i, norm in zip(used, norms, strict=True):
+                encoder, weight = self._numbers[i]
+                traces[encoder] += weight * norm.item() ** 2
+            return traces
         weights = self._weights
-        if len(gradients) < len(self._parameters):
-            # Known on the host: no batch waits for the device.
-            used = [i for i, p in enumerate(self._parameters) if p.grad is not None]
+        if len(used) < len(gradients):
             weights = torch.stack([weights[i] for i in used])
-        norms = torch.stack(torch._foreach_norm(gradients))
-        return trace_from_norms(norms.to(weights.dtype), weights)
+        return trace_from_norms(torch.stack(norms).to(weights.dtype), weights)
 
 
 @torch.no_grad()

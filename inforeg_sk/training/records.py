@@ -37,6 +37,7 @@ class EpochRecords:
 
     def __init__(self):
         self._values = []  # Tensors, batch by batch
+        self._numbers = {}  # lists of numbers that are on the host, by quantity and labels
         self._joined = []  # one Tensor for many batches
         self._quantities = []  # the (quantity, labels) of these values, batch by batch
         self.sizes = []
@@ -46,8 +47,15 @@ class EpochRecords:
         joint = batch.joint_loss
         if loss.requires_grad:
             joint, loss = joint.detach(), loss.detach()
-        self._values += [joint, loss, *batch.recorded.values()]
-        self._quantities.append(tuple(batch.recorded))
+        self._values += [joint, loss]
+        quantities = []
+        for key, value in batch.recorded.items():
+            if isinstance(value, list):
+                self._numbers.setdefault(key, []).append(value)
+            else:
+                self._values.append(value)
+                quantities.append(key)
+        self._quantities.append(tuple(quantities))
         self.sizes.append(n_samples)
         if len(self._values) > _JOINED:
             self._join()
@@ -69,18 +77,22 @@ class EpochRecords:
         """
         self._join()
         flat = torch.cat(self._joined).tolist()
+        losses, values, start = [], {}, 0
         if len(set(self._quantities)) == 1:  # the usual case, column by column
             columns = _columns(self._quantities[0])
             width = 2 + len(columns)
             losses = list(zip(flat[::width], flat[1::width], strict=True))
-            return losses, {c: flat[i::width] for i, c in enumerate(columns, start=2)}
-        losses, values, start = [], {}, 0
-        for quantities in self._quantities:
-            columns = _columns(quantities)
-            losses.append(tuple(flat[start : start + 2]))
-            for i, column in enumerate(columns, start=start + 2):
-                values.setdefault(column, []).append(flat[i])
-            start += 2 + len(columns)
+            values = {c: flat[i::width] for i, c in enumerate(columns, start=2)}
+        else:
+            for quantities in self._quantities:
+                columns = _columns(quantities)
+                losses.append(tuple(flat[start : start + 2]))
+                for i, column in enumerate(columns, start=start + 2):
+                    values.setdefault(column, []).append(flat[i])
+                start += 2 + len(columns)
+        for key, rows in self._numbers.items():
+            for column, found in zip(_columns([key]), zip(*rows, strict=True), strict=True):
+                values.setdefault(column, []).extend(found)
         return losses, values
 
 

@@ -33,7 +33,7 @@ strengths = pytest.mark.parametrize("c", [0.0, 1e-3, 1.0, 5.0, 1e9])
 def squared_gradient(parameters, weights=None):
     """The trace of one encoder."""
     weights = None if weights is None else weights.tolist()
-    return TracedEncoders([(parameters, weights)]).traces()[0]
+    return torch.tensor(TracedEncoders([(parameters, weights)]).traces()[0], dtype=torch.float64)
 
 
 def pull_decoupled(parameters, reference, coefficient, n_batches):
