@@ -8,7 +8,13 @@ networks, optimizers or batches of data; `inforeg_sk.methods` and `inforeg_sk.tr
 from .fisher import fisher_trace, trace_from_norms
 from .losses import SampleLosses, cross_entropy_losses, squared_losses
 from .moments import Moments, merge_moments, scale_of_moments, weighted_moments
-from .numbers import coefficient_numbers, gap_numbers, pairwise_gap_numbers, share_numbers
+from .numbers import (
+    coefficient_numbers,
+    gap_numbers,
+    on_host,
+    pairwise_gap_numbers,
+    share_numbers,
+)
 from .prior import class_log_prior
 from .pull import decoupled_pull, gradient_pull, pull_share
 from .regulation import (
@@ -45,6 +51,7 @@ __all__ = [
     "window_open",
     "log_probability",
     "moving_average",
+    "on_host",
     "pairwise_batch_scores",
     "pairwise_gap_numbers",
     "pairwise_performance_gap",

@@ -7,9 +7,31 @@ spends on its products. These are the same formulas, one number at a time.
 from collections.abc import Sequence
 from math import exp, expm1, inf, tanh
 
+import torch
+
 from .regulation import TIE_TOLERANCE
 
-__all__ = ["coefficient_numbers", "gap_numbers", "pairwise_gap_numbers", "share_numbers"]
+__all__ = [
+    "coefficient_numbers",
+    "gap_numbers",
+    "on_host",
+    "pairwise_gap_numbers",
+    "share_numbers",
+]
+
+
+def on_host(device: torch.device) -> bool:
+    """Whether a value on a device is a Python number without waiting for anything.
+
+    Parameters
+    ----------
+    device : torch.device
+
+    Returns
+    -------
+    bool
+    """
+    return device.type == "cpu"
 
 
 def gap_numbers(scores: Sequence[float], eps: float) -> list[float]:

@@ -103,10 +103,11 @@ class ClosedBatch(BatchContext):
         losses = each.mean(dim=-1) if shares is None else (each * shares).sum(dim=-1)
         self._losses = losses
         vars(self)["joint_loss"] = losses[0]  # as the property below would give it
-        if all(weights):
-            return losses.sum() if factors == 1 else (losses * factors.squeeze()).sum()
-        # What does not count may be infinite.
-        return torch.stack([losses[i] * w for i, w in enumerate(weights) if w]).sum()
+        if not all(weights):  # what does not count may be infinite
+            return torch.stack([losses[i] * w for i, w in enumerate(weights) if w]).sum()
+        if isinstance(factors, float):
+            return losses.sum() if factors == 1 else losses.sum() * factors
+        return (losses * factors[:, 0]).sum()
 
     def _losses_of(self, logits, share, dim=-1):
         if type(self.criterion) is nn.MSELoss:

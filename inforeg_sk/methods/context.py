@@ -9,10 +9,9 @@ from torch import Tensor
 
 from ..functional import (
     batch_score,
-    gap_numbers,
     log_probability,
+    numbers,
     pairwise_batch_scores,
-    pairwise_gap_numbers,
     pairwise_performance_gap,
     performance_gap,
     probability,
@@ -553,14 +552,14 @@ class BatchContext(BatchRecorder):
     @cached_property
     def score_numbers(self):
         """`scores` as a list of float; None on another device than the CPU."""
-        return self.scores.tolist() if self._device.type == "cpu" else None
+        return self.scores.tolist() if numbers.on_host(self._device) else None
 
     @property
     def gap_numbers(self):
         """`performance_gap` as a list of float; None on another device than the CPU."""
-        if self._device.type != "cpu":
+        if not numbers.on_host(self._device):
             return None
         eps = torch.finfo(self._score_type).eps
         if not self.presence.masks:
-            return gap_numbers(self.score_numbers, eps)
-        return pairwise_gap_numbers(self._pairwise_scores.tolist(), eps)
+            return numbers.gap_numbers(self.score_numbers, eps)
+        return numbers.pairwise_gap_numbers(self._pairwise_scores.tolist(), eps)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ..functional import trace_from_norms
+from ..functional import numbers, trace_from_norms
 
 __all__ = [
     "EncoderParameters",
@@ -94,9 +94,9 @@ class TracedEncoders:
         gradients = [p.grad for p in self._parameters]
         used = [i for i, gradient in enumerate(gradients) if gradient is not None]
         if not used:
-            return [0.0] * self._n_encoders
+            return self._weights.new_zeros(self._n_encoders)
         norms = torch._foreach_norm([gradients[i] for i in used])
-        if self._weights.device.type == "cpu":
+        if numbers.on_host(self._weights.device):
             traces = [0.0] * self._n_encoders
             for i, norm in zip(used, norms, strict=True):
                 encoder, weight = self._numbers[i]

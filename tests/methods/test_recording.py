@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from inforeg_sk import BalancingMethod, InfoReg, MultimodalClassifier, MultimodalInfoRegClassifier
+from inforeg_sk.functional import numbers
 from inforeg_sk.methods import Curve
 
 NAMES = ("audio", "text", "video")
@@ -197,6 +198,7 @@ def test_all_records_of_an_epoch_move_in_one_list(trimodal, monkeypatch):
             batch.record("rare", torch.zeros(5), labels=list("vwxyz"))
         batch.record("scalar", i)
 
+    monkeypatch.setattr(numbers, "on_host", lambda device: False)  # as on a GPU
     monkeypatch.setattr(torch.Tensor, "tolist", spy)
     fit(record, trimodal)
     # Two losses, traces, scores and the scalar in three batches, and the rare one.

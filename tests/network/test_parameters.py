@@ -11,6 +11,7 @@ from inforeg_sk.functional import (
     decoupled_pull,
     fisher_trace,
     gradient_pull,
+    numbers,
     pull_share,
     trace_from_norms,
 )
@@ -31,9 +32,15 @@ strengths = pytest.mark.parametrize("c", [0.0, 1e-3, 1.0, 5.0, 1e9])
 
 
 def squared_gradient(parameters, weights=None):
-    """The trace of one encoder."""
+    """The trace of one encoder, in Python numbers and, as on a GPU, in tensors."""
     weights = None if weights is None else weights.tolist()
-    return torch.tensor(TracedEncoders([(parameters, weights)]).traces()[0], dtype=torch.float64)
+    encoder = TracedEncoders([(parameters, weights)])
+    number = encoder.traces()[0]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(numbers, "on_host", lambda device: False)
+        tensor = encoder.traces()[0]
+    torch.testing.assert_close(torch.as_tensor(number, dtype=tensor.dtype), tensor)
+    return tensor
 
 
 def pull_decoupled(parameters, reference, coefficient, n_batches):

@@ -16,6 +16,7 @@ from training_runs import ACTIVE, equal, make, weights
 
 from inforeg_sk import BalancingMethod, MultimodalClassifier, presets
 from inforeg_sk.data.batches import JoinedBatchSampler
+from inforeg_sk.functional import numbers
 from inforeg_sk.network import Dropout
 
 
@@ -43,6 +44,7 @@ class TransferCounter(TorchDispatchMode):
 )
 def test_values_move_once_an_epoch(trimodal, settings, monkeypatch):
     """Neither ``.item()`` nor a copy to the host for a batch; one list for an epoch."""
+    monkeypatch.setattr(numbers, "on_host", lambda device: False)  # as on a GPU
     X, y = trimodal
     if settings.get("missing"):
         X = {name: values.copy() for name, values in X.items()}

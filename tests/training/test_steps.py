@@ -136,14 +136,20 @@ def accelerated():
     return make
 
 
+def near(found, expected):
+    """Equal but for rounding: Accelerate's step differentiates, ours is written out."""
+    return all(np.allclose(found[name], expected[name], rtol=1e-10, atol=1e-12) for name in found)
+
+
 def test_accelerate_changes_nothing_on_one_device(trimodal, accelerated):
     X, y = trimodal
-    net = accelerated().fit(X, y)
-    assert equal(weights(net), weights(make().fit(X, y)))
+    net = accelerated().set_params(dtype="float64").fit(X, y)
+    plain = make(dtype="float64").fit(X, y)
+    assert near(weights(net), weights(plain))
     assert net.device is None and clone(net).get_params()["device"] is None
     # The class is local, and so is not for pickle; its state is.
     assert pickle.dumps(net.__getstate__()["_run"])
-    assert equal(weights(net.partial_fit(X, y)), weights(make().fit(X, y).partial_fit(X, y)))
+    assert near(weights(net.partial_fit(X, y)), weights(plain.partial_fit(X, y)))
 
 
 def test_accelerate_accumulates_gradients(trimodal, accelerated):
