@@ -57,6 +57,7 @@ class MultimodalEstimator(ParameterFiles, ParameterHandling):
         encoders,
         fusion,
         fisher,
+        fisher_samples,
         optimizer,
         lr,
         max_epochs,
@@ -108,6 +109,7 @@ class MultimodalEstimator(ParameterFiles, ParameterHandling):
         self.encoders = encoders
         self.fusion = fusion
         self.fisher = fisher
+        self.fisher_samples = fisher_samples
         self.missing = missing
         self.modality_dropout = modality_dropout
         self.standardize = standardize

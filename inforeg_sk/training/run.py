@@ -280,6 +280,8 @@ class TrainingRun:
 
     def end_epoch(self):
         """End an epoch that was not interrupted."""
+        for monitor in self.monitors:
+            monitor.on_epoch_end(self._epoch)
         self.method.on_epoch_end(self._epoch)
         self.method.check_state()
         self._epoch, self.in_epoch = None, False
