@@ -206,6 +206,13 @@ def _warn_of_changes(estimator):
             "this fit goes on with the network, criterion, optimizer and callbacks that there are. "
             "Fit anew (warm_start=False) for the new values to take effect."
         )
+    measured = estimator._measured
+    if measured is not None and estimator.fisher not in (None, measured):
+        warn_caller(
+            f"{type(estimator).__name__}: fisher changed from {measured!r} to "
+            f"{estimator.fisher!r}, which measures Fisher traces on another scale. Windows that "
+            "are decided on traces of both mean nothing; fit anew (warm_start=False)."
+        )
 
 
 def _same(before, now):

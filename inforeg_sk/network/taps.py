@@ -4,7 +4,6 @@ from collections import Counter
 from contextlib import contextmanager
 
 import torch
-from torch import nn
 
 from .tapped_layers import LAYERS, parts_of, run_in_parts, squared_norms
 

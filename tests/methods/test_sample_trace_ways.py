@@ -1,0 +1,221 @@
+"""Encoders and methods whose Fisher traces of single samples take another way, or none."""
+
+import numpy as np
+import pytest
+import torch
+from sample_traces import SETTINGS, assert_by_hand, fit, images
+from torch import nn
+from torch.nn import functional as F
+
+from inforeg_sk import (
+    BalancingMethod,
+    InfoReg,
+    MultimodalClassifier,
+    MultimodalInfoRegRegressor,
+)
+from inforeg_sk.methods.monitors import FisherTrace, Monitor, PerformanceScore
+from inforeg_sk.methods.sample_trace import SampleFisherTrace
+from inforeg_sk.network import CNNEncoder
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*no better than guessing")
+
+
+# Encoders that need another way
+
+
+class TimeMajor(nn.Module):
+    """Runs its layer on steps by samples: with as many steps as samples no shape tells."""
+
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(2, 3)
+
+    def forward(self, x):
+        return torch.tanh(self.linear(x.transpose(0, 1))).sum(dim=0)
+
+
+class Mixing(nn.Module):
+    """Lets samples influence one another."""
+
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(3, 4)
+
+    def forward(self, x):
+        z = self.linear(x)
+        return torch.tanh(z) + z.mean(dim=0)
+
+
+class Functional(nn.Module):
+    """Uses the weight of a layer without running it, besides running it."""
+
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(3, 3)
+
+    def forward(self, x):
+        return torch.tanh(self.linear(x)) + x @ self.linear.weight
+
+
+class Values(nn.Module):
+    """Asks for values, which torch.func cannot give."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(3))
+
+    def forward(self, x):
+        assert not x.isnan().any().item()
+        return torch.tanh(x * self.scale)
+
+
+@pytest.mark.parametrize(
+    "encoder, n_samples, way",
+    [
+        (TimeMajor, 30, "network"),
+        (TimeMajor, 31, "torch.func"),
+        (Mixing, 30, "network"),
+        (Functional, 30, "network"),
+        (Values, 30, "loop"),
+        (lambda: nn.Sequential(nn.Linear(3, 4), nn.PReLU()), 30, "torch.func"),
+    ],
+)
+def test_encoders_that_do_other_things_are_measured_in_another_way(
+    encoder, n_samples, way, monkeypatch
+):
+    ways = []
+    choose = SampleFisherTrace.on_epoch_end
+
+    def on_epoch_end(self, epoch):
+        choose(self, epoch)
+        ways.append(self._ways["x"])
+
+    monkeypatch.setattr(SampleFisherTrace, "on_epoch_end", on_epoch_end)
+    rng = np.random.default_rng(0)
+    shape = (30, 2) if encoder is TimeMajor else (3,)
+    X = {"x": rng.normal(size=(n_samples, *shape)), "z": rng.normal(size=(n_samples, 2))}
+    y = np.arange(n_samples) % 2
+    clf = fit(X, y, InfoReg(alpha=0), encoders={"x": encoder}, batch_size=-1)
+    assert_by_hand(clf, X, y, unimodal=1.0)
+    assert ways == [way, way]
+
+
+def test_small_batches_are_measured_as_they_are_trained(monkeypatch):
+    X, y = images(13)
+    settings = {"encoders": {"a": "cnn", "v": CNNEncoder}, "optimizer": torch.optim.SGD, "lr": 0.0}
+    whole = fit(X, y, batch_size=-1, **settings).curves_["fisher_trace"]
+    parts = fit(X, y, batch_size=4, **settings).curves_["fisher_trace"]
+    for m in X:
+        np.testing.assert_allclose(parts[m], whole[m], rtol=1e-10)
+
+
+# Methods
+
+
+class Annealed(BalancingMethod):
+    def loss_weights(self, batch):
+        return {"joint": 0.5, "text": 2.0 * batch.epoch.index}
+
+
+def test_weights_of_losses_may_depend_on_the_epoch(trimodal):
+    X, y = trimodal
+    clf = fit(X, y, Annealed())
+    only_text = {None: np.full(90, 0.5), "text": np.full(90, 2.0), "audio": np.zeros(90)}
+    only_text["video"] = only_text["audio"]
+    assert_by_hand(clf, X, y, unimodal=1.0, weight=only_text)
+
+
+class Further(Monitor):
+    curves = {}
+
+    def on_epoch_start(self, epoch):
+        self.epochs = [*getattr(self, "epochs", []), epoch.index]
+
+
+def test_monitors_of_a_method_stay(trimodal):
+    X, y = trimodal
+    further = Further()
+
+    class Watched(InfoReg):
+        def monitors(self):
+            return [*super().monitors(), further]
+
+    clf = fit(X, y, Watched(alpha=0))
+    assert further.epochs == [0, 1] and "performance_score" in clf.curves_
+    assert_by_hand(clf, X, y, unimodal=1.0)
+
+
+def test_a_method_without_traces_stays_without(trimodal):
+    X, y = trimodal
+
+    class Scores(BalancingMethod):
+        def monitors(self):
+            return [PerformanceScore()]
+
+    assert set(fit(X, y, Scores()).curves_) == {"performance_score"}
+
+
+# What is refused
+
+
+class Own(BalancingMethod):
+    def loss(self, batch):
+        return batch.joint_loss
+
+
+class OwnTrace(FisherTrace):
+    pass
+
+
+class OwnMonitor(BalancingMethod):
+    def monitors(self):
+        return [OwnTrace()]
+
+
+def statistics_of_batches():
+    return nn.Sequential(nn.Linear(6, 4), nn.BatchNorm1d(4, track_running_stats=False))
+
+
+@pytest.mark.parametrize(
+    "method, settings, match",
+    [
+        (InfoReg(trace="layers"), {}, "with trace='layers' of the method InfoReg"),
+        (Own(), {}, "with the method Own, whose loss is not a sum"),
+        (OwnMonitor(), {}, "with the method OwnMonitor: the monitor OwnTrace measures the Fisher"),
+        ("joint", {"encoders": {"text": statistics_of_batches}}, "no running statistics .*text.1"),
+    ],
+)
+def test_what_has_no_loss_or_gradient_of_a_sample_is_refused(trimodal, method, settings, match):
+    X, y = trimodal
+    whole = "The 'fisher' parameter of MultimodalClassifier must be 'batch' or None with"
+    with pytest.raises(ValueError, match=f"{whole}.*") as error:
+        fit(X, y, method, **settings)
+    error.match(match)
+    error.match("Got 'sample'")
+    fit(X, y, method, **settings, fisher="batch")
+
+
+@pytest.mark.parametrize("n_samples", [0, -1, 2.5, "all"])
+def test_the_number_of_samples_is_checked(trimodal, n_samples):
+    X, y = trimodal
+    match = "The 'fisher_samples' parameter of MultimodalInfoRegRegressor must be"
+    with pytest.raises((TypeError, ValueError), match=match):
+        MultimodalInfoRegRegressor(fisher_samples=n_samples).fit(X, np.arange(90.0))
+
+
+def test_a_criterion_that_cannot_tell_samples_apart_is_refused(trimodal):
+    class Whole(nn.CrossEntropyLoss):
+        def forward(self, logits, target):
+            return F.cross_entropy(logits, target)
+
+    X, y = trimodal
+    fit(X, y, fisher="batch", criterion=Whole)
+    with pytest.raises(TypeError, match="one value a sample is needed"):
+        fit(X, y, criterion=Whole)
+
+
+def test_a_change_of_the_measure_warns(trimodal):
+    X, y = trimodal
+    clf = MultimodalClassifier("joint", **SETTINGS).partial_fit(X, y)
+    with pytest.warns(UserWarning, match="fisher changed from 'batch' to 'sample'.*another scale"):
+        clf.set_params(fisher="sample").partial_fit(X, y)
