@@ -185,17 +185,17 @@ class MultimodalClassifier(ClassifierMixin, MultimodalEstimator):
 
     **Fisher traces of single samples** (``fisher="sample"``). Eq. 7 of the paper is the mean over
     samples of the squared norm of the gradient of the loss that a batch of this one sample has,
-    with unimodal losses and sample weights (so a sample of weight 2 counts four times), over all
-    parameters of the encoder that are trained. It is measured once an epoch, after its last step:
-    the window of the next epoch goes by the weights that this begins with. The network is in
-    evaluation mode: no dropout, no modality dropout, batch normalisation by its running statistics.
-    `fisher_samples` samples are drawn from the training part, for each modality of those that have
-    it, and stay the same in all epochs: with new ones in each, the draw moves the trace more than
-    an epoch does. Training itself is the same, bit for bit, up to what the windows change. The
-    gradients come from one backward pass where parameters belong to linear, convolution, recurrent,
-    normalisation or attention layers that run once; else from ``torch.func``, or sample by sample,
-    which takes long. Methods whose loss is no sum of joint and unimodal losses, and
-    ``trace="layers"``, need ``fisher="batch"``.
+    joint and unimodal, over all parameters of the encoder that are trained. Sample weights are
+    those of the mean. It is measured once an epoch, after its last step: the window of the next
+    epoch goes by the weights that this begins with. The network is in evaluation mode: no dropout,
+    no modality dropout, batch normalisation by its running statistics. `fisher_samples` samples are
+    drawn from the training part, for each modality of those that have it and a weight, and stay the
+    same in all epochs: with new ones in each, the draw moves the trace more than an epoch does.
+    Training itself is the same, bit for bit, up to what the windows change. The gradients come from
+    one backward pass where parameters belong to linear, convolution, recurrent, normalisation or
+    attention layers that run once; else from ``torch.func``, or sample by sample, which takes long.
+    Methods whose loss is no sum of joint and unimodal losses, and ``trace="layers"``, need
+    ``fisher="batch"``.
 
     **When training goes wrong** ``fit`` says so at its end, once in a search, and ``partial_fit``
     does not: where the loss is not finite, also after the last step; where a Fisher trace is

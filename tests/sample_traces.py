@@ -14,39 +14,39 @@ def fit(X, y, method="joint", kind=MultimodalClassifier, **settings):
     return kind(method, **settings).fit(X, y)
 
 
-def traces_by_hand(clf, X, target, unimodal=0.0, weight=None, loss=F.cross_entropy):
+def traces_by_hand(clf, X, target, unimodal=0.0, joint=1.0, weight=None, loss=F.cross_entropy):
     """Mean over the samples that have a modality of the squared norm of each one's gradient.
 
-    One forward and one backward pass a sample, with the weights that the fit ended with. `weight`
-    gives each sample's weight in the joint loss (key None) and in those of the modalities.
+    One forward and one backward pass a sample, with the weights that the fit ended with. `joint`
+    and `unimodal` (a number, or a dict by modality) multiply the losses; `weight` is that of the
+    samples in the mean.
     """
     network = clf.module_.eval()
     parameters = {
         m: [p for p in e.parameters() if p.requires_grad] for m, e in clf.encoders_.items()
     }
+    unimodal = unimodal if isinstance(unimodal, dict) else dict.fromkeys(X, unimodal)
     target = torch.as_tensor(target)
-    squares = {m: [] for m in X}
+    squares, weights = {m: [] for m in X}, {m: [] for m in X}
     for i in range(len(target)):
-        has = {m: not np.isnan(X[m][i]).all() for m in X}
+        has = [m for m in X if not np.isnan(X[m][i]).all()]
         features = {
             m: e(torch.from_numpy(np.array(X[m][i : i + 1])))
-            if has[m]
+            if m in has
             else torch.zeros(1, network.widths[m], dtype=torch.float64)
             for m, e in network.encoders.items()
         }
-        terms = {None: network.head(network.fusion(features)), **network.unimodal_logits(features)}
-        total = 0.0
-        for m, logits in terms.items():
-            if m is None or has[m]:
-                share = 1.0 if weight is None else weight[m][i]
-                total = total + (1 if m is None else unimodal) * share * loss(
-                    logits, target[i : i + 1]
-                )
-        for m in X:
-            if has[m] and parameters[m]:
-                g = torch.autograd.grad(total, parameters[m], retain_graph=True, allow_unused=True)
-                squares[m].append(sum(t.square().sum().item() for t in g if t is not None))
-    return {m: np.mean(values) if values else 0.0 for m, values in squares.items()}
+        total = joint * loss(network.head(network.fusion(features)), target[i : i + 1])
+        logits = network.unimodal_logits(features)
+        for m in has:
+            total = total + unimodal.get(m, 0) * loss(logits[m], target[i : i + 1])
+        for m in has:
+            if not parameters[m]:
+                continue
+            g = torch.autograd.grad(total, parameters[m], retain_graph=True, allow_unused=True)
+            squares[m].append(sum(t.square().sum().item() for t in g if t is not None))
+            weights[m].append(1.0 if weight is None else weight[i])
+    return {m: np.average(s, weights=weights[m]) if s else 0.0 for m, s in squares.items()}
 
 
 def assert_by_hand(clf, X, y, rtol=1e-10, **settings):

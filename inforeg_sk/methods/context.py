@@ -186,9 +186,9 @@ class TrainingContext:
         return self._data.train_copy(self.network, loss, n_epochs)
 
     @property
-    def presence(self):
-        """Which samples of the training part have which modality (Presence, on the CPU)."""
-        return self._data.presence
+    def samples(self):
+        """Target, weight and presence of the training part (PartSamples, on the CPU)."""
+        return self._data.samples
 
     def run_on(self, rows, *, network=None, epoch=None):
         """Run the network over some training samples; mode and gradients are the caller's.
@@ -205,7 +205,7 @@ class TrainingContext:
         Returns
         -------
         BatchContext
-            What is recorded on it is not kept.
+            Without sample weights. What is recorded on it is not kept.
         """
         return self._data.run_on(rows, network or self.network, epoch)
 

@@ -32,13 +32,14 @@ class SampleFisherTrace(Monitor):
     """Records each encoder's Fisher trace as eq. 7 of the paper has it.
 
     That is the mean over samples of the squared norm of the gradient, over all trainable parameters
-    of the encoder, of the loss that a batch of this one sample has: joint and unimodal terms, and
-    sample weights. It is measured after the last step of an epoch, in evaluation mode: no dropout,
-    no modality dropout, batch normalisation by its running statistics.
+    of the encoder, of the loss that a batch of this one sample has, joint and unimodal. Sample
+    weights are those of the mean, so that a sample of weight 2 counts like two. It is measured
+    after the last step of an epoch, in evaluation mode: no dropout, no modality dropout, batch
+    normalisation by its running statistics.
 
-    The mean of an encoder is over `n_samples` samples that have the modality, drawn once from the
-    training part. They are the same in all epochs, so that the growth of a trace is that of the
-    encoder and not of the draw. A modality that no sample has gets 0.
+    The mean of an encoder is over `n_samples` samples that have the modality, and a weight, drawn
+    once from the training part. They are the same in all epochs, so that the growth of a trace is
+    that of the encoder and not of the draw. A modality that no sample has gets 0.
 
     Parameters
     ----------
@@ -50,8 +51,8 @@ class SampleFisherTrace(Monitor):
         Samples that the network gets at a time; -1 for all.
     """
 
-    # The samples, and which of them count for a modality.
-    _presence: Any
+    # What is known of the training part, and the rows that are measured.
+    _samples: Any
     _rows: Any
     curves = {"fisher_trace": Curve("Fisher trace of the encoder, over single samples")}
 
@@ -59,7 +60,7 @@ class SampleFisherTrace(Monitor):
         self._loss_weights = loss_weights
         self._n_samples = n_samples
         self._batch_size = batch_size
-        self._presence, self._rows, self._counted = None, None, {}
+        self._samples, self._rows, self._shares = None, None, {}
         self._parameters: dict[str, list] = {}
         self._ways: dict[str, str] = {}
         self._checked = False
@@ -69,10 +70,10 @@ class SampleFisherTrace(Monitor):
         # Hooks do not reach into a compiled network.
         network = getattr(epoch.network, "_orig_mod", epoch.network)
         if self._rows is None:
-            self._presence = training.presence
+            self._samples = training.samples
             seed = training.generator.initial_seed()
-            self._rows, self._counted = draw_rows(
-                self._presence, network.modalities, self._n_samples, seed
+            self._rows, self._shares = draw_rows(
+                self._samples, network.modalities, self._n_samples, seed
             )
         names = self._choose_ways(network, epoch.parameters)
         zero = torch.zeros((), dtype=torch.float64, device=training.device)
@@ -82,15 +83,11 @@ class SampleFisherTrace(Monitor):
                 chunk = slice(start, start + self._size(network))
                 rows = self._rows[chunk]
                 for name, norms in self._norms(names, rows, network, epoch).items():
-                    counted = self._counted[name][chunk][self._having(name, rows)]
-                    counted = counted.to(norms.device, non_blocking=True)
-                    total = torch.where(counted, norms, 0).sum(dtype=torch.float64)
+                    share = self._shares[name][chunk][self._having(name, rows)]
+                    share = share.to(norms.device, non_blocking=True)
+                    total = torch.where(share > 0, norms.double() * share, 0).sum()
                     totals[name] = totals.get(name, zero) + total
-        traces = [
-            totals.get(name, zero) / max(1, int(self._counted[name].sum()))
-            for name in network.modalities
-        ]
-        epoch.record("fisher_trace", torch.stack(traces))
+        epoch.record("fisher_trace", {m: totals.get(m, zero) for m in network.modalities})
 
     def _size(self, network):
         """How many samples the network gets at a time."""
@@ -101,7 +98,7 @@ class SampleFisherTrace(Monitor):
 
     def _having(self, name, rows):
         """Which of some rows have a modality (Tensor of bool)."""
-        return self._presence.mask(name)[rows]
+        return self._samples.presence.mask(name)[rows]
 
     # Ways
 
@@ -231,13 +228,13 @@ def _parts(network):
     return [*encoders, *(part for part in network.children() if part not in encoders)]
 
 
-def draw_rows(presence, modalities, n_samples, seed):
+def draw_rows(samples, modalities, n_samples, seed):
     """Draw the samples of which traces are taken: as many of each modality.
 
     Parameters
     ----------
-    presence : Presence
-        Of the training part.
+    samples : PartSamples
+        Weight and presence of the training part.
     modalities : sequence of str
     n_samples : int or None
         Of each modality; fewer if there are no more. None: all.
@@ -247,20 +244,28 @@ def draw_rows(presence, modalities, n_samples, seed):
     -------
     rows : Tensor of int64 of shape (n_rows,)
         In order.
-    counted : dict of str to Tensor of bool of shape (n_rows,)
-        Which of them count in the trace of a modality: all, if no sample lacks one.
+    shares : dict of str to Tensor of float64 of shape (n_rows,)
+        Of each modality, the weights of the mean over its samples; 0 for samples that do not count.
     """
+    presence, weight = samples.presence, samples.weight
     order = torch.randperm(presence.n_samples, generator=torch.Generator().manual_seed(seed))
+    if weight is not None:
+        order = order[weight[order] > 0]
     chosen = {}
     for name in modalities:
         having = order if name not in presence.masks else order[presence.masks[name][order]]
         chosen[name] = having[:n_samples]
     rows = torch.cat(list(chosen.values())).unique()
-    return rows, {name: torch.isin(rows, some) for name, some in chosen.items()}
+    shares = {}
+    for name, some in chosen.items():
+        share = torch.isin(rows, some).double()
+        share = share if weight is None else share * weight[rows]
+        shares[name] = share / share.sum() if len(some) else share
+    return rows, shares
 
 
 def sample_losses(batch, weights):
-    """Loss of each sample, as a batch of it alone would have it.
+    """Loss of each sample, as a batch of it alone would have it, without weights.
 
     Parameters
     ----------
@@ -275,8 +280,6 @@ def sample_losses(batch, weights):
 
     def term(prediction, modality=None):
         losses = per_sample_loss(batch.criterion, prediction, batch.target)
-        if batch.weight is not None:
-            losses = losses * (batch.weight / batch.weight_means.mean(modality))
         mask = batch.presence.masks.get(modality)
         return losses if mask is None else losses * mask
 

@@ -86,13 +86,15 @@ class TrainingData:
             yield batch  # outside, so that a paused loop leaves the mode as it was
 
     @property
-    def presence(self):
-        """See `TrainingContext.presence`."""
-        return samples_of(self._parts["training"]).presence
+    def samples(self):
+        """See `TrainingContext.samples`."""
+        return samples_of(self._parts["training"])
 
     def run_on(self, rows, network, epoch):
         """See `TrainingContext.run_on`."""
-        return self._context(network, *self._parts["training"].__getitems__(rows), epoch)
+        inputs, target = self._parts["training"].__getitems__(rows)
+        inputs.weight = None
+        return self._context(network, inputs, target, epoch)
 
     def train_copy(self, network, loss, n_epochs):
         """See `TrainingContext.train_copy`."""

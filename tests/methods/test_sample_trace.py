@@ -20,6 +20,7 @@ from inforeg_sk import (
 from inforeg_sk.data.presence import Presence
 from inforeg_sk.methods.sample_trace import draw_rows
 from inforeg_sk.network import MLPEncoder
+from inforeg_sk.training.parts import PartSamples
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*no better than guessing")
 
@@ -90,29 +91,37 @@ def test_a_modality_is_measured_on_the_samples_that_have_it(incomplete):
     assert_by_hand(clf, X, y, unimodal=1.0)
 
 
-def test_sample_weights_are_those_of_the_loss(incomplete):
+@pytest.mark.parametrize("n_samples", [None, 90])
+def test_sample_weights_are_those_of_the_mean(incomplete, n_samples):
     X, y = incomplete
     w = np.random.default_rng(2).integers(0, 4, 90).astype(float)
-    clf = MultimodalClassifier(
-        InfoReg(alpha=0), fisher="sample", fisher_samples=None, missing="allow", **SETTINGS
-    ).fit(X, y, sample_weight=w)
-    weight = {None: w / w.mean()}
-    for m in X:
-        has = ~np.isnan(X[m].reshape(90, -1)).all(axis=1)
-        weight[m] = w / w[has].mean()
-    assert_by_hand(clf, X, y, unimodal=1.0, weight=weight)
+    settings = {**SETTINGS, "fisher": "sample", "fisher_samples": n_samples, "missing": "allow"}
+    clf = MultimodalClassifier(InfoReg(alpha=0), **settings).fit(X, y, sample_weight=w)
+    assert_by_hand(clf, X, y, unimodal=1.0, weight=w)
 
 
-def test_class_weights_are_those_of_the_loss(trimodal):
+def test_class_weights_are_those_of_the_mean(trimodal):
     X, y = trimodal
     weights = {"anger": 3.0, "joy": 1.0, "fear": 0.5}
     clf = fit(X, y, InfoReg(alpha=0), class_weight=weights)
-    w = np.array([weights[label] for label in y])
-    assert_by_hand(clf, X, y, unimodal=1.0, weight=dict.fromkeys([None, *X], w / w.mean()))
+    assert_by_hand(clf, X, y, unimodal=1.0, weight=[weights[label] for label in y])
+
+
+def test_weights_are_repeated_rows(incomplete):
+    X, y = incomplete
+    w = np.random.default_rng(2).integers(0, 3, 90)
+    rows = np.repeat(np.arange(90), w)
+    settings = {**SETTINGS, "fisher": "sample", "fisher_samples": None, "missing": "allow"}
+    settings |= {"batch_size": -1}
+    weighted = MultimodalInfoRegClassifier(**settings).fit(X, y, sample_weight=w)
+    repeated = MultimodalInfoRegClassifier(**settings).fit({m: X[m][rows] for m in X}, y[rows])
+    for m in X:
+        np.testing.assert_allclose(weighted.fisher_trace_[m], repeated.fisher_trace_[m], rtol=1e-8)
 
 
 def test_frozen_parameters_are_left_out(trimodal):
     X, y = trimodal
+    torch.manual_seed(0)
     encoder = MLPEncoder((6,), hidden=(8, 4))
     encoder[0].requires_grad_(False)
     encoder[2].bias.requires_grad_(False)
@@ -120,7 +129,7 @@ def test_frozen_parameters_are_left_out(trimodal):
     assert_by_hand(clf, X, y, unimodal=1.0)
     trace = clf.curves_["fisher_trace"]["text"][-1]
     clf.encoders_["text"].requires_grad_(True)
-    assert traces_by_hand(clf, X, np.unique(y, return_inverse=True)[1], 1.0)["text"] > 1.5 * trace
+    assert traces_by_hand(clf, X, np.unique(y, return_inverse=True)[1], 1.0)["text"] > 1.2 * trace
 
 
 def test_an_encoder_without_trainable_parameters_has_the_trace_zero(trimodal):
@@ -154,6 +163,18 @@ def test_a_linear_case_by_hand():
     assert reg.curves_["fisher_trace"]["a"][-1] == pytest.approx(sum(squares) / 3, rel=1e-12)
 
 
+class Several(nn.Module):
+    """Takes an array of numbers and one of ids."""
+
+    def __init__(self):
+        super().__init__()
+        self.table = nn.Embedding(5, 3)
+        self.linear = nn.Linear(3, 4)
+
+    def forward(self, x):
+        return torch.tanh(self.linear(x["x"] + self.table(x["n"]).mean(dim=1)))
+
+
 def test_it_is_the_trace_of_batches_of_one_sample_where_the_weights_stand_still(trimodal):
     X, y = trimodal
     settings = {"optimizer": torch.optim.SGD, "lr": 0.0}
@@ -163,6 +184,28 @@ def test_it_is_the_trace_of_batches_of_one_sample_where_the_weights_stand_still(
     for m in X:
         np.testing.assert_allclose(of_samples[m], batches.curves_["fisher_trace"][m], rtol=1e-10)
         assert (of_samples[m] > 1.5 * larger.curves_["fisher_trace"][m]).all()  # another scale
+
+
+@pytest.mark.parametrize("encoder", ["mlp", "gru", "transformer"])
+def test_padding_scaling_prior_and_modalities_of_several_arrays_are_as_in_training(encoder):
+    rng = np.random.default_rng(0)
+    y = np.arange(40) % 3
+    X = {"a": rng.normal(2, 3, size=(40, 6, 3)), "b": {"x": rng.normal(size=(40, 3))}}
+    X["b"]["n"] = rng.integers(0, 5, size=(40, 3))
+    for i, length in enumerate(rng.integers(1, 7, 40)):
+        X["a"][i, length:] = np.nan
+    settings = {
+        "encoders": {"a": encoder, "b": Several},
+        "encoders__a__hidden": 8,
+        "optimizer": torch.optim.SGD,
+        "lr": 0.0,
+        "standardize": True,
+        "prior_offset": True,
+    }
+    samples = fit(X, y, InfoReg(alpha=0), **settings).curves_["fisher_trace"]
+    batches = fit(X, y, InfoReg(alpha=0), fisher="batch", batch_size=1, **settings)
+    for m in X:
+        np.testing.assert_allclose(samples[m], batches.curves_["fisher_trace"][m], rtol=1e-10)
 
 
 # What it leaves alone
@@ -238,23 +281,38 @@ def test_windows_are_decided_on_it(trimodal):
 # The samples
 
 
-def test_samples_are_drawn_once_from_those_that_have_the_modality():
+def part(weight=None):
     masks = {"b": np.arange(100) % 10 == 0, "c": np.zeros(100, bool)}
-    presence = Presence.from_arrays(100, masks)
-    rows, counted = draw_rows(presence, ("a", "b", "c"), 8, seed=3)
+    return PartSamples(None, weight, Presence.from_arrays(100, masks))
+
+
+def test_samples_are_drawn_from_those_that_have_the_modality():
+    rows, shares = draw_rows(part(), ("a", "b", "c"), 8, seed=3)
     assert rows.tolist() == sorted(set(rows.tolist()))
-    assert {m: int(c.sum()) for m, c in counted.items()} == {"a": 8, "b": 8, "c": 0}
-    assert (rows[counted["b"]] % 10 == 0).all()
-    again, _ = draw_rows(presence, ("a", "b", "c"), 8, seed=3)
-    other, _ = draw_rows(presence, ("a", "b", "c"), 8, seed=4)
+    assert {m: int((s > 0).sum()) for m, s in shares.items()} == {"a": 8, "b": 8, "c": 0}
+    assert set(shares["a"].tolist()) == {0, 1 / 8}
+    assert (rows[shares["b"] > 0] % 10 == 0).all()
+    again, _ = draw_rows(part(), ("a", "b", "c"), 8, seed=3)
+    other, _ = draw_rows(part(), ("a", "b", "c"), 8, seed=4)
     assert rows.tolist() == again.tolist() != other.tolist()
+
+
+def test_samples_without_weight_are_not_drawn():
+    weight = torch.arange(100) % 3
+    rows, shares = draw_rows(part(weight), ("a", "b", "c"), 20, seed=3)
+    assert (weight[rows] > 0).all()
+    chosen = shares["a"] > 0
+    assert int(chosen.sum()) == 20 and int((shares["b"] > 0).sum()) == 6  # those of 10 that count
+    expected = weight[rows[chosen]] / weight[rows[chosen]].sum()
+    torch.testing.assert_close(shares["a"][chosen], expected.double())
 
 
 @pytest.mark.parametrize("n_samples", [None, 100])
 def test_all_samples_count_once_where_as_many_are_asked_for(n_samples):
-    rows, counted = draw_rows(Presence(100), ("a", "b"), n_samples, seed=0)
+    whole = PartSamples(None, None, Presence(100))
+    rows, shares = draw_rows(whole, ("a", "b"), n_samples, seed=0)
     assert rows.tolist() == list(range(100))
-    assert all(c.all() for c in counted.values())
+    assert all((s == 0.01).all() for s in shares.values())
 
 
 def test_a_draw_depends_on_random_state_only(trimodal):

@@ -12,6 +12,7 @@ from inforeg_sk import (
     InfoReg,
     MultimodalClassifier,
     MultimodalInfoRegRegressor,
+    MultimodalRegressor,
 )
 from inforeg_sk.methods.monitors import FisherTrace, Monitor, PerformanceScore
 from inforeg_sk.methods.sample_trace import SampleFisherTrace
@@ -109,6 +110,27 @@ def test_small_batches_are_measured_as_they_are_trained(monkeypatch):
         np.testing.assert_allclose(parts[m], whole[m], rtol=1e-10)
 
 
+@pytest.mark.parametrize("kind", [MultimodalClassifier, MultimodalRegressor])
+def test_a_compiled_network_is_measured_as_it_is(trimodal, kind):
+    X, _ = trimodal
+    y = np.arange(90) % 3
+    settings = {"kind": kind, "optimizer": torch.optim.SGD, "lr": 0.0, "fisher_samples": 20}
+    plain = fit(X, y, **settings).curves_["fisher_trace"]
+    compiled = fit(X, y, compile=True, compile__backend="eager", **settings)
+    for m in X:
+        np.testing.assert_allclose(compiled.curves_["fisher_trace"][m], plain[m], rtol=1e-10)
+
+
+def test_autocast_around_fit_does_not_round_the_trace(trimodal):
+    X, y = trimodal
+    settings = {"optimizer": torch.optim.SGD, "lr": 0.0, "dtype": "float32"}
+    plain = fit(X, y, **settings).curves_["fisher_trace"]
+    with torch.autocast("cpu", torch.bfloat16):
+        cast = fit(X, y, **settings).curves_["fisher_trace"]
+    for m in X:
+        np.testing.assert_allclose(cast[m], plain[m], rtol=1e-5)
+
+
 # Methods
 
 
@@ -120,9 +142,7 @@ class Annealed(BalancingMethod):
 def test_weights_of_losses_may_depend_on_the_epoch(trimodal):
     X, y = trimodal
     clf = fit(X, y, Annealed())
-    only_text = {None: np.full(90, 0.5), "text": np.full(90, 2.0), "audio": np.zeros(90)}
-    only_text["video"] = only_text["audio"]
-    assert_by_hand(clf, X, y, unimodal=1.0, weight=only_text)
+    assert_by_hand(clf, X, y, joint=0.5, unimodal={"text": 2.0})
 
 
 class Further(Monitor):
