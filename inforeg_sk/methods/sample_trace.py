@@ -5,6 +5,7 @@ from contextlib import ExitStack
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from ..network.encoders import is_light
 from ..network.sample_norms import (
@@ -63,7 +64,7 @@ class SampleFisherTrace(Monitor):
         self._samples, self._rows, self._shares = None, None, {}
         self._parameters: dict[str, list] = {}
         self._ways: dict[str, str] = {}
-        self._checked = False
+        self._checked: set[str] = set()  # encoders whose way has proved right
 
     def on_epoch_end(self, epoch):
         training = epoch.training
@@ -77,7 +78,7 @@ class SampleFisherTrace(Monitor):
             )
         names = self._choose_ways(network, epoch.parameters)
         zero = torch.zeros((), dtype=torch.float64, device=training.device)
-        totals: dict[str, torch.Tensor] = {}
+        totals: dict[str, Tensor] = {}
         with measuring(network, training.device):
             for start in range(0, len(self._rows), self._size(network)):
                 chunk = slice(start, start + self._size(network))
@@ -109,7 +110,7 @@ class SampleFisherTrace(Monitor):
         if ids != {name: [id(p) for p in trained] for name, trained in self._parameters.items()}:
             encoders = network.encoders
             users = Counter(p for part in _parts(network) for p in set(part.parameters()))
-            self._ways, self._checked = {}, False
+            self._ways, self._checked = {}, set()
             for name, trained in trainable.items():
                 if any(users[p] > 1 for p in trained):
                     way = "network"
@@ -127,7 +128,7 @@ class SampleFisherTrace(Monitor):
         """
         present = {name: self._having(name, rows) for name in names}
         names = [name for name in names if present[name].any()]
-        found = {}
+        found: dict[str, Tensor] = {}
         while pending := [name for name in names if name not in found]:
             slow = [name for name in pending if self._ways[name] == "network"]
             if slow:
@@ -135,27 +136,28 @@ class SampleFisherTrace(Monitor):
                 found.update({name: norms[name][present[name]] for name in slow})
             if fast := [name for name in pending if name not in slow]:
                 found.update(self._norms_at_once(fast, rows, network, epoch, present))
-            if not self._checked and len(found) == len(names):
-                for name in self._doubtful(found, rows, network, epoch, present):
-                    self._ways[name] = "network"
-                    del found[name]
-                self._checked = True
+            unchecked = [n for n in found if n in fast and n not in self._checked]
+            for name in self._doubtful(unchecked, found, rows, network, epoch, present):
+                self._ways[name] = "network"
+                del found[name]
+            self._checked.update(unchecked)
         return found
 
-    def _doubtful(self, found, rows, network, epoch, present):
-        """Encoders whose norms are not those of single samples, where these are largest."""
-        fast = [name for name in found if self._ways[name] != "network"]
-        if not fast:
+    def _doubtful(self, names, found, rows, network, epoch, present):
+        """Encoders whose norms are not those of single samples, where these are largest (list)."""
+        if not names:
             return []
-        largest = torch.stack([found[name].argmax() for name in fast]).tolist()
-        for name, index in zip(fast, largest, strict=True):
+        doubtful = []
+        largest = torch.stack([found[name].argmax() for name in names]).tolist()
+        for name, index in zip(names, largest, strict=True):
             row = rows[present[name]][index : index + 1]
             expected = self._norms_one_by_one([name], row, network, epoch)[name][0]
             got = found[name][index].to(expected)
             # What tells rounding, also that of TF32, from a wrong assumption.
             rtol = 10 * torch.finfo(expected.dtype).eps ** 0.5
             if not torch.isclose(got, expected, rtol=rtol, atol=0, equal_nan=True):
-                yield name
+                doubtful.append(name)
+        return doubtful
 
     # Measuring
 

@@ -70,6 +70,20 @@ class Values(nn.Module):
         return torch.tanh(x * self.scale)
 
 
+@pytest.fixture
+def ways(monkeypatch):
+    """The ways that were taken: a dict by modality for each epoch."""
+    taken = []
+    measure = SampleFisherTrace.on_epoch_end
+
+    def on_epoch_end(self, epoch):
+        measure(self, epoch)
+        taken.append(dict(self._ways))
+
+    monkeypatch.setattr(SampleFisherTrace, "on_epoch_end", on_epoch_end)
+    return taken
+
+
 @pytest.mark.parametrize(
     "encoder, n_samples, way",
     [
@@ -81,24 +95,56 @@ class Values(nn.Module):
         (lambda: nn.Sequential(nn.Linear(3, 4), nn.PReLU()), 30, "torch.func"),
     ],
 )
+@pytest.mark.parametrize("incomplete", [False, True])
 def test_encoders_that_do_other_things_are_measured_in_another_way(
-    encoder, n_samples, way, monkeypatch
+    encoder, n_samples, way, incomplete, ways
 ):
-    ways = []
-    choose = SampleFisherTrace.on_epoch_end
-
-    def on_epoch_end(self, epoch):
-        choose(self, epoch)
-        ways.append(self._ways["x"])
-
-    monkeypatch.setattr(SampleFisherTrace, "on_epoch_end", on_epoch_end)
     rng = np.random.default_rng(0)
-    shape = (30, 2) if encoder is TimeMajor else (3,)
-    X = {"x": rng.normal(size=(n_samples, *shape)), "z": rng.normal(size=(n_samples, 2))}
-    y = np.arange(n_samples) % 2
-    clf = fit(X, y, InfoReg(alpha=0), encoders={"x": encoder}, batch_size=-1)
+    n_present, size = n_samples, n_samples + 7 * incomplete
+    X = {"x": rng.normal(size=(size, 30, 2) if encoder is TimeMajor else (size, 3))}
+    X["z"] = rng.normal(size=(size, 2))
+    X["x"][n_present:] = np.nan
+    y = np.arange(size) % 2
+    clf = fit(X, y, InfoReg(alpha=0), encoders={"x": encoder}, batch_size=-1, missing="allow")
     assert_by_hand(clf, X, y, unimodal=1.0)
-    assert ways == [way, way]
+    # Samples that influence one another change the losses by which the others are measured, too.
+    other = "network" if encoder is Mixing else "layers"
+    assert ways == [{"x": way, "z": other}] * 2
+
+
+@pytest.mark.parametrize("encoder", ["mlp", "gru", "transformer"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_encoders_of_this_library_take_the_fast_way(trimodal, encoder, dtype, weighted, ways):
+    X, y = trimodal
+    X["audio"][::3] = X["text"][1::3] = np.nan
+    clf = MultimodalClassifier(
+        InfoReg(alpha=0),
+        encoders={"audio": encoder},
+        fisher="sample",
+        missing="allow",
+        batch_size=7,
+        **{**SETTINGS, "dtype": dtype},
+    )
+    clf.fit(X, y, sample_weight=np.arange(90.0) if weighted else None)
+    assert ways == [dict.fromkeys(X, "layers")] * 2
+
+
+def test_images_take_the_fast_way(ways):
+    X, y = images()
+    fit(X, y, encoders={"a": "resnet18", "v": "cnn"}, dtype="float32", batch_size=7)
+    assert ways == [dict.fromkeys(X, "layers")] * 2
+
+
+def test_a_modality_that_the_first_samples_lack_is_checked_when_it_comes(ways):
+    rng = np.random.default_rng(0)
+    X = {"x": rng.normal(size=(60, 3)), "z": rng.normal(size=(60, 2, 8, 8))}
+    X["x"][:30] = np.nan
+    y = np.arange(60) % 2
+    encoders = {"x": Functional, "z": CNNEncoder}
+    clf = fit(X, y, InfoReg(alpha=0), encoders=encoders, missing="allow", batch_size=15)
+    assert_by_hand(clf, X, y, unimodal=1.0)
+    assert ways == [{"x": "network", "z": "layers"}] * 2
 
 
 def test_small_batches_are_measured_as_they_are_trained(monkeypatch):
