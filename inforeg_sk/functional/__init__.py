@@ -1,7 +1,8 @@
 """The maths of balancing as pure functions of tensors.
 
 Modalities are the last axis, in sorted-name order, and any leading axes are free: what holds for
-one network of M modalities holds for a stack of K of them in one call. Nothing here knows of
+one network of M modalities holds for a stack of K of them in one call; the norms of gradients of
+samples are of one layer, with the samples first. Nothing here knows of
 networks, optimizers or batches of data; `inforeg_sk.methods` and `inforeg_sk.training` do.
 """
 
@@ -14,6 +15,12 @@ from .regulation import (
     pairwise_performance_gap,
     performance_gap,
     regulation_coefficient,
+)
+from .sample_fisher import (
+    conv_positions,
+    diagonal_sample_norms,
+    outer_sample_norms,
+    shift_sample_norms,
 )
 from .scores import (
     batch_score,
@@ -33,17 +40,21 @@ __all__ = [
     "TIE_TOLERANCE",
     "batch_score",
     "class_log_prior",
+    "conv_positions",
     "decoupled_pull",
+    "diagonal_sample_norms",
     "fisher_trace",
     "gradient_pull",
     "window_open",
     "log_probability",
     "moving_average",
+    "outer_sample_norms",
     "pairwise_batch_scores",
     "pairwise_performance_gap",
     "performance_gap",
     "probability",
     "pull_share",
+    "shift_sample_norms",
     "regulation_coefficient",
     "trace_from_norms",
     "weighted_mean",

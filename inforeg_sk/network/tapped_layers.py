@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..functional.sample_fisher import (
+from ..functional import (
     conv_positions,
     diagonal_sample_norms,
     outer_sample_norms,

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from inforeg_sk.functional.sample_fisher import (
+from inforeg_sk.functional import (
     conv_positions,
     diagonal_sample_norms,
     outer_sample_norms,

@@ -18,8 +18,9 @@ from inforeg_sk import (
     MultimodalRegressor,
 )
 from inforeg_sk.data.presence import Presence
-from inforeg_sk.methods.sample_trace import draw_rows
+from inforeg_sk.methods.sample_trace import draw_rows, sample_losses
 from inforeg_sk.network import MLPEncoder
+from inforeg_sk.network.modes import evaluating
 from inforeg_sk.training.parts import PartSamples
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*no better than guessing")
@@ -339,3 +340,23 @@ def test_a_modality_that_no_sample_has_gets_zero(trimodal):
     clf.partial_fit(X, y).partial_fit({**X, "text": np.full((90, 6), np.nan)}, y)
     trace = clf.curves_["fisher_trace"]["text"]
     assert trace[0] > 0 and trace[1] == 0
+
+
+def test_losses_of_samples_are_those_of_batches_of_one(incomplete):
+    X, y = incomplete
+    seen = []
+
+    class Looking(InfoReg):
+        def on_epoch_end(self, epoch):
+            training, weights = epoch.training, self.loss_weights
+            with torch.no_grad(), evaluating(epoch.network):
+                whole = training.run_on(list(range(90)), epoch=epoch)
+                losses = sample_losses(whole, weights(whole))
+                for i in range(90):
+                    one = training.run_on([i], epoch=epoch)
+                    seen.append((losses[i].item(), one.weighted_loss(weights(one)).item()))
+
+    fit(X, y, Looking(alpha=0), missing="allow", max_epochs=1)
+    got, expected = np.transpose(seen)
+    assert len(got) == 90
+    np.testing.assert_allclose(got, expected, rtol=1e-12)
