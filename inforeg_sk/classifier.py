@@ -101,8 +101,8 @@ class MultimodalClassifier(ClassifierMixin, MultimodalEstimator):
         How each encoder's Fisher trace is measured, which the window goes by. "batch": mean over
         batches of the squared norm of the batch's gradient (eq. 13 of the paper), at no cost.
         "sample": mean over samples of the squared norm of the sample's gradient (eq. 7), exact, on
-        another scale; see Notes. None: neither trace nor performance score, which saves their time
-        in plain joint training.
+        another scale; see the Notes of `MultimodalClassifier`. None: neither trace nor performance
+        score, which saves their time in plain joint training.
     fisher_samples : int or None, default=256
         With ``fisher="sample"``: of how many samples, of each modality; None takes all.
     verbose : int, default=0
