@@ -97,9 +97,14 @@ class MultimodalClassifier(ClassifierMixin, MultimodalEstimator):
         "auto" takes cuda, else mps, else the CPU.
     warm_start : bool, default=False
         A further ``fit`` goes on for `max_epochs` from where the last ended; see Notes.
-    fisher : {"batch", None}, default="batch"
-        Whether each encoder's Fisher trace and performance score are tracked. None saves their
-        time in plain joint training.
+    fisher : {"batch", "sample", None}, default="batch"
+        How each encoder's Fisher trace is measured, which the window goes by. "batch": mean over
+        batches of the squared norm of the batch's gradient (eq. 13 of the paper), at no cost.
+        "sample": mean over samples of the squared norm of the sample's gradient (eq. 7), exact, on
+        another scale; see the Notes of `MultimodalClassifier`. None: neither trace nor performance
+        score, which saves their time in plain joint training.
+    fisher_samples : int or None, default=256
+        With ``fisher="sample"``: of how many samples, of each modality; None takes all.
     verbose : int, default=0
         1 prints a line an epoch.
     callbacks : list, "disable" or None, default=None
@@ -177,6 +182,20 @@ class MultimodalClassifier(ClassifierMixin, MultimodalEstimator):
     ``Checkpoint`` and ``LoadInitState``: the file of the optimizer holds the random generators and
     the state of the method. Modules of your own that draw on torch's global generator take part on
     the CPU; on other devices they, and a method's own draws there, begin anew in each call.
+
+    **Fisher traces of single samples** (``fisher="sample"``). Eq. 7 of the paper is the mean over
+    samples of the squared norm of the gradient of the loss that a batch of this one sample has,
+    joint and unimodal, over all parameters of the encoder that are trained. Sample weights are
+    those of the mean. It is measured once an epoch, after its last step: the window of the next
+    epoch goes by the weights that this begins with. The network is in evaluation mode: no dropout,
+    no modality dropout, batch normalisation by its running statistics. `fisher_samples` samples are
+    drawn from the training part, for each modality of those that have it and a weight, and stay the
+    same in all epochs: with new ones in each, the draw moves the trace more than an epoch does.
+    Training itself is the same, bit for bit, up to what the windows change. The gradients come from
+    one backward pass where parameters belong to linear, convolution, recurrent, normalisation or
+    attention layers that run once; else from ``torch.func``, or sample by sample, which takes long.
+    Methods whose loss is no sum of joint and unimodal losses, and ``trace="layers"``, need
+    ``fisher="batch"``.
 
     **When training goes wrong** ``fit`` says so at its end, once in a search, and ``partial_fit``
     does not: where the loss is not finite, also after the last step; where a Fisher trace is
@@ -287,6 +306,7 @@ class MultimodalClassifier(ClassifierMixin, MultimodalEstimator):
         device="auto",
         warm_start=False,
         fisher="batch",
+        fisher_samples=256,
         verbose=0,
         callbacks=None,
         criterion=nn.CrossEntropyLoss,
@@ -319,6 +339,7 @@ class MultimodalClassifier(ClassifierMixin, MultimodalEstimator):
             device=device,
             warm_start=warm_start,
             fisher=fisher,
+            fisher_samples=fisher_samples,
             verbose=verbose,
             callbacks=callbacks,
             criterion=criterion,
@@ -507,9 +528,14 @@ class MultimodalInfoRegClassifier(InfoRegEstimator, MultimodalClassifier):
         "auto" takes cuda, else mps, else the CPU.
     warm_start : bool, default=False
         A further ``fit`` goes on for `max_epochs` from where the last ended; see Notes.
-    fisher : {"batch", None}, default="batch"
-        Whether each encoder's Fisher trace and performance score are tracked. None saves their
-        time in plain joint training.
+    fisher : {"batch", "sample", None}, default="batch"
+        How each encoder's Fisher trace is measured, which the window goes by. "batch": mean over
+        batches of the squared norm of the batch's gradient (eq. 13 of the paper), at no cost.
+        "sample": mean over samples of the squared norm of the sample's gradient (eq. 7), exact, on
+        another scale; see the Notes of `MultimodalClassifier`. None: neither trace nor performance
+        score, which saves their time in plain joint training.
+    fisher_samples : int or None, default=256
+        With ``fisher="sample"``: of how many samples, of each modality; None takes all.
     verbose : int, default=0
         1 prints a line an epoch.
     callbacks : list, "disable" or None, default=None
@@ -604,6 +630,7 @@ class MultimodalInfoRegClassifier(InfoRegEstimator, MultimodalClassifier):
         device="auto",
         warm_start=False,
         fisher="batch",
+        fisher_samples=256,
         verbose=0,
         callbacks=None,
         criterion=nn.CrossEntropyLoss,
@@ -638,6 +665,7 @@ class MultimodalInfoRegClassifier(InfoRegEstimator, MultimodalClassifier):
             device=device,
             warm_start=warm_start,
             fisher=fisher,
+            fisher_samples=fisher_samples,
             verbose=verbose,
             callbacks=callbacks,
             criterion=criterion,

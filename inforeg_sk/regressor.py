@@ -87,9 +87,14 @@ class MultimodalRegressor(RegressorMixin, MultimodalEstimator):
         "auto" takes cuda, else mps, else the CPU.
     warm_start : bool, default=False
         A further ``fit`` goes on for `max_epochs` from where the last ended; see Notes.
-    fisher : {"batch", None}, default="batch"
-        Whether each encoder's Fisher trace and performance score are tracked. None saves their
-        time in plain joint training.
+    fisher : {"batch", "sample", None}, default="batch"
+        How each encoder's Fisher trace is measured, which the window goes by. "batch": mean over
+        batches of the squared norm of the batch's gradient (eq. 13 of the paper), at no cost.
+        "sample": mean over samples of the squared norm of the sample's gradient (eq. 7), exact, on
+        another scale; see the Notes of `MultimodalClassifier`. None: neither trace nor performance
+        score, which saves their time in plain joint training.
+    fisher_samples : int or None, default=256
+        With ``fisher="sample"``: of how many samples, of each modality; None takes all.
     verbose : int, default=0
         1 prints a line an epoch.
     callbacks : list, "disable" or None, default=None
@@ -178,6 +183,7 @@ class MultimodalRegressor(RegressorMixin, MultimodalEstimator):
         device="auto",
         warm_start=False,
         fisher="batch",
+        fisher_samples=256,
         verbose=0,
         callbacks=None,
         criterion=nn.MSELoss,
@@ -210,6 +216,7 @@ class MultimodalRegressor(RegressorMixin, MultimodalEstimator):
             device=device,
             warm_start=warm_start,
             fisher=fisher,
+            fisher_samples=fisher_samples,
             verbose=verbose,
             callbacks=callbacks,
             criterion=criterion,
@@ -383,9 +390,14 @@ class MultimodalInfoRegRegressor(InfoRegEstimator, MultimodalRegressor):
         "auto" takes cuda, else mps, else the CPU.
     warm_start : bool, default=False
         A further ``fit`` goes on for `max_epochs` from where the last ended; see Notes.
-    fisher : {"batch", None}, default="batch"
-        Whether each encoder's Fisher trace and performance score are tracked. None saves their
-        time in plain joint training.
+    fisher : {"batch", "sample", None}, default="batch"
+        How each encoder's Fisher trace is measured, which the window goes by. "batch": mean over
+        batches of the squared norm of the batch's gradient (eq. 13 of the paper), at no cost.
+        "sample": mean over samples of the squared norm of the sample's gradient (eq. 7), exact, on
+        another scale; see the Notes of `MultimodalClassifier`. None: neither trace nor performance
+        score, which saves their time in plain joint training.
+    fisher_samples : int or None, default=256
+        With ``fisher="sample"``: of how many samples, of each modality; None takes all.
     verbose : int, default=0
         1 prints a line an epoch.
     callbacks : list, "disable" or None, default=None
@@ -484,6 +496,7 @@ class MultimodalInfoRegRegressor(InfoRegEstimator, MultimodalRegressor):
         device="auto",
         warm_start=False,
         fisher="batch",
+        fisher_samples=256,
         verbose=0,
         callbacks=None,
         criterion=nn.MSELoss,
@@ -516,6 +529,7 @@ class MultimodalInfoRegRegressor(InfoRegEstimator, MultimodalRegressor):
             device=device,
             warm_start=warm_start,
             fisher=fisher,
+            fisher_samples=fisher_samples,
             verbose=verbose,
             callbacks=callbacks,
             criterion=criterion,

@@ -285,7 +285,12 @@ BAD_METHOD = [
         for value in ("inforeg", InfoReg(), Joint, None, 3, nn.Linear)
     ),
     Case("no traces", ValueError, ("fisher=None", "InfoReg needs", "'batch'"), {"fisher": None}),
-    Case("fisher", ValueError, words("fisher", "'batch' or None.", "x"), {"fisher": "x"}),
+    Case(
+        "fisher",
+        ValueError,
+        words("fisher", "one of 'batch', 'sample' or None.", "x"),
+        {"fisher": "x"},
+    ),
 ]
 
 BAD_NETWORK = [

@@ -98,6 +98,33 @@ def test_same_fit_as_on_the_cpu(encoders, fusion):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("encoders", ENCODERS)
+def test_same_traces_of_single_samples(encoders):
+    # After an epoch, when rounding has not grown yet.
+    settings = {"encoders": encoders, "fisher": "sample", "max_epochs": 1}
+    (cpu, _), (gpu, _) = fit("cpu", **settings), fit("cuda", **settings)
+    for name, trace in cpu.curves_["fisher_trace"].items():
+        np.testing.assert_allclose(gpu.curves_["fisher_trace"][name], trace, rtol=0.02)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("missing", ["error", "allow"])
+def test_traces_of_single_samples_reach_the_host_once_an_epoch(missing):
+    counts = {}
+    for epochs in (2, 6):
+        with HostCopies() as copies:
+            fit(
+                "cuda",
+                max_epochs=epochs,
+                optimizer=torch.optim.SGD,
+                fisher="sample",
+                missing=missing,
+            )
+        counts[epochs] = copies.count.total()
+    assert counts[6] - counts[2] == 8  # values of batches, and the traces
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "settings",
     [{"missing": "allow"}, {"estimator": MultimodalInfoRegRegressor, "unimodal_weight": 1.0}],

@@ -48,6 +48,8 @@ class MultimodalEstimator(ParameterFiles, ParameterHandling):
     #: The plan of the fit that is about to start.
     _built: dict
     _plan: FitPlan | None = None
+    #: How the Fisher traces in the history were measured.
+    _measured: str | None = None
 
     def __init__(
         self,
@@ -57,6 +59,7 @@ class MultimodalEstimator(ParameterFiles, ParameterHandling):
         encoders,
         fusion,
         fisher,
+        fisher_samples,
         optimizer,
         lr,
         max_epochs,
@@ -108,6 +111,7 @@ class MultimodalEstimator(ParameterFiles, ParameterHandling):
         self.encoders = encoders
         self.fusion = fusion
         self.fisher = fisher
+        self.fisher_samples = fisher_samples
         self.missing = missing
         self.modality_dropout = modality_dropout
         self.standardize = standardize
@@ -214,7 +218,7 @@ class MultimodalEstimator(ParameterFiles, ParameterHandling):
         self._run = TrainingRun.first(
             plan.method, plan.seeds, plan.network.modalities, fitted.modalities
         )
-        self._plan = plan
+        self._plan, self._measured = plan, None
         try:
             self.initialize()
         finally:
@@ -252,6 +256,7 @@ class MultimodalEstimator(ParameterFiles, ParameterHandling):
         if validation_data is not None:
             held_out = self._validation_dataset(validation_data, plan.dataset.y)
         run.settings, run.in_fit, run.interrupted = plan.settings, True, False
+        self._measured = self.fisher or self._measured
         try:
             return self._train_on(plan.dataset, groups, epochs, held_out)
         except BaseException:

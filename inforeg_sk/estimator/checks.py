@@ -7,8 +7,10 @@ from numbers import Integral, Real
 import numpy as np
 import torch
 
+from ..methods import BalancingMethod
 from ..methods.losses import per_sample_loss
 from ..network.modes import has_batch_norm
+from ..network.sample_norms import mixes_samples
 from ..utils.parameters import (
     ByName,
     Instance,
@@ -25,6 +27,7 @@ __all__ = [
     "check_criterion",
     "check_fit_to_data",
     "check_requirements",
+    "check_sample_trace",
     "check_training_parameters",
     "drop_rates",
     "holds_out",
@@ -36,7 +39,8 @@ _RATE = Interval(Real, 0, 1)
 #: What the parameters that all estimators share may be. `random_state`, `dtype`, `device`,
 #: `modalities`, `encoders`, `fusion` and `method` have checks of their own.
 SHARED_CONSTRAINTS = {
-    "fisher": [Options("batch"), IsNone()],
+    "fisher": [Options("batch", "sample"), IsNone()],
+    "fisher_samples": [Interval(Integral, 1), IsNone()],
     "optimizer": [IsCallable("a torch optimizer class")],
     "lr": [Interval(Real, 0)],
     "max_epochs": [Interval(Integral, 1)],
@@ -165,7 +169,7 @@ def _check_criterion_class(estimator, target_class, owner):
 def check_criterion(estimator, dataset, settings):
     """Refuse a criterion that cannot tell samples apart, where that is needed."""
     whole = dataset.weight is None and not dataset.presence.masks and not settings.drop_rates
-    if whole and settings.score != "negative_loss":
+    if whole and settings.score != "negative_loss" and estimator.fisher != "sample":
         return
     criterion = estimator.criterion
     if isinstance(criterion, type):
@@ -206,7 +210,7 @@ def check_requirements(estimator, method, network, dataset, settings, held_out=F
     provided = {
         "fisher_trace": (
             any("fisher_trace" in monitor.curves for monitor in settings.monitors),
-            f"the Fisher traces: fisher='batch'. Got fisher={estimator.fisher!r}",
+            f"the Fisher traces: fisher='batch' or 'sample'. Got fisher={estimator.fisher!r}",
         ),
         "held_out": (
             held_out or holds_out(estimator),
@@ -234,6 +238,41 @@ def check_requirements(estimator, method, network, dataset, settings, held_out=F
         is_provided, what = provided[need]
         if not is_provided:
             raise ValueError(f"The method {name} needs {what}.")
+
+
+def check_sample_trace(estimator, method, network):
+    """Refuse ``fisher="sample"`` where the loss of a single sample, or its gradient, is not known.
+
+    Parameters
+    ----------
+    estimator : MultimodalEstimator
+    method : BalancingMethod
+    network : MultimodalNetwork
+    """
+    if estimator.fisher != "sample":
+        return
+    name, reason = type(method).__name__, None
+    mixing = mixes_samples(network)
+    if method.trace != "encoder":
+        reason = (
+            f"trace={method.trace!r} of the method {name}, which is made of gradients of batches; "
+            "trace='encoder' goes with both"
+        )
+    elif type(method).loss is not BalancingMethod.loss:
+        reason = (
+            f"the method {name}, whose loss is not a sum of joint and unimodal losses "
+            "(loss_weights), so that it is not known what it is for a single sample"
+        )
+    elif mixing:
+        reason = (
+            f"batch normalisation that keeps no running statistics ({mixing[0]}), where a single "
+            "sample has no gradient of its own"
+        )
+    if reason:
+        raise ValueError(
+            f"The 'fisher' parameter of {type(estimator).__name__} must be 'batch' or None with "
+            f"{reason}. Got 'sample'."
+        )
 
 
 def drop_rates(given, modalities, owner):

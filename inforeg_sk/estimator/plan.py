@@ -10,6 +10,7 @@ from ..data.batches import ModalityDataset
 from ..data.checks import CheckedInput, check_fitted_modalities, check_modalities
 from ..methods import METHODS, BalancingMethod
 from ..methods.losses import WeightMeans
+from ..methods.sample_trace import with_sample_traces
 from ..network.network import MultimodalNetwork, build_network, update_widths
 from ..training.device import resolve_dtype
 from ..training.random import Seeds, draw_seeds, initialisation
@@ -20,6 +21,7 @@ from .checks import (
     check_criterion,
     check_fit_to_data,
     check_requirements,
+    check_sample_trace,
     check_training_parameters,
     drop_rates,
 )
@@ -89,6 +91,7 @@ def plan_fit(estimator, X, y, sample_weight, classes=None, held_out=False):
     network = _make_network(estimator, method, seeds, data, n_outputs, torch_dtype)
     settings = _call_settings(estimator, target, n_outputs, method, rates)
     check_requirements(estimator, method, network, dataset, settings, held_out)
+    check_sample_trace(estimator, method, network)
     check_fit_to_data(estimator, len(y), network)
     check_criterion(estimator, dataset, settings)
     return FitPlan(data, target, dataset, method, network, seeds, dtype, settings)
@@ -177,6 +180,7 @@ def plan_continuation(estimator, X, y, sample_weight, held_out=False):
     method.continue_from(estimator.method_)
     settings = _call_settings(estimator, target, target.n_outputs, method, rates)
     check_requirements(estimator, method, estimator.module_, dataset, settings, held_out)
+    check_sample_trace(estimator, method, estimator.module_)
     check_criterion(estimator, dataset, settings)
     return Continuation(dataset, method, settings)
 
@@ -202,6 +206,13 @@ def _warn_of_changes(estimator):
             "this fit goes on with the network, criterion, optimizer and callbacks that there are. "
             "Fit anew (warm_start=False) for the new values to take effect."
         )
+    measured = estimator._measured
+    if measured is not None and estimator.fisher not in (None, measured):
+        warn_caller(
+            f"{type(estimator).__name__}: fisher changed from {measured!r} to "
+            f"{estimator.fisher!r}, which measures Fisher traces on another scale. Windows that "
+            "are decided on traces of both mean nothing; fit anew (warm_start=False)."
+        )
 
 
 def _same(before, now):
@@ -213,8 +224,23 @@ def _same(before, now):
 
 def _call_settings(estimator, target, n_outputs, method, rates):
     score = target.scores[0] if method.score == "auto" else method.score
-    monitors = () if estimator.fisher is None else tuple(method.monitors())
-    return CallSettings(target.task, n_outputs, score, rates, monitors)
+    return CallSettings(target.task, n_outputs, score, rates, _monitors(estimator, method))
+
+
+def _monitors(estimator, method):
+    """What is measured besides the training."""
+    monitors = () if estimator.fisher is None else method.monitors()
+    if estimator.fisher == "sample":
+        try:
+            monitors = with_sample_traces(
+                monitors, method.loss_weights, estimator.fisher_samples, estimator.batch_size
+            )
+        except ValueError as error:
+            raise ValueError(
+                f"The 'fisher' parameter of {type(estimator).__name__} must be 'batch' or None "
+                f"with the method {type(method).__name__}: {error}. Got 'sample'."
+            ) from error
+    return tuple(monitors)
 
 
 def _make_dataset(estimator, X, given, target, sample_weight, dtype):

@@ -1,7 +1,8 @@
 """The maths of balancing as pure functions of tensors.
 
 Modalities are the last axis, in sorted-name order, and any leading axes are free: what holds for
-one network of M modalities holds for a stack of K of them in one call. Nothing here knows of
+one network of M modalities holds for a stack of K of them in one call; the norms of gradients of
+samples are of one layer, with the samples first. Nothing here knows of
 networks, optimizers or batches of data; `inforeg_sk.methods` and `inforeg_sk.training` do.
 """
 
@@ -22,6 +23,12 @@ from .regulation import (
     pairwise_performance_gap,
     performance_gap,
     regulation_coefficient,
+)
+from .sample_fisher import (
+    conv_positions,
+    diagonal_sample_norms,
+    outer_sample_norms,
+    shift_sample_norms,
 )
 from .scores import (
     batch_score,
@@ -44,7 +51,9 @@ __all__ = [
     "class_log_prior",
     "coefficient_numbers",
     "cross_entropy_losses",
+    "conv_positions",
     "decoupled_pull",
+    "diagonal_sample_norms",
     "fisher_trace",
     "gap_numbers",
     "gradient_pull",
@@ -52,12 +61,14 @@ __all__ = [
     "log_probability",
     "moving_average",
     "on_host",
+    "outer_sample_norms",
     "pairwise_batch_scores",
     "pairwise_gap_numbers",
     "pairwise_performance_gap",
     "performance_gap",
     "probability",
     "pull_share",
+    "shift_sample_norms",
     "regulation_coefficient",
     "share_numbers",
     "squared_losses",

@@ -74,9 +74,7 @@ def pairwise_gap_numbers(scores: Sequence[Sequence[float]], eps: float) -> list[
     >>> pairwise_gap_numbers([[4.0, 2.0], [6.0, 6.0]], 1e-7)
     [0.0, 4.0]
     """
-    return [
-        _mean_lead(row, others, eps) for row, others in zip(scores, zip(*scores), strict=True)
-    ]
+    return [_mean_lead(row, others, eps) for row, others in zip(scores, zip(*scores), strict=True)]
 
 
 def _mean_lead(scores: Sequence[float], others: Sequence[float], eps: float) -> float:

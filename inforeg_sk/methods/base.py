@@ -140,7 +140,10 @@ class BalancingMethod(BaseEstimator):
         return network
 
     def monitors(self) -> list[Monitor]:
-        """What is measured beside the training, unless ``fisher=None``; override to add some."""
+        """What is measured beside the training, unless ``fisher=None``; override to add some.
+
+        With ``fisher="sample"`` a `SampleFisherTrace` takes the place of `FisherTrace`.
+        """
         return [FisherTrace(self.trace), PerformanceScore()]
 
     # While training

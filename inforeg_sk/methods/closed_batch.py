@@ -159,8 +159,10 @@ class ClosedBatch(BatchContext):
     @cached_property
     def scores(self):
         known = self._of_samples is not None and self._modality_weights is None
-        if known and self._rule.mean and (
-            self._rule is SCORES["negative_loss"] or not self.criterion.label_smoothing
+        if (
+            known
+            and self._rule.mean
+            and (self._rule is SCORES["negative_loss"] or not self.criterion.label_smoothing)
         ):
             return -self._losses[1:]
         return super().scores

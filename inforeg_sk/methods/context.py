@@ -186,6 +186,30 @@ class TrainingContext:
         """
         return self._data.train_copy(self.network, loss, n_epochs)
 
+    @property
+    def samples(self):
+        """Target, weight and presence of the training part (PartSamples, on the CPU)."""
+        return self._data.samples
+
+    def run_on(self, rows, *, network=None, epoch=None):
+        """Run the network over some training samples; mode and gradients are the caller's.
+
+        Parameters
+        ----------
+        rows : list of int
+            Of the training part.
+        network : MultimodalNetwork, default=None
+            None takes the one in training.
+        epoch : EpochContext, default=None
+            What the batch has as `epoch`.
+
+        Returns
+        -------
+        BatchContext
+            Without sample weights. What is recorded on it is not kept.
+        """
+        return self._data.run_on(rows, network or self.network, epoch)
+
 
 class EpochContext(EpochRecorder):
     """An epoch, as a method sees it.

@@ -83,7 +83,8 @@ def per_sample_loss(criterion, prediction, target):
     TypeError
         If the criterion ignores ``reduction="none"``.
     """
-    each = copy.copy(criterion)  # which shares what the criterion holds
+    # A copy of a compiled criterion would hand its settings on to the original.
+    each = copy.copy(getattr(criterion, "_orig_mod", criterion))  # shares what the criterion holds
     each.reduction = "none"
     losses = each(prediction, target)
     if losses.shape[:1] != target.shape[:1]:

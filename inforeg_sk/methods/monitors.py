@@ -50,6 +50,9 @@ class Monitor:
     def on_gradients(self, batch):
         """Look at the gradients of a batch (a BatchContext)."""
 
+    def on_epoch_end(self, epoch):
+        """Look at the network after the last step of an epoch that was not interrupted."""
+
 
 class FisherTrace(Monitor):
     """Records each encoder's Fisher trace.

@@ -2,7 +2,6 @@
 
 import torch
 from skorch.utils import TeeGenerator
-from torch import nn
 
 from ..methods.base import BalancingMethod
 from ..methods.closed_batch import LossTerms, has_closed_form

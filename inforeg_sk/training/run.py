@@ -185,9 +185,7 @@ class TrainingRun:
 
     def loss(self, output, target, weight, criterion, gradient_scale):
         """The method's loss of a batch, after its forward pass."""
-        self._start(
-            BatchContext, output, target, weight, criterion, gradient_scale=gradient_scale
-        )
+        self._start(BatchContext, output, target, weight, criterion, gradient_scale=gradient_scale)
         loss = self.method.loss(self._batch)
         if loss.ndim:
             raise ValueError(
@@ -212,9 +210,7 @@ class TrainingRun:
         Tensor of shape ()
         """
         output = NetworkOutput(None, None, inputs.presence, inputs)
-        self._start(
-            ClosedBatch, output, target, weight, criterion, passed=passed, terms=terms
-        )
+        self._start(ClosedBatch, output, target, weight, criterion, passed=passed, terms=terms)
         weights = self.method.loss_weights(self._batch)
         if weights is None:
             return self.method.loss(self._batch)  # which says what is wrong
@@ -316,6 +312,8 @@ class TrainingRun:
 
     def end_epoch(self):
         """End an epoch that was not interrupted."""
+        for monitor in self.monitors:
+            monitor.on_epoch_end(self._epoch)
         self.method.on_epoch_end(self._epoch)
         self.method.check_state()
         self._epoch, self.in_epoch = None, False

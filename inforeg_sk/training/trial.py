@@ -9,6 +9,7 @@ from ..methods.context import BatchContext
 from ..methods.records import CurveKeys
 from ..network.dropout import seed_dropout
 from ..network.modes import evaluating
+from .parts import samples_of
 
 __all__ = ["TrainingData"]
 
@@ -84,6 +85,17 @@ class TrainingData:
                 batch = self._context(network, inputs, target)
             yield batch  # outside, so that a paused loop leaves the mode as it was
 
+    @property
+    def samples(self):
+        """See `TrainingContext.samples`."""
+        return samples_of(self._parts["training"])
+
+    def run_on(self, rows, network, epoch):
+        """See `TrainingContext.run_on`."""
+        inputs, target = self._parts["training"].__getitems__(rows)
+        inputs.weight = None
+        return self._context(network, inputs, target, epoch)
+
     def train_copy(self, network, loss, n_epochs):
         """See `TrainingContext.train_copy`."""
         seed = int(torch.randint(2**62, (), generator=self._generator))
@@ -111,7 +123,7 @@ class TrainingData:
                     optimizer.step(closure)
         return network
 
-    def _context(self, network, inputs, target):
+    def _context(self, network, inputs, target, epoch=None):
         moved = inputs.to(self._device)
         output = network(moved)
         return BatchContext(
@@ -123,4 +135,5 @@ class TrainingData:
             score=self._score,
             weight_means=self._weight_means,
             keys=CurveKeys(network.modalities),
+            epoch=epoch,
         )

@@ -217,9 +217,13 @@ def situations(draw, exact=False):
     if labels and draw(st.booleans()):
         params["class_weight"] = "balanced"
     if method == "joint":
-        params["fisher"] = draw(st.sampled_from(["batch", None]))
+        params["fisher"] = draw(st.sampled_from(["batch", "sample", None]))
+        params["fisher_samples"] = None
     else:
         params |= {
+            "fisher": draw(st.sampled_from(["batch", "sample"])),
+            # Repeated rows draw others.
+            "fisher_samples": None if exact else draw(st.sampled_from([5, None])),
             "alpha": draw(st.sampled_from([0.0, 0.5, 3.0])),
             "beta": draw(st.sampled_from([0.0, 0.9])),
             "window_threshold": draw(st.sampled_from([0.0, 0.04])),
