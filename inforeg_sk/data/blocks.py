@@ -6,14 +6,15 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, SequentialSampler
 
-from .batches import JoinedBatchSampler
+from .batches import JoinedBatchSampler, each_part
 from .cutter import Cutter
 from .resident import ResidentSamples, move_block
 
 __all__ = ["BLOCK_BYTES", "BlockLoader", "row_bytes"]
 
 #: Bytes of the samples that are gathered at a time: a memory-mapped modality is never copied whole.
-BLOCK_BYTES = 64 * 2**20
+#: The C library may not give a block back before the next is gathered: two take 64 MB.
+BLOCK_BYTES = 32 * 2**20
 
 
 class BlockLoader(DataLoader):
@@ -52,14 +53,14 @@ class BlockLoader(DataLoader):
         block, size = [], 0
         for indices in self.batch_sampler:
             if block and size + len(indices) > n_rows:
-                yield from self._batches(block)
+                yield from self._batches(block, followed=True)
                 block, size = [], 0
             block.append(indices)
             size += len(indices)
         if block:
             yield from self._batches(block)
 
-    def _batches(self, block):
+    def _batches(self, block, followed=False):
         """Gather the samples of some batches at once; yield the batches."""
         inputs, target = self.dataset.__getitems__(np.concatenate(block))
         ends = np.cumsum([len(indices) for indices in block]).tolist()
@@ -71,7 +72,11 @@ class BlockLoader(DataLoader):
             return
         cut = Cutter(inputs)
         for start, stop in zip([0, *ends], ends):
-            yield cut(start, stop), target[start:stop]
+            batch = cut(start, stop)
+            if followed and stop == ends[-1]:
+                # A slice would keep the block in memory while the next is gathered.
+                batch.update({n: each_part(torch.clone, x) for n, x in batch.items()})
+            yield batch, target[start:stop]
 
     def _becomes_resident(self, n_rows):
         """Copy the samples to the device if they are to stay there; say whether they do."""

@@ -1,5 +1,9 @@
 """BlockLoader: the batches of a DataLoader, cut off blocks that are gathered at once."""
 
+import tracemalloc
+from contextlib import contextmanager
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -207,6 +211,46 @@ def test_no_more_than_a_block_is_gathered_at_a_time(monkeypatch):
     )
     assert [len(y) for _, y in loader] == [8] * 6 + [5]
     assert gathered == [16, 16, 16, 5]
+
+
+@contextmanager
+def numpy_peak():
+    """Bytes that Python and numpy allocate at most; blocks are numpy's before they are torch's."""
+    found = SimpleNamespace()
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        yield found
+        found.bytes = tracemalloc.get_traced_memory()[1] - before
+    finally:
+        tracemalloc.stop()
+
+
+def test_no_block_stays_in_memory_while_the_next_is_gathered(monkeypatch):
+    X = {name: rng.normal(size=(4000, 64)).astype("f4") for name in "ab"}
+    clf = MultimodalClassifier(max_epochs=1, random_state=0, device="cpu").fit(X, X["a"][:, 0] > 0)
+    dataset = clf.get_dataset(X)
+    block = 500 * row_bytes(dataset)
+    monkeypatch.setattr(blocks, "BLOCK_BYTES", block)
+    loader = loader_of(dataset, batch_size=50)
+    list(loader)
+    with numpy_peak() as peak:
+        for _batch, _ in loader:  # a loop holds its last batch when it asks for the next
+            pass
+    assert block < peak.bytes < 1.8 * block  # with the order of the samples
+
+
+def test_a_fit_makes_no_copy_of_its_data(tmp_path):
+    X = {name: rng.normal(size=(30_000, 64)).astype("f4") for name in "ab"}
+    np.save(tmp_path / "b.npy", X["b"])
+    X["b"] = np.load(tmp_path / "b.npy", mmap_mode="r")
+    y = X["a"][:, 0] > 0
+    settings = {"max_epochs": 1, "random_state": 0, "device": "cpu", "batch_size": 1000}
+    MultimodalClassifier(**settings).fit(X, y)
+    with pytest.MonkeyPatch.context() as patch, numpy_peak() as peak:
+        patch.setattr(blocks, "BLOCK_BYTES", 2**20)
+        MultimodalClassifier(**settings).fit(X, y)
+    assert peak.bytes < sum(x.nbytes for x in X.values()) / 2
 
 
 def test_predictions_come_in_larger_batches_of_small_encoders_only():
