@@ -13,8 +13,8 @@ from .resident import ResidentSamples, move_block
 __all__ = ["BLOCK_BYTES", "BlockLoader", "row_bytes"]
 
 #: Bytes of the samples that are gathered at a time: a memory-mapped modality is never copied whole.
-#: The C library may not give a block back before the next is gathered: two take 64 MB.
-BLOCK_BYTES = 32 * 2**20
+#: The C library keeps more than one for a while; together they stay below 64 MB.
+BLOCK_BYTES = 16 * 2**20
 
 
 class BlockLoader(DataLoader):
