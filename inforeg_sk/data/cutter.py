@@ -38,7 +38,10 @@ class Cutter:
             first, last = start, stop
             if name in self.starts:
                 first, last = self.starts[name][start], self.starts[name][stop]
-            tensors[name] = each_part(lambda t, a=first, b=last: t[a:b], value)
+            if isinstance(value, dict):
+                tensors[name] = each_part(lambda t, a=first, b=last: t[a:b], value)
+            else:
+                tensors[name] = value[first:last]
         return Batch(
             tensors,
             Presence(stop - start, masks),
