@@ -17,7 +17,7 @@ THREADS = OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 # What mypy checks.
 TYPED = inforeg_sk/functional inforeg_sk/methods inforeg_sk/classifier.py inforeg_sk/regressor.py
 
-.PHONY: demo test test-oldest lint clean
+.PHONY: demo test test-oldest lint gpu clean
 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -44,6 +44,12 @@ lint: $(VENV)/.ready
 	$(BIN)/ruff format --check .
 	$(BIN)/codespell
 	$(BIN)/mypy $(TYPED)
+
+# On a GPU, in at most 6 minutes. It makes no environment: on a machine that has torch, say
+# `make gpu GPU_PYTHON=/usr/bin/python3`, with PYTHONPATH for what is missing there.
+GPU_PYTHON ?= $(firstword $(wildcard $(BIN)/python) $(PYTHON))
+gpu:
+	$(GPU_PYTHON) benchmarks/gpu.py $(GPU_ARGS)
 
 clean:
 	rm -rf $(VENV) $(VENV_OLDEST) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache

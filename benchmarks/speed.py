@@ -62,14 +62,15 @@ class ByHand(nn.Module):
         return self.head(torch.cat(features, dim=1))
 
 
-def train_by_hand(X, y, *, hidden, epochs, batch_size=64):
+def train_by_hand(X, y, *, hidden, epochs, batch_size=64, device="cpu"):
     torch.manual_seed(0)
-    X, y = [torch.from_numpy(x) for x in X.values()], torch.from_numpy(y)
-    net = ByHand([x.shape[1] for x in X], hidden, int(y.max()) + 1)
+    n_classes = int(y.max()) + 1
+    X, y = [torch.from_numpy(x).to(device) for x in X.values()], torch.from_numpy(y).to(device)
+    net = ByHand([x.shape[1] for x in X], hidden, n_classes).to(device)
     optimizer = torch.optim.AdamW(net.parameters(), lr=1e-3, weight_decay=WEIGHT_DECAY, fused=True)
     losses = []
     for _ in range(epochs):
-        order = torch.randperm(len(y))
+        order = torch.randperm(len(y)).to(device)
         shuffled, target = [x[order] for x in X], y[order]
         for start in range(0, len(y), batch_size):
             batch = [x[start : start + batch_size] for x in shuffled]
@@ -84,16 +85,20 @@ def train_by_hand(X, y, *, hidden, epochs, batch_size=64):
 
 def predict_by_hand(net, X):
     net.eval()
+    device = net.head.weight.device
     with torch.no_grad():
-        logits = net([torch.from_numpy(x) for x in X.values()])
-    return logits.double().softmax(dim=1).argmax(dim=1).numpy()
+        logits = net([torch.from_numpy(x).to(device) for x in X.values()])
+    return logits.double().softmax(dim=1).argmax(dim=1).cpu().numpy()
 
 
 # The estimators
 
 
-def estimator(kind=MultimodalClassifier, *, hidden, epochs, batch_size=64, **settings):
+def estimator(
+    kind=MultimodalClassifier, *, hidden, epochs, batch_size=64, device="cpu", **settings
+):
     return kind(
+        device=device,
         encoders__hidden=hidden,
         encoders__dropout=0.0,
         max_epochs=epochs,
@@ -129,22 +134,23 @@ def cpu_time(function, repeats=1):
     return (time.process_time() - start) / repeats
 
 
-def paired(first, second, pairs, repeats=1):
+def paired(first, second, pairs, repeats=1, timer=cpu_time):
     """Ratios of the times of two programs that run in turn; each has run once before."""
     first(), second()
     ratios, times = [], []
     for i in range(pairs):
         order = (first, second) if i % 2 == 0 else (second, first)
-        spent = {f: cpu_time(f, repeats) for f in order}
+        spent = {f: timer(f, repeats) for f in order}
         ratios.append(spent[first] / spent[second])
         times.append((spent[first], spent[second]))
     return np.array(ratios), np.median(times, axis=0)
 
 
-def lines(epochs):
+def lines(epochs, device="cpu"):
     """Pairs of programs: name, limit, the two, and repeats in one measurement."""
     X, y = make_data()
-    small, wide = dict(hidden=64, epochs=epochs), dict(hidden=512, epochs=max(1, epochs // 5))
+    small = dict(hidden=64, epochs=epochs, device=device)
+    wide = dict(hidden=512, epochs=max(1, epochs // 5), device=device)
 
     def by_hand(**settings):
         return lambda: train_by_hand(X, y, **settings)
@@ -215,7 +221,7 @@ def lines(epochs):
     )
 
 
-def images(epochs):
+def images(epochs, device="cpu"):
     """ResNet-18 on small images and a vector: what InfoReg adds to a large network."""
     rng = np.random.default_rng(0)
     y = rng.integers(4, size=64)
@@ -227,9 +233,14 @@ def images(epochs):
     )
 
     def fit(kind, **settings):
-        kind(encoders="resnet18", max_epochs=epochs, batch_size=16, random_state=0, **settings).fit(
-            X, y
-        )
+        kind(
+            encoders="resnet18",
+            max_epochs=epochs,
+            batch_size=16,
+            random_state=0,
+            device=device,
+            **settings,
+        ).fit(X, y)
 
     yield (
         "InfoReg, open, unimodal losses / joint, ResNet-18",
@@ -318,6 +329,13 @@ def write(rows, arguments):
             "",
             *body,
             rule,
+            "",
+            ".. figure:: results/scaling.png",
+            "   :width: 100%",
+            "   :alt: CPU time of a fit against samples, modalities, parameters and epochs",
+            "",
+            "   CPU time of a fit by ``python benchmarks/scaling.py``: medians of three, bands "
+            "from the fastest to the slowest. The numbers are in ``results/scaling.csv``.",
             "",
         ]
     )

@@ -167,8 +167,9 @@ class MultimodalClassifier(ClassifierMixin, MultimodalEstimator):
     groups: ``set_fit_request(groups=True)``; by default they are the outer splitter's alone.
 
     **Callbacks** score in your labels and units, as scikit-learn's scorers do: what they get as
-    ``X`` and ``y``, of a dataset or of a batch, is what ``fit`` got. Held-out data of your own go
-    in by ``train_split=skorch.helper.predefined_split(skorch.dataset.Dataset(X_valid, y_valid))``;
+    ``X`` and ``y``, of a dataset or of a batch, is what ``fit`` got; on another device than the
+    CPU, the values of a batch are there already. Held-out data of your own go in by
+    ``train_split=skorch.helper.predefined_split(skorch.dataset.Dataset(X_valid, y_valid))``;
     they have no sample weights. As ever in skorch, ``EpochScoring(..., on_train=True)`` with its
     cache scores the predictions of the training steps. A ``train_step`` of your own may add up
     gradients over batches (skorch's recipe): traces are of the gradient that a step takes, and a

@@ -1,14 +1,13 @@
 """The same fits on a GPU: same accuracy, same traces, one copy to the host an epoch."""
 
 import pickle
-from collections import Counter
 
 import numpy as np
 import pytest
 import torch
+from host_copies import DeviceCopies, HostCopies
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from inforeg_sk import (
     BalancingMethod,
@@ -18,29 +17,11 @@ from inforeg_sk import (
     MultimodalInfoRegClassifier,
     MultimodalInfoRegRegressor,
 )
+from inforeg_sk.data import resident
+from inforeg_sk.data.blocks import BlockLoader
 from inforeg_sk.datasets import load_av_digits
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
-
-
-# What waits for the device although it returns no tensor of the host.
-SYNCS = {torch.ops.aten._local_scalar_dense.default, torch.ops.aten.nonzero.default}
-
-
-class HostCopies(TorchDispatchMode):
-    """Counts copies from the device to the host, and what else waits for the device."""
-
-    def __init__(self):
-        super().__init__()
-        self.count = Counter()
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        on_device = any(isinstance(a, torch.Tensor) and a.is_cuda for a in args)
-        result = func(*args, **(kwargs or {}))
-        on_host = isinstance(result, torch.Tensor) and result.device.type == "cpu"
-        if on_device and (func in SYNCS or on_host):
-            self.count[str(func)] += 1
-        return result
 
 
 def fit(
@@ -159,6 +140,51 @@ def test_values_reach_the_host_once_an_epoch(encoders, fusion):
             fit("cuda", encoders, fusion, max_epochs=epochs, optimizer=torch.optim.SGD)
         counts[epochs] = copies.count.total()
     assert counts[6] - counts[2] == 4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("settings", [{}, {"missing": "allow"}, {"class_weight": "balanced"}])
+def test_samples_that_do_not_fit_move_in_blocks_and_give_the_same_fit(settings, monkeypatch):
+    used = []
+    made = resident.ResidentSamples.__init__
+    monkeypatch.setattr(
+        resident.ResidentSamples,
+        "__init__",
+        lambda self, *given: used.append(given[1].type) or made(self, *given),
+    )
+    stays, _ = fit("cuda", max_epochs=3, **settings)
+    assert used == ["cuda"]
+    monkeypatch.setattr(resident, "free_bytes", lambda device: 0)
+    moves, _ = fit("cuda", max_epochs=3, **settings)
+    assert used == ["cuda"]
+    for a, b in zip(stays.module_.parameters(), moves.module_.parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("stays", [True, False])
+def test_batches_are_there_already_and_wait_for_nothing(trimodal, stays, monkeypatch):
+    X, y = trimodal
+    X = {name: values.astype("f4") for name, values in X.items()}
+    X["text"][::3] = X["video"][1::4] = np.nan
+    clf = MultimodalClassifier(
+        missing="allow", class_weight="balanced", max_epochs=1, random_state=0, device="cuda"
+    ).fit(X, y)
+    monkeypatch.setitem(BlockLoader.__init__.__kwdefaults__, "resident", stays)
+    dataset, counts = clf.get_dataset(X, y), []
+    for batch_size in (10, 30):
+        clf.set_params(batch_size=batch_size)
+        loader = clf._make_iterator(dataset, True, torch.Generator())
+        list(loader)  # what stays is copied in the first pass
+        torch.cuda.set_sync_debug_mode("error")
+        try:
+            with DeviceCopies() as copies:
+                for batch, target in loader:
+                    assert batch.to(torch.device("cuda")) is batch.moved and target.is_cuda
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+        counts.append(copies.count.total())
+    assert counts[0] == counts[1]
+    assert counts[0] == 1 or not stays
 
 
 class Keeping(BalancingMethod):

@@ -1,5 +1,7 @@
 """From checked arrays to batches: whole-batch indexing, no work for a single sample."""
 
+from itertools import islice
+
 import numpy as np
 import torch
 from scipy import sparse
@@ -42,7 +44,12 @@ class Batch(dict):
     weight : Tensor of shape (n_samples,) or None
     y : ndarray or None
         None also in what `to`, `zeroed`, `drop` and `keep` return.
+    moved : Batch or None
+        Of a batch whose values are on another device already: the same with its presence and
+        weights there, too. Here they are on the CPU, so that looking at them waits for nothing.
     """
+
+    moved = None
 
     # Accelerate makes a mapping anew from its items alone.
     def __init__(self, tensors, presence=None, weight=None, y=None):
@@ -58,17 +65,33 @@ class Batch(dict):
         self.y = y
 
     def to(self, device):
-        """The batch on a device."""
-        if device.type == "cpu":  # where batches are cut
-            return self
+        """The batch on a device; itself, or `moved`, if that is there already."""
+        for batch in (self, self.moved):
+            if batch is not None and all(is_on(t, device) for t in batch._tensors()):
+                return batch
+        # What comes to the CPU without waiting may be read before it is there.
+        soon = device.type != "cpu"
         return Batch(
             {
-                name: each_part(lambda t: t.to(device, non_blocking=True), x)
+                name: each_part(lambda t: t.to(device, non_blocking=soon), x)
                 for name, x in self.items()
             },
             self.presence.to(device) if self.presence.masks else self.presence,
             None if self.weight is None else self.weight.to(device),
         )
+
+    def _tensors(self):
+        """One tensor of each kind: values, presence and weights."""
+        for tensors in (self, self.presence.masks):
+            for first in islice(tensors.values(), 1):
+                yield next(iter(first.values())) if isinstance(first, dict) else first
+        if self.weight is not None:
+            yield self.weight
+
+    def weight_on(self, device):
+        """Weights of the samples on a device (Tensor of shape (n_samples,)), or None."""
+        batch = self if self.moved is None else self.moved
+        return None if batch.weight is None else batch.weight.to(device)
 
     def zeroed(self, names):
         """The batch with the values of some modalities set to zero."""
@@ -113,7 +136,10 @@ class Batch(dict):
             mask = mask & self.presence.mask(name)
             chosen = mask[self.presence.rows(name)] if name in self.presence.masks else mask
             rows = chosen.nonzero()[:, 0]
-            tensors[name] = each_part(lambda t, rows=rows: t[rows], self[name])
+            # Sent by itself: indexing with rows of the CPU would wait for another device.
+            tensors[name] = each_part(
+                lambda t, rows=rows: t[rows.to(t.device, non_blocking=True)], self[name]
+            )
             masks[name] = mask
         return Batch(tensors, self.presence.replace(masks), self.weight)
 
@@ -154,6 +180,12 @@ def _cut(value, rows):
 
 def _dense(array):
     return array.toarray() if sparse.issparse(array) else array
+
+
+def is_on(tensor, device):
+    """Whether a tensor is on a device; one without a number, such as "cuda", stands for any."""
+    here = tensor.device
+    return here.type == device.type and device.index in (None, here.index)
 
 
 def each_part(function, value):

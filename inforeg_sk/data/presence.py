@@ -76,8 +76,10 @@ class Presence:
 
     def to(self, device):
         """Presence on a device."""
-        rows = {m: self.rows(m).to(device, non_blocking=True) for m in self.masks}
-        masks = {m: mask.to(device, non_blocking=True) for m, mask in self.masks.items()}
+        # What comes to the CPU without waiting may be read before it is there.
+        soon = device.type != "cpu"
+        rows = {m: self.rows(m).to(device, non_blocking=soon) for m in self.masks}
+        masks = {m: mask.to(device, non_blocking=soon) for m, mask in self.masks.items()}
         return Presence(self.n_samples, masks, rows)
 
 

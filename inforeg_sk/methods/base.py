@@ -160,8 +160,10 @@ class BalancingMethod(BaseEstimator):
         Parameters
         ----------
         inputs : Batch
-            On the CPU. ``inputs.drop(rates, generator)`` leaves modalities out of samples at
-            random, ``inputs.keep(masks)`` those that you choose. No sample may be left without any.
+            Its values are where the network is, its presence and weights on the CPU.
+            ``inputs.drop(rates, generator)`` leaves modalities out of samples at random,
+            ``inputs.keep(masks)`` those that you choose, by masks on the CPU. No sample may be left
+            without any.
         epoch : EpochContext
 
         Returns

@@ -13,7 +13,7 @@ from .inputs import padding_of
 __all__ = ["InputScaler", "fit_scalers"]
 
 # Bytes of a modality looked at at a time: a memory-mapped one is never copied whole.
-_PIECE = 16 * 2**20
+_PIECE = 2**20
 
 
 class InputScaler(nn.Module):

@@ -91,8 +91,8 @@ class ClosedStep:
         inputs, target = batch
         weight = inputs.weight
         if self._device.type != "cpu":
+            weight = None if weight is None else inputs.weight_on(self._device)
             inputs, target = inputs.to(self._device), target.to(self._device)
-            weight = None if weight is None else weight.to(self._device)
         for parameter in self._parameters:
             parameter.grad = None
         passed = self._form.forward(inputs)

@@ -156,6 +156,8 @@ class TrainingLoop(NeuralNet):
             and isinstance(dataset, ModalityDataset | ModalitySubset)
         ):
             factory = BlockLoader
+            # Accelerate moves what its own DataLoader gives.
+            kwargs["device"] = None if "accelerator" in vars(self) else self._placement()
         if factory in (DataLoader, BlockLoader) and not {"batch_sampler", "sampler"} & set(kwargs):
             size, drop_last = kwargs.pop("batch_size"), kwargs.pop("drop_last")
             kwargs["batch_sampler"] = JoinedBatchSampler(
@@ -447,7 +449,7 @@ class TrainingLoop(NeuralNet):
         # has changed them.
         torch.clear_autocast_cache()
         device = self._placement()
-        # Batches are cut on the CPU: there is nothing to move.
+        # On the CPU there is nothing to move; elsewhere a BlockLoader has done so.
         moved = x if device.type == "cpu" else x.to(device)
         output = self.module_(moved)
         # Accelerate's mixed precision makes the output anew, without what a Batch knows.
@@ -469,7 +471,7 @@ class TrainingLoop(NeuralNet):
         """Loss of a batch: the method's in training, the joint loss in validation."""
         device = self._placement()
         target = y_true.to(device)
-        weight = None if X is None or X.weight is None else X.weight.to(device)
+        weight = None if X is None or X.weight is None else X.weight_on(device)
         if not training:
             logits = getattr(y_pred, "logits", y_pred)
             mean = None if weight is None else self._run.weight_means.mean()

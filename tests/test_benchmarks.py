@@ -1,0 +1,69 @@
+"""The benchmarks: what they do where there is no GPU, and the pages that they write."""
+
+import csv
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from docutils.core import publish_doctree
+
+ROOT = Path(__file__).resolve().parent.parent
+BENCHMARKS = ROOT / "benchmarks"
+
+
+def run(name, *arguments):
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    return subprocess.run(
+        [sys.executable, BENCHMARKS / f"{name}.py", *arguments],
+        capture_output=True,
+        text=True,
+        env=environment,
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device here")
+def test_without_a_gpu_its_benchmark_says_so_in_one_line_and_writes_nothing(tmp_path):
+    page = tmp_path / "GPU.rst"
+    done = run("gpu", "--output", str(page))
+    assert done.returncode != 0 and not page.exists() and done.stdout == ""
+    assert done.stderr.strip().count("\n") == 0 and "no CUDA device" in done.stderr
+
+
+@pytest.mark.slow
+def test_the_gpu_page_of_a_rehearsal_is_a_page(tmp_path):
+    page = tmp_path / "page.rst"
+    given = ["--device", "cpu", "--output", str(page), "--no-tests"]
+    done = run("gpu", *given, "--pairs", "1", "--epochs", "1", "--only", "by hand, small")
+    assert done.returncode == 0, done.stderr
+    tree = publish_doctree(page.read_text(), settings_overrides={"halt_level": 2})
+    assert "a rehearsal on the CPU" in tree.astext() and "joint / by hand, small" in tree.astext()
+
+
+@pytest.mark.slow
+def test_the_rehearsal_says_where_it_writes():
+    done = run("gpu", "--device", "cpu")
+    assert done.returncode != 0 and "--output" in done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="this is not Linux")
+def test_memory_is_measured_in_a_process_of_its_own():
+    done = run("memory", "--scale", "0.02", "--only", "joint, float32 X")
+    assert done.returncode == 0, done.stderr
+    assert "X    20  copy     0" in done.stdout
+
+
+def test_the_figure_of_scaling_shows_every_number_of_its_table():
+    with (BENCHMARKS / "results" / "scaling.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    for varied in ("samples", "modalities", "parameters", "epochs"):
+        values = {row["value"] for row in rows if row["varied"] == varied}
+        for program in ("InfoReg", "joint", "by hand"):
+            found = [r for r in rows if r["varied"] == varied and r["program"] == program]
+            assert {r["value"] for r in found} == values and len(values) >= 6
+            for r in found:
+                assert 0 < float(r["fastest"]) <= float(r["seconds"]) <= float(r["slowest"])
