@@ -105,6 +105,9 @@ class MultimodalClassifier(ClassifierMixin, MultimodalEstimator):
         score, which saves their time in plain joint training.
     fisher_samples : int or None, default=256
         With ``fisher="sample"``: of how many samples, of each modality; None takes all.
+    record_batches : bool, default=True
+        Whether the history keeps the rows of batches, most of what a long fit's pickle holds. If
+        not, they are there while their epoch lasts; to read them later raises.
     verbose : int, default=0
         1 prints a line an epoch.
     callbacks : list, "disable" or None, default=None
@@ -308,6 +311,7 @@ class MultimodalClassifier(ClassifierMixin, MultimodalEstimator):
         warm_start=False,
         fisher="batch",
         fisher_samples=256,
+        record_batches=True,
         verbose=0,
         callbacks=None,
         criterion=nn.CrossEntropyLoss,
@@ -341,6 +345,7 @@ class MultimodalClassifier(ClassifierMixin, MultimodalEstimator):
             warm_start=warm_start,
             fisher=fisher,
             fisher_samples=fisher_samples,
+            record_batches=record_batches,
             verbose=verbose,
             callbacks=callbacks,
             criterion=criterion,
@@ -537,6 +542,9 @@ class MultimodalInfoRegClassifier(InfoRegEstimator, MultimodalClassifier):
         score, which saves their time in plain joint training.
     fisher_samples : int or None, default=256
         With ``fisher="sample"``: of how many samples, of each modality; None takes all.
+    record_batches : bool, default=True
+        Whether the history keeps the rows of batches, most of what a long fit's pickle holds. If
+        not, they are there while their epoch lasts; to read them later raises.
     verbose : int, default=0
         1 prints a line an epoch.
     callbacks : list, "disable" or None, default=None
@@ -632,6 +640,7 @@ class MultimodalInfoRegClassifier(InfoRegEstimator, MultimodalClassifier):
         warm_start=False,
         fisher="batch",
         fisher_samples=256,
+        record_batches=True,
         verbose=0,
         callbacks=None,
         criterion=nn.CrossEntropyLoss,
@@ -667,6 +676,7 @@ class MultimodalInfoRegClassifier(InfoRegEstimator, MultimodalClassifier):
             warm_start=warm_start,
             fisher=fisher,
             fisher_samples=fisher_samples,
+            record_batches=record_batches,
             verbose=verbose,
             callbacks=callbacks,
             criterion=criterion,

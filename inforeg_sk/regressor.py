@@ -95,6 +95,9 @@ class MultimodalRegressor(RegressorMixin, MultimodalEstimator):
         score, which saves their time in plain joint training.
     fisher_samples : int or None, default=256
         With ``fisher="sample"``: of how many samples, of each modality; None takes all.
+    record_batches : bool, default=True
+        Whether the history keeps the rows of batches, most of what a long fit's pickle holds. If
+        not, they are there while their epoch lasts; to read them later raises.
     verbose : int, default=0
         1 prints a line an epoch.
     callbacks : list, "disable" or None, default=None
@@ -184,6 +187,7 @@ class MultimodalRegressor(RegressorMixin, MultimodalEstimator):
         warm_start=False,
         fisher="batch",
         fisher_samples=256,
+        record_batches=True,
         verbose=0,
         callbacks=None,
         criterion=nn.MSELoss,
@@ -217,6 +221,7 @@ class MultimodalRegressor(RegressorMixin, MultimodalEstimator):
             warm_start=warm_start,
             fisher=fisher,
             fisher_samples=fisher_samples,
+            record_batches=record_batches,
             verbose=verbose,
             callbacks=callbacks,
             criterion=criterion,
@@ -398,6 +403,9 @@ class MultimodalInfoRegRegressor(InfoRegEstimator, MultimodalRegressor):
         score, which saves their time in plain joint training.
     fisher_samples : int or None, default=256
         With ``fisher="sample"``: of how many samples, of each modality; None takes all.
+    record_batches : bool, default=True
+        Whether the history keeps the rows of batches, most of what a long fit's pickle holds. If
+        not, they are there while their epoch lasts; to read them later raises.
     verbose : int, default=0
         1 prints a line an epoch.
     callbacks : list, "disable" or None, default=None
@@ -497,6 +505,7 @@ class MultimodalInfoRegRegressor(InfoRegEstimator, MultimodalRegressor):
         warm_start=False,
         fisher="batch",
         fisher_samples=256,
+        record_batches=True,
         verbose=0,
         callbacks=None,
         criterion=nn.MSELoss,
@@ -530,6 +539,7 @@ class MultimodalInfoRegRegressor(InfoRegEstimator, MultimodalRegressor):
             warm_start=warm_start,
             fisher=fisher,
             fisher_samples=fisher_samples,
+            record_batches=record_batches,
             verbose=verbose,
             callbacks=callbacks,
             criterion=criterion,

@@ -60,6 +60,7 @@ class MultimodalEstimator(ParameterFiles, ParameterHandling):
         fusion,
         fisher,
         fisher_samples,
+        record_batches,
         optimizer,
         lr,
         max_epochs,
@@ -112,6 +113,7 @@ class MultimodalEstimator(ParameterFiles, ParameterHandling):
         self.fusion = fusion
         self.fisher = fisher
         self.fisher_samples = fisher_samples
+        self.record_batches = record_batches
         self.missing = missing
         self.modality_dropout = modality_dropout
         self.standardize = standardize

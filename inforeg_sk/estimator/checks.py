@@ -41,6 +41,7 @@ _RATE = Interval(Real, 0, 1)
 SHARED_CONSTRAINTS = {
     "fisher": [Options("batch", "sample"), IsNone()],
     "fisher_samples": [Interval(Integral, 1), IsNone()],
+    "record_batches": [Instance(bool, np.bool_, text="a bool")],
     "optimizer": [IsCallable("a torch optimizer class")],
     "lr": [Interval(Real, 0)],
     "max_epochs": [Interval(Integral, 1)],

@@ -6,10 +6,10 @@ from io import BytesIO
 from typing import Any, ClassVar
 
 import torch
-from skorch.history import History
 
 from ..data.checks import FittedInput
 from ..training.device import resolve_dtype
+from ..training.history import TrainingHistory
 from ..training.loop import TrainingLoop
 from ..training.state import load_run_state, run_state
 from .plan import plan_from_description, restore_on_error
@@ -82,14 +82,14 @@ class ParameterFiles(TrainingLoop):
             if checkpoint is not None:
                 if f_history is None and checkpoint.f_history is not None:
                     # The names of the other files may depend on it.
-                    self.history_ = History.from_file(checkpoint.f_history_)
+                    self.history_ = TrainingHistory.from_file(checkpoint.f_history_)
                 given = {**checkpoint.get_formatted_files(self), **given}
             if use_safetensors:  # skorch would open it for `device`, which need not be a string
                 given = {name: _open(file, opened) for name, file in given.items()}
             if fresh and "f_params" in given:
                 history = self.history_
                 given["f_params"] = self._build_for(given["f_params"], use_safetensors)
-                self.history_ = History() if history is None else history
+                self.history_ = TrainingHistory() if history is None else history
             super().load_params(**given, use_safetensors=use_safetensors)
 
     def _build_for(self, file, use_safetensors):

@@ -32,10 +32,10 @@ from ..network.modes import has_batch_norm
 from ..network.scaling import fit_scalers
 from .closed_step import ClosedStep
 from .device import resolve_device
+from .history import BatchRow, DroppedBatches, TrainingHistory
 from .optimizer import takes_fused
 from .parts import check_part_weights, samples_of
 from .random import device_generator
-from .records import BatchRow
 from .run import TrainingRun
 from .split import own_part
 from .trial import TrainingData
@@ -75,6 +75,8 @@ class TrainingLoop(NeuralNet):
     early_stopping: bool
     n_iter_no_change: int
     tol: float
+    #: Whether the rows of batches stay in the history.
+    record_batches: bool
     #: The state of training; None before the first fit.
     _run: TrainingRun | None = None
     _n_batches: int = 0
@@ -110,7 +112,7 @@ class TrainingLoop(NeuralNet):
 
     def initialize_history(self):
         # A new one: the old may belong to a model that is kept should this fit fail.
-        self.history_ = History()
+        self.history_ = TrainingHistory()
         return self
 
     @property
@@ -210,6 +212,8 @@ class TrainingLoop(NeuralNet):
         self
         """
         self.check_training_readiness()
+        if type(self.history_) is History:  # as skorch reads it from a file
+            self.history_ = TrainingHistory(self.history_)
         train, valid = X, held_out
         if held_out is None:
             train, valid = self.get_split_datasets(X, groups=groups)
@@ -234,6 +238,8 @@ class TrainingLoop(NeuralNet):
                 self.run_single_epoch(iterators[0], True, "train", self.train_step)
                 self.run_single_epoch(iterators[1], False, "valid", self.validation_step)
                 self.notify("on_epoch_end", **data)
+                if not self.record_batches:
+                    self.history[-1]["batches"] = DroppedBatches()
         except BaseException:
             if self._run.in_epoch:  # what is there of it is nothing to go on from
                 del self.history[-1]
@@ -354,7 +360,7 @@ class TrainingLoop(NeuralNet):
         changing = training and not all(name.startswith("skorch.") for name in heard)
         silent = not any(self._listeners.values()) and self._hears_as_usual()
         closed = ClosedStep.of(self, TrainingLoop, silent) if training else None
-        rows = list.__getitem__(self.history, -1)["batches"]
+        rows = self.history[-1]["batches"]
         for batch in iterator:
             X, target = unpack_data(batch)
             n_samples += target.shape[0]

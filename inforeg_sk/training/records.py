@@ -4,32 +4,7 @@ from math import isnan, nan
 
 import torch
 
-__all__ = ["BatchRow", "EpochRecords", "epoch_value", "epoch_values"]
-
-
-class BatchRow(dict):
-    """A batch's row of the history while its epoch runs: a loss leaves the device when it is read.
-
-    At the end of the epoch a plain dict of floats takes its place.
-    """
-
-    def __getitem__(self, key):
-        value = super().__getitem__(key)
-        if isinstance(value, torch.Tensor):
-            value = self[key] = value.item()
-        return value
-
-    def get(self, key, default=None):
-        return self[key] if key in self else default
-
-    def items(self):
-        return [(key, self[key]) for key in self]
-
-    def values(self):
-        return [self[key] for key in self]
-
-    def __reduce__(self):
-        return dict, (self.items(),)
+__all__ = ["EpochRecords", "epoch_value", "epoch_values"]
 
 
 class EpochRecords:

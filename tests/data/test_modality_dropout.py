@@ -109,7 +109,7 @@ class TestModalityDropout:
         whole = torch.ones(16, dtype=torch.bool)
         there = {n: torch.cat([k.get(n, whole) for k in kept]).numpy() for n in NAMES}
         assert all(there[n].sum() < draw_present()[n].sum() for n in NAMES)
-        missing = make(**settings).fit(blank(X, there), y)
+        missing = make(Spy, **settings).fit(blank(X, there), y)
         assert bits(dropped) == bits(missing)
         assert max(c[0] for c in dropped.curves_["coefficient"].values()) > 0
         for curve in ("fisher_trace", "performance_score", "coefficient"):
