@@ -257,6 +257,23 @@ class ModalityDataset(Dataset):
     def __getitem__(self, index):
         return self.__getitems__([index])
 
+    @property
+    def has_views(self):
+        """Whether `view` can be taken: of complete dense arrays that may be written to."""
+        return not self.presence.masks and all(
+            isinstance(value, np.ndarray) and value.flags.writeable
+            for value in self.arrays.values()
+        )
+
+    def view(self, start, stop):
+        """A batch of samples in a row, and their target, that share memory with the data."""
+        tensors = {n: torch.from_numpy(value[start:stop]) for n, value in self.arrays.items()}
+        n_samples = stop - start
+        weight = None if self.weight is None else torch.from_numpy(self.weight[start:stop])
+        target = np.zeros(n_samples, int) if self.target is None else self.target[start:stop]
+        y = None if self.y is None else self.y[start:stop]
+        return Batch(tensors, Presence(n_samples), weight, y), torch.from_numpy(target)
+
 
 class ModalitySubset(Dataset):
     """Some samples of a `ModalityDataset`.
@@ -273,6 +290,8 @@ class ModalitySubset(Dataset):
     X, y, target, weight :
         As of `ModalityDataset`.
     """
+
+    has_views = False
 
     def __init__(self, dataset, indices):
         self.dataset = dataset

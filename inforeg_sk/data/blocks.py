@@ -42,10 +42,16 @@ class BlockLoader(DataLoader):
         self._device = torch.device("cpu") if device is None else device
         self._moves = self._device.type != "cpu" or resident is not None
         self._stays, self._resident, self._is_second = resident, None, False
+        self._as_views = False
 
     def __iter__(self):
         # A DataLoader draws a seed for workers first; the order goes on from there.
         torch.empty((), dtype=torch.int64).random_(generator=self.generator)
+        if self._as_views and not self._moves and self.dataset.has_views:
+            n_samples, size = len(self.dataset), self.batch_sampler.batch_size
+            for start in range(0, n_samples, size):
+                yield self.dataset.view(start, min(start + size, n_samples))
+            return
         n_rows = max(1, BLOCK_BYTES // max(1, row_bytes(self.dataset)))
         if self._moves and self._becomes_resident(n_rows):
             yield from self._resident.batches(list(self.batch_sampler), n_rows)
@@ -91,16 +97,29 @@ class BlockLoader(DataLoader):
             self._is_second = True
         return self._resident is not None
 
-    def in_batches_of(self, n_samples):
-        """The same samples in order, in batches of another size."""
+    def in_batches_of(self, n_samples, as_views=False):
+        """The same samples in order, in batches of another size.
+
+        Parameters
+        ----------
+        n_samples : int
+        as_views : bool, default=False
+            Whether batches may share memory with the data, where they can.
+
+        Returns
+        -------
+        BlockLoader
+        """
         sampler = JoinedBatchSampler(len(self.dataset), n_samples)
-        return BlockLoader(
+        loader = BlockLoader(
             self.dataset,
             batch_sampler=sampler,
             collate_fn=self.collate_fn,
             generator=self.generator,
             device=self._device,
         )
+        loader._as_views = as_views
+        return loader
 
     @property
     def is_in_order(self):

@@ -28,7 +28,7 @@ from ..functional import class_log_prior
 from ..methods.context import TrainingContext
 from ..methods.losses import WeightMeans, weighted_criterion
 from ..network.encoders import is_light
-from ..network.modes import has_batch_norm
+from ..network.modes import has_batch_norm, in_mode
 from ..network.scaling import fit_scalers
 from .closed_step import ClosedStep
 from .device import resolve_device
@@ -432,7 +432,9 @@ class TrainingLoop(NeuralNet):
 
     def _set_training(self, training=True):
         # skorch walks through all modules in each batch. A callback that predicts changes the mode.
-        if self._mode is not training or self.module_.training is not training:
+        if self._mode is training and self.module_.training is training:
+            return
+        if not (in_mode(self.module_, training) and in_mode(self.criterion_, training)):
             super()._set_training(training)
 
     # Steps
@@ -543,10 +545,13 @@ class TrainingLoop(NeuralNet):
         n_samples = getattr(self, "iterator_valid__batch_size", None)
         if type(iterator) is not BlockLoader or not iterator.is_in_order or n_samples is not None:
             return iterator
+        if len(iterator.dataset) <= self.batch_size:
+            return iterator
         if self.batch_size == -1 or not all(map(is_light, self.module_.encoders.values())):
             return iterator
         n_samples = _PREDICTED_BYTES // max(1, row_bytes(iterator.dataset))
-        return iterator if n_samples <= self.batch_size else iterator.in_batches_of(n_samples)
+        # Encoders that are known to be light leave what they get as it is.
+        return iterator.in_batches_of(max(n_samples, self.batch_size), as_views=True)
 
     def forward_iter(self, X, training=False, device="cpu"):
         """Joint logits batch by batch; X is a dataset, or whatever ``predict`` takes."""
