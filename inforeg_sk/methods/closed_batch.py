@@ -98,7 +98,9 @@ class ClosedBatch(BatchContext):
         shares = self._shares
         share = factors / self.n_samples if shares is None else shares * factors
         self._of_samples = found = self._losses_of(self._all, share, dim=-2)
-        self._passed.backward_all(found.gradient)
+        names = zip(self.modalities, weights[1:], strict=True)
+        unused = () if weights[0] else [name for name, weight in names if not weight]
+        self._passed.backward_all(found.gradient, unused)
         each = found.losses
         losses = each.mean(dim=-1) if shares is None else (each * shares).sum(dim=-1)
         self._losses = losses

@@ -113,6 +113,7 @@ class InfoReg(BalancingMethod):
     _alphas_now: list[float]
     _modalities: tuple[str, ...]
     _reference: dict[str, list[torch.Tensor]]
+    _copies: dict[str, list[torch.Tensor]]  # memory of reference weights, for a call of fit
     _regulated: dict[str, list[torch.Tensor]]
     _coefficient: torch.Tensor | list[float] | None
     _parameter_constraints: ClassVar[dict[str, list[Constraint]]] = {
@@ -197,10 +198,17 @@ class InfoReg(BalancingMethod):
             self._alpha = torch.tensor(list(alphas.values()), dtype=torch.float64).to(some)
             self._alphas_now, self._modalities = list(alphas.values()), epoch.modalities
             self._regulated = {n: parameters[n].regulated for n, a in alphas.items() if a}
-            self._reference = {
-                n: [p.detach().clone() for p in regulated]
-                for n, regulated in self._regulated.items()
-            }
+            self._reference = {n: self._copy(n, r) for n, r in self._regulated.items()}
+
+    def _copy(self, name, parameters):
+        """Copy the weights of an encoder, into the memory of the epoch before if there is any."""
+        known = vars(self).setdefault("_copies", {})
+        copies = known.get(name, ())
+        if [c.shape for c in copies] == [p.shape for p in parameters]:
+            torch._foreach_copy_(copies, [p.detach() for p in parameters])
+        else:
+            known[name] = [p.detach().clone() for p in parameters]
+        return known[name]
 
     def _window(self, epoch):
         """Window ratio of each modality, and whether its window is open."""
@@ -253,8 +261,9 @@ class InfoReg(BalancingMethod):
 
     def on_train_end(self):
         self._release()
+        self._copies = {}
 
     def _release(self):
-        """Release the reference weights; they live for an epoch."""
+        """Forget the reference weights; they stand for an epoch."""
         self._alpha, self._reference, self._regulated, self._coefficient = None, {}, {}, None
         self._modalities, self._alphas_now = (), []

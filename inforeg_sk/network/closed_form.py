@@ -203,15 +203,17 @@ class ClosedPass:
             _add_gradient(head.weight, gradient.t() @ self._joined)
         if head.bias.requires_grad:
             _add_gradient(head.bias, gradient.sum(dim=0))
-        self._backward_encoders(gradient @ head.weight)
+        self._backward_encoders(gradient @ head.weight, ())
 
-    def backward_all(self, gradient):
+    def backward_all(self, gradient, unused=()):
         """Add to the gradients of the parameters, from those of all losses.
 
         Parameters
         ----------
         gradient : Tensor of the shape of `all_logits`
             With respect to these.
+        unused : collection of str, default=()
+            Modalities that no loss depends on: their encoders get no gradient.
         """
         form, head = self._form, self._form.network.head
         # What each term of the joint logits gets: its own loss and the joint one.
@@ -235,9 +237,9 @@ class ClosedPass:
             _add_gradient(head.weight, weight)
         if head.bias.requires_grad:
             _add_gradient(head.bias, terms.sum(dim=(0, 2)).div_(form.n_modalities))
-        self._backward_encoders(features)
+        self._backward_encoders(features, unused)
 
-    def _backward_encoders(self, gradient):
+    def _backward_encoders(self, gradient, unused):
         widths = self._form.widths
         sums = [None] * self._form.n_modalities
         if self._form.joins_relu:
@@ -246,6 +248,8 @@ class ClosedPass:
         parts = torch.split_with_sizes(gradient, widths, dim=1)
         graphs, given = [], []
         for name, part, total in zip(self._form.encoders, parts, sums, strict=True):
+            if name in unused:
+                continue
             if name in self._saved:
                 saved, rows = self._saved[name]
                 part = part if rows is None else part[rows]
