@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from test_blocks import KINDS, assert_same, dataset_of
+from block_kinds import KINDS, assert_same, dataset_of
 
 from inforeg_sk import MultimodalClassifier
 from inforeg_sk.data.batches import JoinedBatchSampler, ModalitySubset, collate_whole_batch
