@@ -44,10 +44,11 @@ class LossTerms:
         like : Tensor
             Of the type and on the device to have.
         """
+        if len(set(weights)) == 1:
+            return weights[0]
         if weights not in self._known:
-            same = len(set(weights)) == 1
-            tensor = None if same else torch.tensor(weights, dtype=like.dtype).to(like.device)
-            self._known[weights] = weights[0] if same else tensor[:, None]
+            column = torch.tensor(weights, dtype=like.dtype)[:, None]
+            self._known[weights] = column.to(like.device)
         return self._known[weights]
 
 
@@ -161,13 +162,12 @@ class ClosedBatch(BatchContext):
     @cached_property
     def scores(self):
         known = self._of_samples is not None and self._modality_weights is None
-        if (
-            known
-            and self._rule.mean
-            and (self._rule is SCORES["negative_loss"] or not self.criterion.label_smoothing)
-        ):
-            return -self._losses[1:]
-        return super().scores
+        return -self._losses[1:] if known and self._is_minus_loss() else super().scores
+
+    def _is_minus_loss(self):
+        if self._rule is SCORES["log_probability"]:
+            return not self.criterion.label_smoothing
+        return self._rule is SCORES["negative_loss"]
 
     @cached_property
     def _sample_scores(self):

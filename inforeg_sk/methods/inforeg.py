@@ -202,7 +202,7 @@ class InfoReg(BalancingMethod):
 
     def _copy(self, name, parameters):
         """Copy the weights of an encoder, into the memory of the epoch before if there is any."""
-        known = vars(self).setdefault("_copies", {})
+        known = self.__dict__.setdefault("_copies", {})
         copies = known.get(name, ())
         if [c.shape for c in copies] == [p.shape for p in parameters]:
             torch._foreach_copy_(copies, [p.detach() for p in parameters])
@@ -240,11 +240,14 @@ class InfoReg(BalancingMethod):
                 add_gradient_pull(parameters, reference, c * batch.gradient_scale)
 
     def on_step(self, batch):
-        if self._alpha is None or self.pull == "gradient":
+        if self._coefficient is None or self.pull == "gradient":
             return
-        share = share_numbers if isinstance(self._coefficient, list) else pull_share
-        for pulled in self._pulled(share(self._coefficient, self._n_batches)):
-            apply_decoupled_pull(*pulled)
+        if isinstance(self._coefficient, list):
+            pulled = self._pulled(share_numbers(self._coefficient, self._n_batches))
+        else:
+            pulled = self._pulled(pull_share(self._coefficient, self._n_batches))
+        for parameters, reference, share in pulled:
+            apply_decoupled_pull(parameters, reference, share)
 
     def _pulled(self, strengths):
         """Parameters, their reference and the strength, of the encoders that are regulated.
