@@ -69,6 +69,7 @@ class ClosedBatch(BatchContext):
         self._terms = terms
         self._all = None  # logits of all terms, the joint ones first
         self._of_samples = None  # SampleLosses of the same
+        self._losses = None  # their mean or weighted sum over the samples, by term
 
     def backward(self, weights):
         """Compute the loss, and add its gradients to those of the parameters.

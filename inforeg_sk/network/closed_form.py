@@ -7,6 +7,7 @@ encoders run by automatic differentiation, with one backward pass from their fea
 """
 
 from functools import cached_property, partial
+from inspect import isroutine
 
 import torch
 from torch import nn
@@ -372,8 +373,9 @@ def _is_trainable(layer):
 
 
 def _is_plain(module):
-    """Whether nothing but the class's own forward pass runs when a module is called."""
-    return "forward" not in vars(module) and not any(getattr(module, h, None) for h in _HOOKS)
+    """Whether nothing but the class's own methods run when a module is called."""
+    overridden = any(map(isroutine, vars(module).values()))
+    return not overridden and not any(getattr(module, hooks, None) for hooks in _HOOKS)
 
 
 def _has_no_hooks(parameter):
