@@ -29,6 +29,7 @@ ROOMS = [
     "estimator",
     "classifier",
     "regressor",
+    "model_selection",
     "inspection",
     "testing",
 ]

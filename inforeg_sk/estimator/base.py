@@ -260,18 +260,21 @@ class MultimodalEstimator(ParameterFiles, ParameterHandling):
         run.settings, run.in_fit, run.interrupted = plan.settings, True, False
         self._measured = self.fisher or self._measured
         try:
-            return self._train_on(plan.dataset, groups, epochs, held_out)
+            return self._train_on(plan.dataset, groups, epochs, held_out, plan.trained)
         except BaseException:
             run.train = None
             raise
         finally:
             run.in_fit = False
 
-    def _train_on(self, dataset, groups, epochs, held_out):
+    def _train_on(self, dataset, groups, epochs, held_out, trained=None):
         self.notify("on_train_begin", X=dataset.X, y=dataset.y)
         with isolated(self._run.generators.modules, self._placement()):
             try:
-                self.fit_loop(dataset, epochs=epochs, groups=groups, held_out=held_out)
+                if trained is None:
+                    self.fit_loop(dataset, epochs=epochs, groups=groups, held_out=held_out)
+                else:
+                    self.take_training(trained, dataset, epochs)
             except KeyboardInterrupt as error:
                 # skorch's habit: an interrupt keeps the weights. Its early stopping is one, too.
                 if not is_early_stopping(error):

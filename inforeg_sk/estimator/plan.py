@@ -15,6 +15,7 @@ from ..network.network import MultimodalNetwork, build_network, update_widths
 from ..training.device import resolve_dtype
 from ..training.random import Seeds, draw_seeds, initialisation
 from ..training.run import CallSettings
+from ..training.trained import Trained
 from ..utils.callers import warn_caller
 from ..utils.suggestions import did_you_mean, lookup
 from .checks import (
@@ -49,6 +50,7 @@ class FitPlan(NamedTuple):
     seeds: Seeds
     dtype: np.dtype
     settings: CallSettings
+    trained: Trained | None = None  # where the network was trained together with others
 
 
 class Continuation(NamedTuple):
@@ -57,6 +59,7 @@ class Continuation(NamedTuple):
     dataset: ModalityDataset
     method: BalancingMethod
     settings: CallSettings
+    trained: None = None
 
 
 def plan_fit(estimator, X, y, sample_weight, classes=None, held_out=False):

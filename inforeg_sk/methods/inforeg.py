@@ -183,16 +183,13 @@ class InfoReg(BalancingMethod):
         epoch.record("coefficient", dict.fromkeys(epoch.modalities, 0.0))
         if "fisher_trace" not in epoch.training.monitored:
             return
-        ratio, grows = self._window(epoch)
+        past = epoch.past("fisher_trace", self.window_smoothing + 1) if epoch.index else None
+        ratio, grows = self.window(past, epoch.modalities)
         epoch.record("window_ratio", ratio)
         epoch.record("window", grows)
         parameters = epoch.parameters
-        alphas = {
-            name: alpha if grown and parameters[name].regulated else 0.0
-            for (name, alpha), grown in zip(
-                self._alphas(epoch.modalities).items(), grows.tolist(), strict=True
-            )
-        }
+        regulated = [name for name in epoch.modalities if parameters[name].regulated]
+        alphas = self.strengths(grows.tolist(), epoch.modalities, regulated)
         if any(alphas.values()) and len(alphas) > 1:
             some = next(p for e in parameters.values() for p in e.regulated)
             self._alpha = torch.tensor(list(alphas.values()), dtype=torch.float64).to(some)
@@ -210,16 +207,41 @@ class InfoReg(BalancingMethod):
             known[name] = [p.detach().clone() for p in parameters]
         return known[name]
 
-    def _window(self, epoch):
-        """Window ratio of each modality, and whether its window is open."""
-        if epoch.index == 0:  # nothing is known yet: the ratio only says what was decided
+    def window(self, traces, modalities):
+        """Window ratio of each modality in an epoch, and whether its window is open.
+
+        Parameters
+        ----------
+        traces : Tensor of float64 of shape (..., n_epochs, n_modalities), or None in epoch 0
+            Of the last ``window_smoothing + 1`` epochs before it, or of all.
+        modalities : tuple of str
+
+        Returns
+        -------
+        ratio : Tensor of float64 of shape (..., n_modalities)
+        is_open : Tensor of bool of shape (..., n_modalities)
+        """
+        if traces is None:  # nothing is known yet: the ratio only says what was decided
             first = self.first_epoch == "open"
-            ratio = torch.full((len(epoch.modalities),), 1.0 if first else nan).double()
+            ratio = torch.full((len(modalities),), 1.0 if first else nan).double()
             return ratio, torch.full_like(ratio, first, dtype=torch.bool)
-        traces = epoch.past("fisher_trace", self.window_smoothing + 1)
         ratio = window_ratio(traces, self.window_smoothing, self.padding)
-        leader = None if self.leader is None else epoch.modalities.index(self.leader)
+        leader = None if self.leader is None else modalities.index(self.leader)
         return ratio, window_open(ratio, self.window_threshold, leader)
+
+    def strengths(self, is_open, modalities, regulated):
+        """Base strength of each modality in an epoch (dict of str to float); 0 if it is closed.
+
+        Parameters
+        ----------
+        is_open : list of bool
+            From `window`.
+        modalities : tuple of str
+        regulated : collection of str
+            Those whose encoders have parameters of their own.
+        """
+        pairs = zip(self._alphas(modalities).items(), is_open, strict=True)
+        return {m: alpha if grown and m in regulated else 0.0 for (m, alpha), grown in pairs}
 
     def loss_weights(self, batch):
         unimodal = self.unimodal_weight

@@ -250,6 +250,27 @@ class TrainingLoop(NeuralNet):
             self._run.leave()
         return self
 
+    def take_training(self, trained, dataset, epochs):
+        """Take over what `fit_loop` would have done, where the network was trained with others.
+
+        Parameters
+        ----------
+        trained : Trained
+        dataset : ModalityDataset
+        epochs : int
+        """
+        self.check_training_readiness()
+        self._learn_from(dataset, None)
+        self._n_batches = trained.n_batches
+        try:
+            self._enter_run(dataset, None, epochs)
+            trained.hand_over(self._run, self.history, self.optimizer_)
+            if not self.record_batches:
+                for epoch in self.history:
+                    epoch["batches"] = DroppedBatches()
+        finally:
+            self._run.leave()
+
     def _learn_from(self, train, valid):
         """Check the parts; in a first fit, learn what stays from the training part."""
         check_part_weights(train, "training")

@@ -1,0 +1,1 @@
+"""Model selection on modalities: many fits at the price of a few."""

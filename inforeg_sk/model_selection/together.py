@@ -1,0 +1,502 @@
+"""Estimators that are fitted together: which may be, and what goes into the engine and out."""
+
+import contextlib
+import time
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader
+
+from ..classifier import MultimodalClassifier, MultimodalInfoRegClassifier
+from ..data.batches import JoinedBatchSampler
+from ..estimator.plan import plan_fit
+from ..functional import class_log_prior
+from ..methods import InfoReg, Joint
+from ..methods.closed_batch import has_closed_form
+from ..methods.losses import WeightMeans
+from ..methods.monitors import TRACES, FisherTrace, PerformanceScore
+from ..network.closed_form import ClosedForm
+from ..network.scaling import fit_scalers
+from ..regressor import MultimodalInfoRegRegressor, MultimodalRegressor
+from ..training.optimizer import DecayAdamW
+from ..training.run import Generators
+from ..training.stacked import BatchOrder, Member, Regulation, StackedTraining
+from ..training.trained import Trained
+from ..utils.compat import safe_indexing
+
+__all__ = ["FittedOne", "fit_together", "why_not_together"]
+
+_ESTIMATORS = (
+    MultimodalClassifier,
+    MultimodalInfoRegClassifier,
+    MultimodalRegressor,
+    MultimodalInfoRegRegressor,
+)
+# What a stack of members may take at a time.
+_STACK_BYTES = 2**30
+
+
+class FittedOne(NamedTuple):
+    """What became of one fit of many."""
+
+    estimator: object | None  # fitted; None if it failed
+    error: BaseException | None  # what fit raised
+    fit_time: float  # seconds; of fits that ran together each has its share
+
+
+def why_not_together(estimator):
+    """Why an estimator cannot be fitted together with others, as far as its parameters tell.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Not fitted.
+
+    Returns
+    -------
+    str, or None if it can
+    """
+    name = type(estimator).__name__
+    if type(estimator) not in _ESTIMATORS:
+        return f"{name} is none of the estimators of this library"
+    kept = {
+        "callbacks": None,
+        "train_split": None,
+        "early_stopping": False,
+        "compile": False,
+        "modality_dropout": 0.0,
+        "iterator_train": DataLoader,
+        "verbose": 0,
+        "warm_start": False,
+    }
+    for parameter, plain in kept.items():
+        value = getattr(estimator, parameter)
+        if not (value is plain or (isinstance(plain, float) and value == plain)) and value != plain:
+            return f"{parameter}={value!r} needs fits of their own"
+    if estimator.fisher not in ("batch", None):
+        return f"fisher={estimator.fisher!r} needs fits of their own"
+    nested = [p for p in vars(estimator) if p.startswith(("iterator_", "callbacks__"))]
+    for parameter in nested:
+        if "__" in parameter:
+            return f"{parameter} needs fits of their own"
+    if estimator.optimizer not in (DecayAdamW, torch.optim.AdamW):
+        return f"optimizer={getattr(estimator.optimizer, '__name__', '?')} needs fits of their own"
+    known = {"weight_decay", "betas", "eps", "lr"}
+    if others := set(estimator.get_params_for("optimizer")) - known:
+        return f"optimizer__{min(others)} needs fits of their own"
+    return None
+
+
+def _why_not_planned(estimator, plan):
+    """The same, once the network is known."""
+    if type(plan.method) not in (Joint, InfoReg):
+        return f"method {type(plan.method).__name__} is not one that is stacked"
+    if any(type(m) not in (FisherTrace, PerformanceScore) for m in plan.settings.monitors):
+        return "other monitors need fits of their own"
+    form = ClosedForm.of(plan.network)
+    names = plan.network.modalities
+    if form is None or set(form.chains) != set(names):
+        return "only multilayer perceptrons with a concatenation are stacked"
+    kinds = (torch.nn.Linear, torch.nn.ReLU, torch.nn.Flatten)
+    for encoder in plan.network.encoders.values():
+        layers = [type(layer) for layer in encoder]
+        if not set(layers) <= set(kinds):
+            return "dropout needs fits of their own"
+        # A ReLU follows a linear layer, and nothing else.
+        before = [layers[i - 1] if i else None for i, kind in enumerate(layers) if kind is kinds[1]]
+        if set(before) - {torch.nn.Linear} or any(k is kinds[2] for k in layers[1:]):
+            return "only multilayer perceptrons are stacked"
+        if any(layer.bias is None for layer in encoder if isinstance(layer, torch.nn.Linear)):
+            return "layers without a bias need fits of their own"
+        if not all(p.requires_grad for p in encoder.parameters()):
+            return "frozen encoders need fits of their own"
+    if len({id(encoder) for encoder in plan.network.encoders.values()}) < len(names):
+        return "encoders that modalities share need fits of their own"
+    if plan.dataset.presence.masks:
+        return "missing modalities need fits of their own"
+    if not all(isinstance(v, np.ndarray) for v in plan.dataset.arrays.values()):
+        return "sparse matrices and modalities of several arrays need fits of their own"
+    if estimator.device not in (None, torch.device("cpu")):
+        return "fits together run on the CPU"
+    if not has_closed_form(_criterion(estimator)):
+        return "the criterion has no closed form"
+    return None
+
+
+def _criterion(estimator):
+    return estimator.criterion(**estimator.get_params_for("criterion"))
+
+
+def fit_together(estimators, X, y, rows, fit_params=None):
+    """Fit many estimators, together where that is possible.
+
+    Parameters
+    ----------
+    estimators : list of estimator
+        Not fitted, each an object of its own.
+    X, y : as in ``fit``
+    rows : list of array of int
+        The rows that each estimator is fitted on; the same object for those of one fold.
+    fit_params : dict, default=None
+        Further arguments of ``fit``, of as many rows as X; they are cut to the rows.
+
+    Returns
+    -------
+    list of FittedOne
+        In the order of `estimators`.
+    """
+    params = {k: v for k, v in (fit_params or {}).items() if v is not None}
+    results = [None] * len(estimators)
+    jobs, cut = [], {}
+    for i, (estimator, chosen) in enumerate(zip(estimators, rows, strict=True)):
+        if id(chosen) not in cut:
+            cut = {id(chosen): _Part(X, y, params, chosen)}
+        part = cut[id(chosen)]
+        job = None
+        if set(params) <= {"sample_weight"} and why_not_together(estimator) is None:
+            with contextlib.suppress(Exception):  # the fit by itself says what is wrong
+                job = _Job.of(i, estimator, part, jobs)
+        if job is None:
+            results[i] = _fit_alone(estimator, part)
+        else:
+            jobs.append(job)
+    for group in _groups(jobs):
+        start = time.process_time()
+        _train(group)
+        share = (time.process_time() - start) / len(group)
+        for job in group:
+            results[job.index] = job.finish(share)
+    return results
+
+
+class _Part(NamedTuple):
+    """The data of a fold."""
+
+    X: object
+    y: object
+    params: dict
+    chosen: np.ndarray
+
+    def cut(self):
+        return (
+            safe_indexing(self.X, self.chosen),
+            safe_indexing(self.y, self.chosen),
+            {name: safe_indexing(value, self.chosen) for name, value in self.params.items()},
+        )
+
+
+def _fit_alone(estimator, part):
+    start = time.process_time()
+    try:
+        X, y, params = part.cut()
+        estimator.fit(X, y, **params)
+    except Exception as error:
+        return FittedOne(None, error, time.process_time() - start)
+    return FittedOne(estimator, None, time.process_time() - start)
+
+
+class _Job:
+    """An estimator on its way through the engine."""
+
+    def __init__(self, index, estimator, plan, chosen, spent):
+        self.index, self.estimator, self.plan, self.chosen = index, estimator, plan, chosen
+        self.spent = spent
+        self.generators = Generators.from_seeds(plan.seeds)
+        self.criterion = _criterion(estimator)
+        dataset, network = plan.dataset, plan.network
+        weight = None if dataset.weight is None else torch.from_numpy(dataset.weight)
+        self.means = WeightMeans.of(weight, dataset.presence)
+        self.target, self.weight = torch.from_numpy(dataset.target), weight
+        if network.log_prior is not None:
+            n_classes = len(network.log_prior)
+            network.set_log_prior(class_log_prior(self.target, n_classes, weight))
+        fit_scalers(network, dataset)
+        self.rows, self.states, self.claims = [], [], []
+        self.n_steps = 0
+
+    @classmethod
+    def of(cls, index, estimator, part, others):
+        """The job of an estimator, or None if it has to be fitted alone."""
+        start = time.process_time()
+        X, y, params = part.cut()
+        plan = plan_fit(estimator, X, y, params.get("sample_weight"))
+        if _why_not_planned(estimator, plan) is not None:
+            return None
+        job = cls(index, estimator, plan, part.chosen, 0.0)
+        job._share_samples(others)
+        job.spent = time.process_time() - start
+        return job
+
+    def _share_samples(self, others):
+        """Use the arrays of another job of the same fold instead of equal ones."""
+        network, arrays = self.plan.network, self.plan.dataset.arrays
+        for other in others:
+            theirs = other.plan.dataset
+            if other.chosen is self.chosen and _equal(self, other):
+                self.plan.dataset.arrays = theirs.arrays
+                self.inputs, self.target, self.weight = other.inputs, other.target, other.weight
+                return
+        with torch.no_grad():
+            self.inputs = {
+                name: network.inputs_of(name, network.encoders[name], _tensor(array))[0].flatten(1)
+                for name, array in arrays.items()
+            }
+
+    @property
+    def batch_size(self):
+        size = self.estimator.batch_size
+        return len(self.target) if size == -1 else size
+
+    @property
+    def stream(self):
+        """What members of a stream have in common: samples and their order."""
+        state = self.generators.shuffling.get_state().numpy().tobytes()
+        return id(self.inputs), self.batch_size, state
+
+    @property
+    def signature(self):
+        """What all that are stacked have in common."""
+        network, method, settings = self.plan.network, self.plan.method, self.plan.settings
+        layers = tuple(
+            tuple((type(x).__name__, *(p.shape for p in x.parameters())) for x in encoder)
+            for encoder in network.encoders.values()
+        )
+        traces = method.trace if settings.monitors else None
+        smoothing = getattr(self.criterion, "label_smoothing", None)
+        return (
+            network.modalities,
+            layers,
+            network.head.weight.shape,
+            network.head.weight.dtype,
+            network.log_prior is None,
+            self.weight is None,
+            type(self.criterion),
+            smoothing,
+            settings.score,
+            traces,
+            getattr(method, "pull", None) if traces else None,
+            self.estimator.max_epochs,
+        )
+
+    def member(self, order):
+        plan, method = self.plan, self.plan.method
+        traced, after = [], False
+        if plan.settings.monitors:
+            rule = TRACES[method.trace]
+            after = rule.after_regulation
+            for encoder in plan.network.encoders.values():
+                weights = []
+                for layer in encoder:
+                    if isinstance(layer, torch.nn.Linear):
+                        of_weight = 1 / layer.weight.numel() if rule.layers_only else 1.0
+                        weights += [of_weight, 0.0 if rule.layers_only else 1.0]
+                traced.append(weights)
+        return Member(
+            network=plan.network,
+            inputs=self.inputs,
+            target=self.target,
+            weight=self.weight,
+            mean_weight=self.means.mean(),
+            batches=order,
+            regulation=_Records(self),
+            optimizer=self._optimizer_settings(),
+            criterion=self.criterion,
+            score=plan.settings.score,
+            traced=traced,
+            after_regulation=after,
+            n_epochs=self.estimator.max_epochs,
+        )
+
+    def _optimizer_settings(self):
+        estimator = self.estimator
+        settings = {"lr": estimator.lr, **estimator.get_params_for("optimizer")}
+        return estimator.optimizer([torch.zeros(1)], **settings).param_groups[0]
+
+    def finish(self, share):
+        """Let the estimator take its results over."""
+        start = time.process_time()
+        trained = Trained(
+            self.rows,
+            self.claims,
+            self.states,
+            self.generators.shuffling,
+            self.n_batches,
+            self.n_steps,
+        )
+        plan = self.plan._replace(trained=trained)
+        try:
+            fitted = self.estimator._start(plan, None, self.estimator.max_epochs)._judged()
+        except Exception as error:
+            return FittedOne(None, error, self.spent + share)
+        spent = self.spent + share + time.process_time() - start
+        return FittedOne(fitted, None, spent)
+
+
+def _tensor(array):
+    return torch.from_numpy(array if array.flags.writeable else array.copy())
+
+
+def _equal(job, other):
+    mine, theirs = job.plan, other.plan
+    if list(mine.dataset.arrays) != list(theirs.dataset.arrays):
+        return False
+    if not all(
+        a.dtype == b.dtype and np.array_equal(a, b, equal_nan=True)
+        for a, b in zip(mine.dataset.arrays.values(), theirs.dataset.arrays.values(), strict=True)
+    ):
+        return False
+    if not torch.equal(job.target, other.target) or (job.weight is None) != (other.weight is None):
+        return False
+    if job.weight is not None and not torch.equal(job.weight, other.weight):
+        return False
+    scalers = [plan.network.scalers for plan in (mine, theirs)]
+    return scalers[0].keys() == scalers[1].keys() and all(
+        torch.equal(a, b)
+        for m in scalers[0]
+        for a, b in zip(scalers[0][m].buffers(), scalers[1][m].buffers(), strict=True)
+    )
+
+
+class _Records(Regulation):
+    """How a member is regulated, and its history."""
+
+    def __init__(self, job):
+        self._job = job
+        self._method = method = job.plan.method
+        self._modalities = job.plan.network.modalities
+        self._settings = job.plan.settings
+        self._regulates = type(method) is InfoReg
+        self._traced = bool(self._settings.monitors)
+        self._traces, self._row, self._best = [], {}, None
+        if self._regulates:
+            self.unimodal_weight, self.beta, self.pull = (
+                float(method.unimodal_weight),
+                float(method.beta),
+                method.pull,
+            )
+        encoders = job.plan.network.encoders
+        self._regulated = [m for m, e in encoders.items() if any(True for _ in e.parameters())]
+
+    def _put(self, quantity, values):
+        labels = self._modalities
+        if (quantity, labels) not in self._job.claims:
+            self._job.claims.append((quantity, labels))
+        self._row |= {f"{quantity}_{m}": v for m, v in zip(labels, values, strict=True)}
+
+    def begin_epoch(self, others, epoch):
+        windows = {}  # members whose windows are decided in one go
+        for i, other in enumerate(others):
+            other._start_row(epoch)
+            if other._regulates and other._traced:
+                windows.setdefault(other._window_settings, []).append(i)
+        alphas = [None] * len(others)
+        for members in windows.values():
+            found = [others[i] for i in members]
+            method, names = found[0]._method, found[0]._modalities
+            past = None
+            if epoch:
+                kept = method.window_smoothing + 1
+                past = torch.tensor([m._traces[-kept:] for m in found], dtype=torch.float64)
+            ratios, are_open = method.window(past, names)
+            if past is None:
+                ratios, are_open = ratios.expand(len(found), -1), are_open.expand(len(found), -1)
+            for i, other, ratio, is_open in zip(
+                members, found, ratios.tolist(), are_open.tolist(), strict=True
+            ):
+                other._put("window_ratio", ratio)
+                other._put("window", is_open)
+                strengths = other._method.strengths(is_open, names, other._regulated)
+                if any(strengths.values()) and len(names) > 1:
+                    alphas[i] = list(strengths.values())
+        return alphas
+
+    @property
+    def _window_settings(self):
+        method = self._method
+        return (
+            method.window_threshold,
+            method.window_smoothing,
+            method.padding,
+            method.leader,
+            method.first_epoch,
+        )
+
+    def _start_row(self, epoch):
+        self._start = time.perf_counter()
+        self._row = {"batches": [], "epoch": epoch + 1}
+        if self._regulates:
+            self._put("coefficient", [0.0] * len(self._modalities))
+
+    def end_epoch(self, epoch, result):
+        sizes, job = result.sizes, self._job
+        n_samples = sum(sizes)
+        pairs = zip(result.objective, sizes, strict=True)
+        self._row["train_objective"] = sum(loss * n for loss, n in pairs) / n_samples
+        for quantity, values in result.values.items():
+            self._put(quantity, values)
+        if "fisher_trace" in result.values:
+            self._traces.append(result.values["fisher_trace"])
+        losses = result.losses
+        if job.weight is not None:
+            total = float(job.weight.double().sum())
+            factor = n_samples * job.means.mean() / total if total else 1.0
+            losses = [loss * factor for loss in losses]
+        self._row["batches"] = [
+            {"train_loss": loss, "train_batch_size": n}
+            for loss, n in zip(losses, sizes, strict=True)
+        ]
+        self._row["train_batch_count"] = len(sizes)
+        self._row["dur"] = time.perf_counter() - self._start
+        loss = np.average(losses, weights=sizes)
+        best = self._best is None or loss < self._best
+        self._best = loss if best else self._best
+        self._row["train_loss"], self._row["train_loss_best"] = loss, bool(best)
+        job.rows.append(self._row)
+        job.n_steps += len(sizes)
+
+
+def _groups(jobs):
+    """Jobs that are stacked: of one signature, and few enough for the memory of a stack."""
+    by_signature = {}
+    for job in jobs:
+        by_signature.setdefault(job.signature, []).append(job)
+    for group in by_signature.values():
+        size = sum(p.numel() * p.element_size() for p in group[0].plan.network.parameters())
+        most = max(1, _STACK_BYTES // (6 * size))
+        streams = {}
+        for job in group:
+            streams.setdefault(job.stream, []).append(job)
+        by_length = {}  # streams with as many members go together
+        for stream in streams.values():
+            by_length.setdefault(len(stream), []).append(stream)
+        for length, found in by_length.items():
+            n_streams = max(1, most // length)
+            for start in range(0, len(found), n_streams):
+                yield [job for stream in found[start : start + n_streams] for job in stream]
+
+
+def _train(group):
+    streams = {}
+    for job in group:
+        streams.setdefault(job.stream, []).append(job)
+    made = []
+    for jobs in streams.values():
+        first = jobs[0]
+        generator = first.generators.shuffling
+        sampler = JoinedBatchSampler(len(first.target), first.batch_size, generator)
+        order = BatchOrder(sampler, generator)
+        made.append((jobs, [job.member(order) for job in jobs]))
+    made.sort(key=lambda pair: -len(pair[1][0].batches))
+    engine = StackedTraining([members for _, members in made])
+    with torch.no_grad():
+        engine.run()
+    i = 0
+    for jobs, members in made:
+        for job, member in zip(jobs, members, strict=True):
+            job.generators.shuffling.set_state(member.batches.generator.get_state())
+            job.n_batches = len(member.batches)
+            job.states = list(
+                zip(engine.parameters_of(member), engine.optimizer_state(i), strict=True)
+            )
+            i += 1
