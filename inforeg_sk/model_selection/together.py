@@ -213,7 +213,7 @@ class _Job:
             network.set_log_prior(class_log_prior(self.target, n_classes, weight))
         fit_scalers(network, dataset)
         self.rows, self.states, self.claims = [], [], []
-        self.n_steps = 0
+        self.inputs, self.n_batches, self.n_steps = {}, 0, 0
 
     @classmethod
     def of(cls, index, estimator, part, others):
