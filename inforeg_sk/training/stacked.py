@@ -466,8 +466,8 @@ class StackedTraining:
         if a == 1:
             return upper.mT @ x
         (k, n, out), s = upper.shape, len(x)
-        wide = upper.view(s, a, n, out).permute(0, 1, 3, 2).reshape(s, a * out, n)
-        return (wide @ x).view(k, out, -1)
+        wide = upper.view(s, a, n, out).transpose(1, 2).reshape(s, n, a * out)
+        return (wide.mT @ x).view(k, out, -1)
 
     def _scores(self, found, mask, weight, sizes):
         """Performance scores (k, n_modalities)."""
