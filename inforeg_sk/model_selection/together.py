@@ -1,11 +1,12 @@
 """Estimators that are fitted together: which may be, and what goes into the engine and out."""
 
-import contextlib
+import copy
 import time
 from typing import NamedTuple
 
 import numpy as np
 import torch
+from joblib import Parallel, delayed, effective_n_jobs
 from torch.utils.data import DataLoader
 
 from ..classifier import MultimodalClassifier, MultimodalInfoRegClassifier
@@ -128,7 +129,7 @@ def _criterion(estimator):
     return estimator.criterion(**estimator.get_params_for("criterion"))
 
 
-def fit_together(estimators, X, y, rows, fit_params=None):
+def fit_together(estimators, X, y, rows, fit_params=None, n_jobs=None):
     """Fit many estimators, together where that is possible.
 
     Parameters
@@ -140,6 +141,8 @@ def fit_together(estimators, X, y, rows, fit_params=None):
         The rows that each estimator is fitted on; the same object for those of one fold.
     fit_params : dict, default=None
         Further arguments of ``fit``, of as many rows as X; they are cut to the rows.
+    n_jobs : int, default=None
+        In how many processes stacks are trained, by joblib's backend. None: in this one.
 
     Returns
     -------
@@ -155,19 +158,37 @@ def fit_together(estimators, X, y, rows, fit_params=None):
         part = cut[id(chosen)]
         job = None
         if set(params) <= {"sample_weight"} and why_not_together(estimator) is None:
-            with contextlib.suppress(Exception):  # the fit by itself says what is wrong
+            try:
                 job = _Job.of(i, estimator, part, jobs)
+            except Exception as error:  # what `fit` would raise first
+                results[i] = FittedOne(None, error, 0.0)
+                continue
         if job is None:
             results[i] = _fit_alone(estimator, part)
         else:
             jobs.append(job)
-    for group in _groups(jobs):
-        start = time.process_time()
-        _train(group)
-        share = (time.process_time() - start) / len(group)
+    n_processes = effective_n_jobs(n_jobs)
+    groups = list(_groups(jobs, n_processes))
+    if n_processes > 1 and len(groups) > 1:
+        sent = [[job.without_data() for job in group] for group in groups]
+        trained = Parallel(n_jobs=n_jobs)(delayed(_trained)(group) for group in sent)
+        for group, (found, spent) in zip(groups, trained, strict=True):
+            for job, elsewhere in zip(group, found, strict=True):
+                job.take(elsewhere)
+                results[job.index] = job.finish(spent / len(group))
+        return results
+    for group in groups:
+        _, spent = _trained(group)
         for job in group:
-            results[job.index] = job.finish(share)
+            results[job.index] = job.finish(spent / len(group))
     return results
+
+
+def _trained(group):
+    """Train a stack, perhaps in another process; return it and its time in seconds."""
+    start = time.process_time()
+    _train(group)
+    return group, time.process_time() - start
 
 
 class _Part(NamedTuple):
@@ -313,6 +334,19 @@ class _Job:
         settings = {"lr": estimator.lr, **estimator.get_params_for("optimizer")}
         return estimator.optimizer([torch.zeros(1)], **settings).param_groups[0]
 
+    def without_data(self):
+        """What goes to another process: all but the data as the user gave them."""
+        job = copy.copy(self)
+        job.plan = self.plan._replace(data=None, dataset=None, target=None)
+        return job
+
+    def take(self, elsewhere):
+        """Take over what a copy of this job has become in another process."""
+        network, method = elsewhere.plan.network, elsewhere.plan.method
+        self.plan = self.plan._replace(network=network, method=method)
+        for name in ("generators", "rows", "states", "claims", "n_batches", "n_steps"):
+            setattr(self, name, getattr(elsewhere, name))
+
     def finish(self, share):
         """Let the estimator take its results over."""
         start = time.process_time()
@@ -456,14 +490,25 @@ class _Records(Regulation):
         job.n_steps += len(sizes)
 
 
-def _groups(jobs):
-    """Jobs that are stacked: of one signature, and few enough for the memory of a stack."""
+def _groups(jobs, n_parts=1):
+    """Jobs that are stacked: of one signature, and few enough for the memory of a stack.
+
+    Parameters
+    ----------
+    jobs : list of _Job
+    n_parts : int, default=1
+        Into how many stacks those of one kind are divided at least, where there are as many.
+
+    Yields
+    ------
+    list of _Job
+    """
     by_signature = {}
     for job in jobs:
         by_signature.setdefault(job.signature, []).append(job)
     for group in by_signature.values():
         size = sum(p.numel() * p.element_size() for p in group[0].plan.network.parameters())
-        most = max(1, _STACK_BYTES // (6 * size))
+        most = max(1, min(_STACK_BYTES // (6 * size), -(-len(group) // n_parts)))
         streams = {}
         for job in group:
             streams.setdefault(job.stream, []).append(job)
@@ -471,6 +516,10 @@ def _groups(jobs):
         for stream in streams.values():
             by_length.setdefault(len(stream), []).append(stream)
         for length, found in by_length.items():
+            if length > most:
+                for stream in found:
+                    yield from (stream[i : i + most] for i in range(0, length, most))
+                continue
             n_streams = max(1, most // length)
             for start in range(0, len(found), n_streams):
                 yield [job for stream in found[start : start + n_streams] for job in stream]

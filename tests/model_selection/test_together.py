@@ -197,6 +197,19 @@ def test_a_small_memory_makes_small_stacks(stacks, monkeypatch):
     assert list(check(base, ALPHAS, X, y, [6, 6], stacks))
 
 
+def test_processes_share_the_stacks():
+    X, y = make_data()
+    base = MultimodalInfoRegClassifier(**OPEN, **SETTINGS)
+    jobs = [(clone(base).set_params(**p), rows) for rows in FOLDS[:2] for p in ALPHAS]
+    estimators, rows = [e for e, _ in jobs], [r for _, r in jobs]
+    fit_together(estimators, X, y, rows, n_jobs=2)
+    for estimator, part in jobs:
+        alone = clone(estimator).fit(X[part], y[part])
+        assert_equal_fits(estimator, alone)
+        estimator.partial_fit(X[part], y[part])
+        assert_equal_fits(estimator, alone.partial_fit(X[part], y[part]))
+
+
 def test_rows_of_batches_are_dropped_where_they_are_not_wanted(stacks):
     X, y = make_data()
     base = MultimodalInfoRegClassifier(**{**SETTINGS, **KINDS["no_rows"]})
