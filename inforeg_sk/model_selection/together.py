@@ -18,6 +18,7 @@ from ..methods.closed_batch import has_closed_form
 from ..methods.losses import WeightMeans
 from ..methods.monitors import TRACES, FisherTrace, PerformanceScore
 from ..network.closed_form import ClosedForm
+from ..network.dropout import Dropout
 from ..network.scaling import fit_scalers
 from ..regressor import MultimodalInfoRegRegressor, MultimodalRegressor
 from ..training.optimizer import DecayAdamW
@@ -99,14 +100,8 @@ def _why_not_planned(estimator, plan):
     names = plan.network.modalities
     if form is None or set(form.chains) != set(names):
         return "only multilayer perceptrons with a concatenation are stacked"
-    kinds = (torch.nn.Linear, torch.nn.ReLU, torch.nn.Flatten)
     for encoder in plan.network.encoders.values():
-        layers = [type(layer) for layer in encoder]
-        if not set(layers) <= set(kinds):
-            return "dropout needs fits of their own"
-        # A ReLU follows a linear layer, and nothing else.
-        before = [layers[i - 1] if i else None for i, kind in enumerate(layers) if kind is kinds[1]]
-        if set(before) - {torch.nn.Linear} or any(k is kinds[2] for k in layers[1:]):
+        if not _is_stackable([type(layer) for layer in encoder]):
             return "only multilayer perceptrons are stacked"
         if any(layer.bias is None for layer in encoder if isinstance(layer, torch.nn.Linear)):
             return "layers without a bias need fits of their own"
@@ -123,6 +118,21 @@ def _why_not_planned(estimator, plan):
     if not has_closed_form(_criterion(estimator)):
         return "the criterion has no closed form"
     return None
+
+
+# What may stand before each kind of layer; None: the beginning.
+_BEFORE = {
+    torch.nn.Flatten: (None,),
+    torch.nn.Linear: (None, torch.nn.Flatten, torch.nn.ReLU, Dropout),
+    torch.nn.ReLU: (torch.nn.Linear,),
+    Dropout: (torch.nn.ReLU,),
+}
+
+
+def _is_stackable(kinds):
+    return all(
+        before in _BEFORE.get(kind, ()) for before, kind in zip([None, *kinds], kinds, strict=False)
+    )
 
 
 def _criterion(estimator):

@@ -20,6 +20,7 @@ from ..functional import (
     squared_losses,
 )
 from ..methods.context import SCORES
+from ..network.dropout import Dropout
 
 __all__ = ["EpochOfMember", "Member", "Regulation", "StackedTraining"]
 
@@ -170,7 +171,8 @@ class StackedTraining:
         def stacked(get):
             return torch.stack([get(network).detach() for network in networks])
 
-        self._encoders = []  # by modality: a list of (weight, bias, whether a ReLU follows)
+        # By modality a list of weight, bias, whether a ReLU follows, and the members' dropout.
+        self._encoders = []
         self._layers_of = []
         for name in self._modalities:
             chains = [list(network.encoders[name]) for network in networks]
@@ -180,7 +182,12 @@ class StackedTraining:
                     followed = i + 1 < len(chains[0]) and isinstance(chains[0][i + 1], nn.ReLU)
                     weight = torch.stack([chain[i].weight.detach() for chain in chains])
                     bias = torch.stack([chain[i].bias.detach() for chain in chains])
-                    layers.append((weight, bias, followed))
+                    drops = (
+                        [c[i + 2] for c in chains if isinstance(c[i + 2], Dropout)]
+                        if (i + 2 < len(chains[0]))
+                        else []
+                    )
+                    layers.append((weight, bias, followed, drops))
                     places.append(i)
             self._encoders.append(layers)
             self._layers_of.append(places)
@@ -189,7 +196,7 @@ class StackedTraining:
         self._head_bias = stacked(lambda network: network.head.bias)
         prior = networks[0].log_prior
         self._prior = None if prior is None else stacked(lambda n: n.log_prior)[:, :, None]
-        self._parameters = [t for layers in self._encoders for w, b, _ in layers for t in (w, b)]
+        self._parameters = [t for layers in self._encoders for w, b, *_ in layers for t in (w, b)]
         self._of_encoder = [i for i, e in enumerate(self._encoders) for _ in range(2 * len(e))]
         self._parameters += [self._head, self._head_bias]
         self._moments = [torch.zeros_like(p) for p in self._parameters]
@@ -332,7 +339,7 @@ class StackedTraining:
         inputs = [x[:n_streams, at, :largest] for x in self._block]
         target = self._targets[:k, j, :largest]
         share, mask, weight = self._shares(j, k, sizes, largest)
-        features, saved = self._forward(inputs, k)
+        features, saved = self._forward(inputs, k, self._of_members(torch.from_numpy(sizes)))
         logits = self._logits(features, k)
         found = self._losses(logits, target, share)
         gradients = self._backward(found.gradient, features, saved, inputs, k)
@@ -389,24 +396,37 @@ class StackedTraining:
             self._known_shares[key] = share, mask, counts
         return share, mask, weight
 
-    def _forward(self, inputs, k):
-        """Features (k, n_samples, width) of each modality, and the inputs of each layer."""
+    def _forward(self, inputs, k, sizes):
+        """Features (k, n_samples, width) of each modality; inputs and dropout of each layer."""
         features, saved = [], []
         for x, layers in zip(inputs, self._encoders, strict=True):
             kept = []
-            for i, (weight, bias, followed) in enumerate(layers):
-                kept.append(x)
+            for i, (weight, bias, followed, drops) in enumerate(layers):
+                below = x
                 if i == 0:
                     x = self._first_layer(x, weight[:k], bias[:k])
                 else:
                     x = torch.baddbmm(bias[:k, None], x, weight[:k].mT)
                 if followed:
                     x = x.relu_()
+                factors = self._draw(drops[:k], x, sizes)
+                x = x if factors is None else x * factors
+                kept.append((below, factors))
             if not layers:
                 x = self._of_members(x)
             features.append(x)
             saved.append(kept)
         return features, saved
+
+    @staticmethod
+    def _draw(drops, x, sizes):
+        """What dropout multiplies features by, each member's from its own generator; or None."""
+        if not drops:
+            return None
+        factors = torch.zeros_like(x)
+        for i, (layer, n) in enumerate(zip(drops, sizes.tolist(), strict=True)):
+            factors[i, :n] = layer.factors(x[i, :n])
+        return factors
 
     def _first_layer(self, x, weight, bias):
         """One product for all members of a stream, which get the same samples."""
@@ -448,15 +468,18 @@ class StackedTraining:
             upper = term.mT @ block if layers else None
             out, found = z, []
             for j in range(len(layers) - 1, -1, -1):
-                weight, _, followed = layers[j]
-                if followed:
+                weight, _, followed, _ = layers[j]
+                below, factors = kept[j]
+                if factors is not None:
+                    upper = upper * factors
+                if followed:  # where a unit was dropped, its gradient is zero already
                     upper = torch.ops.aten.threshold_backward.default(upper, out, 0)
                 found.append(upper.sum(dim=1))
                 if j:
-                    found.append(upper.mT @ kept[j])
-                    upper, out = upper @ weight[:k], kept[j]
+                    found.append(upper.mT @ below)
+                    upper, out = upper @ weight[:k], below
                 else:
-                    found.append(self._first_gradient(upper, kept[0]))
+                    found.append(self._first_gradient(upper, below))
             encoders += reversed(found)
         total = gradient[0] if terms is None else terms.mean(dim=0)
         return [*encoders, torch.cat(of_head, dim=2), total.sum(dim=-1)]
