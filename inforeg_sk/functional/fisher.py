@@ -34,13 +34,12 @@ def trace_from_norms(norms: Tensor, weights: Tensor | None = None) -> Tensor:
     ----------
     norms : Tensor of shape (..., n_tensors)
         Euclidean norm of each tensor's gradient.
-    weights : Tensor of shape (n_tensors,) or (n_tensors, n_encoders), default=None
+    weights : Tensor of shape (n_tensors,), default=None
         Weight of each squared norm, such as 1 / number of elements in the authors' code; None: 1.
-        With two axes, that in each of several encoders: 0 for a tensor that it does not have.
 
     Returns
     -------
-    Tensor of shape (...) or (..., n_encoders)
+    Tensor of shape (...)
 
     Examples
     --------

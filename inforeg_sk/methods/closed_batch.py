@@ -1,6 +1,7 @@
 """A batch whose losses and gradients are written out instead of differentiated."""
 
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import nn
@@ -69,7 +70,7 @@ class ClosedBatch(BatchContext):
         self._terms = terms
         self._all = None  # logits of all terms, the joint ones first
         self._of_samples = None  # SampleLosses of the same
-        self._losses = None  # their mean or weighted sum over the samples, by term
+        self._losses: Any = None  # their mean or weighted sum over the samples, by term
 
     def backward(self, weights):
         """Compute the loss, and add its gradients to those of the parameters.

@@ -77,10 +77,8 @@ class TracedEncoders:
         given = [[1.0] * len(p) if weights is None else weights for p, weights in encoders]
         self._numbers = [(i, w) for i, weights in enumerate(given) for w in weights]
         self._n_encoders = len(encoders)
-        weights = torch.zeros(len(self._parameters), len(encoders), dtype=torch.float64)
-        for row, (i, weight) in enumerate(self._numbers):
-            weights[row, i] = weight
         # Moved once, so that no batch waits for a copy to the device.
+        weights = torch.tensor([w for _, w in self._numbers], dtype=torch.float64)
         self._weights = weights.to(self._parameters[0]) if self._parameters else weights
 
     def traces(self) -> Tensor | list[float]:
@@ -102,10 +100,20 @@ class TracedEncoders:
                 encoder, weight = self._numbers[i]
                 traces[encoder] += weight * norm.item() ** 2
             return traces
-        weights = self._weights
-        if len(used) < len(gradients):
-            weights = torch.stack([weights[i] for i in used])
-        return trace_from_norms(torch.stack(norms).to(weights.dtype), weights)
+        # Each encoder by itself: an infinite norm of one is none of another.
+        by_encoder: dict[int, list[int]] = {}
+        for place, i in enumerate(used):
+            by_encoder.setdefault(self._numbers[i][0], []).append(place)
+        zero = self._weights.new_zeros(())
+        found = [zero] * self._n_encoders
+        for encoder, places in by_encoder.items():
+            stacked = torch.stack([norms[place] for place in places]).to(zero.dtype)
+            first = used[places[0]]
+            weights = self._weights[first : first + len(places)]
+            if used[places[-1]] - first >= len(places):  # some have no gradient
+                weights = torch.stack([self._weights[used[place]] for place in places])
+            found[encoder] = trace_from_norms(stacked, weights)
+        return torch.stack(found)
 
 
 @torch.no_grad()

@@ -207,11 +207,8 @@ class StackedTraining:
         self._is_uniform = len(set(self._settings)) == 1
         # Weights of squared gradients in traces, of each parameter of an encoder.
         traced = self._members[0].traced
-        self._trace_weights = self._like.new_zeros(len(self._modalities), len(self._of_encoder))
-        for i, (encoder, weight) in enumerate(
-            zip(self._of_encoder, [w for weights in traced for w in weights], strict=False)
-        ):
-            self._trace_weights[encoder, i] = weight
+        weights = [w for of_encoder in traced for w in of_encoder]
+        self._trace_weights = torch.tensor(weights, dtype=self._like.dtype)[:, None]
         self._betas = self._column([member.regulation.beta for member in self._members])
         uni = [member.regulation.unimodal_weight for member in self._members]
         self._unimodal = self._column(uni)[:, 0]
@@ -518,7 +515,9 @@ class StackedTraining:
             torch.linalg.vector_norm(gradient.reshape(k, -1), dim=1)
             for gradient in gradients[: len(self._of_encoder)]
         ]
-        return (self._trace_weights @ torch.stack(norms).square()).mT
+        squares = torch.stack(norms).square() * self._trace_weights
+        parts = squares.split([2 * len(layers) for layers in self._encoders])
+        return torch.stack([part.sum(dim=0) for part in parts], dim=1)
 
     def _pull_gradients(self, gradients, coefficient, k):
         for i, gradient, p, r in zip(

@@ -320,6 +320,18 @@ def test_one_that_fails_does_not_harm_the_others(stacks):
     assert_equal_fits(found[2].estimator, clone(good).fit(X[FOLDS[0]], y[FOLDS[0]]))
 
 
+def test_a_member_that_diverges_does_not_harm_the_others(stacks):
+    X, y = make_data()
+    base = MultimodalInfoRegClassifier(**{**SETTINGS, **OPEN, "dtype": "float32"})
+    wild = clone(base).set_params(lr=1e30)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        tame, _ = fit_together([clone(base), wild], X, y, [FOLDS[0]] * 2)
+        alone = clone(base).fit(X[FOLDS[0]], y[FOLDS[0]])
+    assert stacks == [2]
+    assert_equal_fits(tame.estimator, alone, rtol=1e-3, atol=1e-4)
+
+
 def test_warnings_of_a_fit_are_given(stacks):
     X, y = make_data()
     base = MultimodalInfoRegClassifier(**{**SETTINGS, "lr": 1e200, **OPEN})

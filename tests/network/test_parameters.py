@@ -224,6 +224,22 @@ def test_without_any_gradient_the_squared_gradient_is_0():
     assert squared_gradient([]) == 0
 
 
+@pytest.mark.parametrize("on_host", [True, False])
+def test_an_infinite_gradient_of_one_encoder_is_none_of_another(monkeypatch, on_host):
+    monkeypatch.setattr(numbers, "on_host", lambda device: on_host)
+    first, second = (make_parameters()[0] for _ in range(2))
+    first[2].grad.fill_(inf)
+    second[1].grad = None
+    found = TracedEncoders([(first, None), (second, [1.0, 9.0, 2.0, 0.5, 0.0])]).traces()
+    expected = sum(
+        w * float((p.grad**2).sum())
+        for p, w in zip(second, [1.0, 9.0, 2.0, 0.5, 0.0], strict=True)
+        if p.grad is not None
+    )
+    assert float(found[0]) == inf
+    assert float(found[1]) == pytest.approx(expected, rel=1e-12)
+
+
 def test_frozen_parameters_have_no_gradient_to_square():
     module = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 2))
     module[0].requires_grad_(False)
