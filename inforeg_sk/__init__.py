@@ -6,6 +6,7 @@ from .classifier import MultimodalClassifier, MultimodalInfoRegClassifier
 from .compose import ModalityTransformer
 from .data import ColumnsToModalities, ModalityDict
 from .methods import BalancingMethod, InfoReg, Joint
+from .model_selection.cv import MultimodalInfoRegClassifierCV, MultimodalInfoRegRegressorCV
 from .regressor import MultimodalInfoRegRegressor, MultimodalRegressor
 
 __all__ = [
@@ -17,7 +18,9 @@ __all__ = [
     "ModalityTransformer",
     "MultimodalClassifier",
     "MultimodalInfoRegClassifier",
+    "MultimodalInfoRegClassifierCV",
     "MultimodalInfoRegRegressor",
+    "MultimodalInfoRegRegressorCV",
     "MultimodalRegressor",
     "__version__",
     "presets",

@@ -1,1 +1,13 @@
-"""Model selection on modalities: many fits at the price of a few."""
+"""Searches and cross-validation that train many networks at once."""
+
+from .cv import MultimodalInfoRegClassifierCV, MultimodalInfoRegRegressorCV
+from .search import BatchedGridSearchCV, BatchedRandomizedSearchCV
+from .validation import cross_validate_batched
+
+__all__ = [
+    "BatchedGridSearchCV",
+    "BatchedRandomizedSearchCV",
+    "MultimodalInfoRegClassifierCV",
+    "MultimodalInfoRegRegressorCV",
+    "cross_validate_batched",
+]

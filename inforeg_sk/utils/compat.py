@@ -1,9 +1,12 @@
 """All private names of scikit-learn and skorch that the library uses, in one place."""
 
 import numpy as np
+from sklearn.model_selection._search import BaseSearchCV
 from sklearn.utils import _safe_indexing as safe_indexing
 from sklearn.utils.metadata_routing import _raise_for_params as raise_for_params
 from sklearn.utils.metaestimators import _BaseComposition as BaseComposition
+from sklearn.utils.metaestimators import _safe_split as cut_rows
+from sklearn.utils.validation import _check_method_params as cut_fit_params
 from sklearn.utils.validation import (
     _check_feature_names_in as check_feature_names_in,
 )
@@ -18,9 +21,12 @@ except ImportError:
 
 __all__ = [
     "BaseComposition",
+    "BaseSearchCV",
     "OwnParametersInHtml",
     "check_feature_names_in",
     "check_weights",
+    "cut_fit_params",
+    "cut_rows",
     "parallel_block",
     "raise_for_params",
     "safe_indexing",

@@ -1,0 +1,223 @@
+"""The pairs of a candidate and a fold: all are trained before the first of them is scored."""
+
+import copy
+from time import perf_counter
+from typing import NamedTuple
+
+import numpy as np
+from sklearn import get_config
+from sklearn.base import clone
+from sklearn.pipeline import Pipeline
+from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, get_routing_for_object
+
+from ..estimator import MultimodalEstimator
+from ..utils.compat import cut_fit_params, cut_rows
+from .fits import FittedOne, fit_all, log
+from .stand_ins import LastStep
+
+__all__ = ["TrainingSplits", "for_fit", "train_pairs", "why_not_ours"]
+
+
+class TrainingSplits:
+    """A splitter that has everything trained when it is asked for the splits.
+
+    This is the moment at which a search of scikit-learn knows data, splits and candidates.
+
+    Parameters
+    ----------
+    cv : splitter
+    train : callable
+        Called with X, y, and the list of splits.
+    """
+
+    def __init__(self, cv, train):
+        self.cv, self.train = cv, train
+
+    def split(self, X, y=None, **params):
+        """Yield the splits of `cv`, once all is trained on them."""
+        splits = list(self.cv.split(X, y, **params))
+        self.train(X, y, splits)
+        yield from splits
+
+    def get_n_splits(self, *args, **params):
+        """As of `cv`."""
+        return self.cv.get_n_splits(*args, **params)
+
+    def get_metadata_routing(self):
+        """The requests of `cv`."""
+        return get_routing_for_object(self.cv)
+
+
+def why_not_ours(estimator):
+    """Why scikit-learn's own code is to train an estimator.
+
+    Parameters
+    ----------
+    estimator : estimator
+
+    Returns
+    -------
+    str or None
+        The reason, in words; None for an estimator of this library and a Pipeline that ends in one.
+    """
+    inner = estimator.steps[-1][1] if _is_pipeline(estimator) else estimator
+    if isinstance(inner, MultimodalEstimator):
+        return None
+    if inner is estimator:
+        return f"{type(estimator).__name__} is not an estimator of this library"
+    return f"{type(estimator).__name__} does not end in an estimator of this library"
+
+
+def for_fit(estimator, params, else_):
+    """What of the further arguments is for ``fit`` of the estimator.
+
+    Parameters
+    ----------
+    estimator : estimator
+    params : dict
+        All further arguments, for the splitter and the scorer, too. scikit-learn has checked them.
+    else_ : dict
+        The answer if metadata routing is off.
+
+    Returns
+    -------
+    dict
+    """
+    if not get_config()["enable_metadata_routing"]:
+        return else_
+    fits = MethodMapping().add(caller="fit", callee="fit")
+    router = MetadataRouter(owner="fit").add(estimator=estimator, method_mapping=fits)
+    return router.route_params(caller="fit", params=params).estimator.fit
+
+
+def train_pairs(estimator, candidates, X, y, splits, fit_params):
+    """Train every candidate on the training part of every split.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Not fitted.
+    candidates : list of dict
+        Parameters to set.
+    X, y : data
+        In a form that rows can be taken of.
+    splits : list of tuple of ndarray of int
+        Training and test rows.
+    fit_params : dict
+        Further arguments of ``fit``.
+
+    Returns
+    -------
+    list of list of FittedOne, or None
+        By candidate and split. None in the place of a candidate that scikit-learn's own code is to
+        train.
+    """
+    if y is None:
+        log.info("scikit-learn's own code trains: there is no y")
+        return [None] * len(candidates)
+    parts = [np.asarray(train) for train, _ in splits]
+    parts = [np.flatnonzero(rows) if rows.dtype == bool else rows for rows in parts]
+    ours = _ours(estimator, candidates)
+    plain = [i for i, made in ours.items() if not _is_pipeline(made)]
+    done = dict.fromkeys(plain)
+    if plain and parts:
+        clones = [_configured(estimator, candidates[i]) for i in plain for _ in parts]
+        fitted = fit_all(clones, X, y, parts * len(plain), fit_params=fit_params)
+        n = len(parts)
+        done = {i: fitted[k * n : (k + 1) * n] for k, i in enumerate(plain)}
+    groups = {}
+    for i, made in ours.items():
+        if _is_pipeline(made):
+            groups.setdefault(_front(made, candidates[i]), []).append(i)
+    for group in groups.values():
+        folds = [
+            _train_behind(estimator, [candidates[i] for i in group], X, y, rows, fit_params)
+            for rows in parts
+        ]
+        done.update((i, [fold[k] for fold in folds]) for k, i in enumerate(group))
+    return [done.get(i) for i in range(len(candidates))]
+
+
+def _is_pipeline(estimator):
+    return isinstance(estimator, Pipeline) and bool(estimator.steps)
+
+
+def _configured(estimator, parameters):
+    # Parameters may be estimators, as in scikit-learn's searches.
+    return clone(estimator).set_params(**clone(parameters, safe=False))
+
+
+def _ours(estimator, candidates):
+    """Configured clones of those candidates that are not left to scikit-learn, by position."""
+    ours, reasons = {}, {}
+    for i, parameters in enumerate(candidates):
+        try:
+            made = _configured(estimator, parameters)
+            reason = why_not_ours(made)
+        except Exception as error:  # scikit-learn's code meets it again, and raises it
+            reason = f"the parameters cannot be set ({error})"
+        if reason is None:
+            ours[i] = made
+        else:
+            reasons.setdefault(reason, []).append(i)
+    for reason, which in reasons.items():
+        log.info("scikit-learn's own code trains %d candidates: %s", len(which), reason)
+    return ours
+
+
+class _Same(NamedTuple):
+    """An object that equals itself only; it is kept, so that no other gets its id."""
+
+    id: int
+    value: object
+
+    def __eq__(self, other):
+        return isinstance(other, _Same) and self.value is other.value
+
+    def __hash__(self):
+        return hash(self.id)
+
+
+def _front(pipeline, parameters):
+    """What a candidate sets in front of the last step: equal if the same is to be fitted there."""
+    last = f"{pipeline.steps[-1][0]}__"
+    return frozenset(
+        (name, type(value), value if isinstance(value, _PLAIN) else _Same(id(value), value))
+        for name, value in parameters.items()
+        if not name.startswith(last)
+    )
+
+
+_PLAIN = (bool, int, float, str, type(None))
+
+
+def _train_behind(estimator, candidates, X, y, rows, fit_params):
+    """Train Pipelines that differ in their last steps only; the steps in front are fitted once."""
+    pipelines = [_configured(estimator, parameters) for parameters in candidates]
+    front, name = pipelines[0], pipelines[0].steps[-1][0]
+    steps = [pipeline.steps[-1][1] for pipeline in pipelines]
+    given = LastStep(steps[0])
+    front.steps = [*front.steps[:-1], (name, given)]
+    params = cut_fit_params(X, params=fit_params, indices=rows)
+    X, y = cut_rows(estimator, X, y, rows)
+    begun = perf_counter()
+    try:
+        front.fit(X, y, **params)
+    except Exception as error:
+        time = (perf_counter() - begun) / len(steps)
+        return [FittedOne(None, error, time)] * len(steps)
+    time = (perf_counter() - begun) / len(steps)
+    X, y, params = given.given
+    fitted = fit_all(steps, X, y, [np.arange(len(y))] * len(steps), fit_params=params)
+    return [
+        FittedOne(_with_last(front, name, one), one.error, time + one.fit_time) for one in fitted
+    ]
+
+
+def _with_last(front, name, one):
+    """The fitted Pipeline with its fitted last step, or None."""
+    if one.estimator is None:
+        return None
+    whole = copy.copy(front)
+    whole.steps = [*front.steps[:-1], (name, one.estimator)]
+    return whole
