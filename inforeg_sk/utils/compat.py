@@ -6,10 +6,10 @@ from sklearn.utils import _safe_indexing as safe_indexing
 from sklearn.utils.metadata_routing import _raise_for_params as raise_for_params
 from sklearn.utils.metaestimators import _BaseComposition as BaseComposition
 from sklearn.utils.metaestimators import _safe_split as cut_rows
-from sklearn.utils.validation import _check_method_params as cut_fit_params
 from sklearn.utils.validation import (
     _check_feature_names_in as check_feature_names_in,
 )
+from sklearn.utils.validation import _check_method_params as cut_fit_params
 from sklearn.utils.validation import (
     _check_sample_weight,
 )
