@@ -42,7 +42,9 @@ def same_search(ours, theirs, X, refit=True):
         assert hasattr(ours, "n_features_in_") == hasattr(theirs, "n_features_in_")
 
 
-def both(estimator, grid, X, y, fit_params=None, ours=BatchedGridSearchCV, theirs=GridSearchCV, **kw):
+def both(
+    estimator, grid, X, y, fit_params=None, ours=BatchedGridSearchCV, theirs=GridSearchCV, **kw
+):
     """Fit our search and scikit-learn's, and check that they are equal; return both."""
     searches = [kind(estimator, grid, **{"cv": 3} | kw) for kind in (ours, theirs)]
     for search in searches:

@@ -4,6 +4,9 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from ..estimator import MultimodalEstimator
+from ..model_selection import MultimodalInfoRegClassifierCV, MultimodalInfoRegRegressorCV
+
+_CHOOSERS = (MultimodalInfoRegClassifierCV, MultimodalInfoRegRegressorCV)
 
 
 def unwrap(estimator, accepted=MultimodalEstimator, names="estimator of this library"):
@@ -28,7 +31,8 @@ def unwrap(estimator, accepted=MultimodalEstimator, names="estimator of this lib
             inner = inner[-1]
         elif hasattr(inner, "best_estimator_"):
             inner = inner.best_estimator_
-        elif hasattr(inner, "error_score"):  # A search: no other estimator has this parameter.
+        # A search: no other estimator has this parameter.
+        elif hasattr(inner, "error_score") or isinstance(inner, _CHOOSERS):
             check_is_fitted(inner)
             raise ValueError(
                 f"This {type(inner).__name__} has no best estimator: fit it with refit=True, "

@@ -34,7 +34,7 @@ class _InfoRegCV(MetaEstimatorMixin, BaseEstimator):
     _estimator_class: ClassVar[type]
     _parameter_constraints: ClassVar[dict[str, list[Constraint]]] = {
         "alphas": _STRENGTHS,
-        "unimodal_weights": _STRENGTHS,
+        "unimodal_weights": [*_STRENGTHS, IsNone()],
         "refit": [Instance(bool)],
     }
 
@@ -43,7 +43,7 @@ class _InfoRegCV(MetaEstimatorMixin, BaseEstimator):
         estimator=None,
         *,
         alphas=(0.3, 1.0, 3.0, 10.0),
-        unimodal_weights=(1.0,),
+        unimodal_weights=None,
         cv=None,
         scoring=None,
         refit=True,
@@ -80,9 +80,10 @@ class _InfoRegCV(MetaEstimatorMixin, BaseEstimator):
         results, best = search.cv_results_, search.best_params_
         folds = [results[f"split{k}_test_score"] for k in range(search.n_splits_)]
         # The grid runs through the names in their alphabetical order.
-        shape = (len(list(self.alphas)), len(list(self.unimodal_weights)), search.n_splits_)
+        shape = (len(list(self.alphas)), -1, search.n_splits_)
         self.scores_ = np.stack(folds, axis=1).reshape(shape)
-        self.alpha_, self.unimodal_weight_ = best["alpha"], best["unimodal_weight"]
+        settings = {**self._base().method_settings(), **best}
+        self.alpha_, self.unimodal_weight_ = settings["alpha"], settings["unimodal_weight"]
         if self.refit:
             self.best_estimator_ = search.best_estimator_
             if hasattr(search, "feature_names_in_"):
@@ -98,9 +99,18 @@ class _InfoRegCV(MetaEstimatorMixin, BaseEstimator):
         return self.estimator
 
     def _search(self):
-        grid = {"alpha": list(self.alphas), "unimodal_weight": list(self.unimodal_weights)}
+        estimator, grid = clone(self._base()), {"alpha": list(self.alphas)}
+        if self.unimodal_weights is not None:
+            grid["unimodal_weight"] = list(self.unimodal_weights)
+        for name in grid:
+            # The estimator would take it for the candidate that is the default.
+            if f"method__{name}" in estimator.get_params(deep=False):
+                raise ValueError(
+                    f"The 'estimator' parameter of {type(self).__name__} must not have "
+                    f"method__{name}, which is what is to be chosen. Got {estimator!r}."
+                )
         return BatchedGridSearchCV(
-            clone(self._base()),
+            estimator,
             grid,
             cv=self.cv,
             scoring=self.scoring,
@@ -131,20 +141,7 @@ class _InfoRegCV(MetaEstimatorMixin, BaseEstimator):
         """
         return self._model().predict(X)
 
-    def score(self, X, y, **params):
-        """Score by `scoring`; without one, accuracy or R^2.
-
-        Parameters
-        ----------
-        X : as in ``fit``
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-        **params : dict of str to object
-            With metadata routing: further arguments for the scorer.
-
-        Returns
-        -------
-        float
-        """
+    def _score(self, X, y, params):
         self._model()
         return self.search_.score(X, y, **params)
 
@@ -208,8 +205,8 @@ class MultimodalInfoRegClassifierCV(ClassifierMixin, _InfoRegCV):
         a second time. They are nested parameters here, ``estimator__lr``.
     alphas : sequence of float, default=(0.3, 1.0, 3.0, 10.0)
         Values of `alpha` to try; 0 is no regulation.
-    unimodal_weights : sequence of float, default=(1.0,)
-        Values of `unimodal_weight` to try.
+    unimodal_weights : sequence of float or None, default=None
+        Values of `unimodal_weight` to try; None keeps the estimator's.
     cv : int, splitter, iterable of splits or None, default=None
         As in `sklearn.model_selection.GridSearchCV`: None takes 5 folds, by classes.
     scoring : str, callable or None, default=None
@@ -222,7 +219,8 @@ class MultimodalInfoRegClassifierCV(ClassifierMixin, _InfoRegCV):
     alpha_, unimodal_weight_ : float
         What was chosen: the highest mean score, of equal ones the first.
     scores_ : ndarray of float64 of shape (n_alphas, n_unimodal_weights, n_folds)
-        Scores of the held-out folds, in the order of `alphas` and `unimodal_weights`.
+        Scores of the held-out folds, in the order of `alphas` and `unimodal_weights` (one, if
+        None).
     best_estimator_ : MultimodalInfoRegClassifier
         Trained on all data; only with `refit`.
     search_ : BatchedGridSearchCV
@@ -252,6 +250,22 @@ class MultimodalInfoRegClassifierCV(ClassifierMixin, _InfoRegCV):
     @property
     def classes_(self):
         return self._model().classes_
+
+    def score(self, X, y, **params):
+        """Score by `scoring`; without one, accuracy.
+
+        Parameters
+        ----------
+        X : as in ``fit``
+        y : array-like of shape (n_samples,)
+        **params : dict of str to object
+            With metadata routing: further arguments for the scorer.
+
+        Returns
+        -------
+        float
+        """
+        return self._score(X, y, params)
 
     def predict_proba(self, X):
         """Probabilities of the classes.
@@ -292,8 +306,8 @@ class MultimodalInfoRegRegressorCV(RegressorMixin, _InfoRegCV):
         All other settings are its, as of `MultimodalInfoRegClassifierCV`.
     alphas : sequence of float, default=(0.3, 1.0, 3.0, 10.0)
         Values of `alpha` to try; 0 is no regulation.
-    unimodal_weights : sequence of float, default=(1.0,)
-        Values of `unimodal_weight` to try.
+    unimodal_weights : sequence of float or None, default=None
+        Values of `unimodal_weight` to try; None keeps the estimator's.
     cv : int, splitter, iterable of splits or None, default=None
         As in `sklearn.model_selection.GridSearchCV`: None takes 5 folds.
     scoring : str, callable or None, default=None
@@ -306,7 +320,8 @@ class MultimodalInfoRegRegressorCV(RegressorMixin, _InfoRegCV):
     alpha_, unimodal_weight_ : float
         What was chosen: the highest mean score, of equal ones the first.
     scores_ : ndarray of float64 of shape (n_alphas, n_unimodal_weights, n_folds)
-        Scores of the held-out folds, in the order of `alphas` and `unimodal_weights`.
+        Scores of the held-out folds, in the order of `alphas` and `unimodal_weights` (one, if
+        None).
     best_estimator_ : MultimodalInfoRegRegressor
         Trained on all data; only with `refit`.
     search_ : BatchedGridSearchCV
@@ -328,6 +343,22 @@ class MultimodalInfoRegRegressorCV(RegressorMixin, _InfoRegCV):
     """
 
     _estimator_class = MultimodalInfoRegRegressor
+
+    def score(self, X, y, **params):
+        """Score by `scoring`; without one, R^2.
+
+        Parameters
+        ----------
+        X : as in ``fit``
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        **params : dict of str to object
+            With metadata routing: further arguments for the scorer.
+
+        Returns
+        -------
+        float
+        """
+        return self._score(X, y, params)
 
     def predict_by_modality(self, X):
         """Values that each modality predicts by itself.

@@ -1,0 +1,69 @@
+"""`fit_all`: what comes of each of many fits."""
+
+import logging
+
+import numpy as np
+import pytest
+from entry_points import PLAIN, WEIGHT, X, Y, make, rows
+
+from inforeg_sk.model_selection.fits import fit_all, why_not_batched
+
+PARTS = [np.arange(60), np.arange(20, 90)]
+
+
+def test_each_estimator_is_fitted_on_its_rows():
+    fitted = fit_all([make(), make(alpha=0.0)], X, Y, PARTS)
+    for one, alpha, part in zip(fitted, (3.0, 0.0), PARTS):
+        alone = make(alpha=alpha).fit(rows(part), Y[part])
+        assert one.error is None and one.fit_time > 0
+        np.testing.assert_array_equal(one.estimator.predict_proba(X), alone.predict_proba(X))
+
+
+def test_further_arguments_are_cut_if_they_have_a_value_a_sample():
+    held_out = (rows(np.arange(5)), Y[:5])
+    params = {"sample_weight": list(WEIGHT), "validation_data": held_out, "groups": None}
+    (one,) = fit_all([make()], X, Y, PARTS[:1], fit_params=params)
+    part = PARTS[0]
+    alone = make().fit(rows(part), Y[part], sample_weight=WEIGHT[part], validation_data=held_out)
+    np.testing.assert_array_equal(one.estimator.predict_proba(X), alone.predict_proba(X))
+    assert one.estimator.history[:, "valid_loss"] == alone.history[:, "valid_loss"]
+
+
+def test_all_rows_take_data_in_any_form():
+    (one,) = fit_all(
+        [make()], PLAIN, list(Y), [np.arange(90)], fit_params={"sample_weight": WEIGHT}
+    )
+    alone = make().fit(PLAIN, Y, sample_weight=WEIGHT)
+    np.testing.assert_array_equal(one.estimator.predict_proba(X), alone.predict_proba(X))
+
+
+def test_rows_in_another_order_are_kept_in_it():
+    back = np.arange(90)[::-1]
+    (one,) = fit_all([make()], X, Y, [back])
+    alone = make().fit(rows(back), Y[back])
+    np.testing.assert_array_equal(one.estimator.predict_proba(X), alone.predict_proba(X))
+
+
+def test_a_fit_that_fails_does_not_stop_the_others():
+    bad, good = fit_all([make(alpha=-1.0), make()], X, Y, PARTS)
+    assert bad.estimator is None and "Got -1.0" in str(bad.error) and bad.fit_time >= 0
+    assert good.error is None and good.estimator.initialized_
+
+
+def test_an_interrupt_stops_all():
+    class Stopped(type(make())):
+        def fit(self, X, y):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit_all([Stopped()], X, Y, PARTS[:1])
+
+
+def test_no_fits_are_no_results():
+    assert fit_all([], X, Y, []) == []
+
+
+def test_the_log_says_why_fits_are_made_one_after_another(caplog):
+    with caplog.at_level(logging.INFO, "inforeg_sk.model_selection"):
+        fit_all([make(), make()], X, Y, PARTS)
+    assert caplog.messages == [f"2 fits, one after another: {why_not_batched(make())}"]
