@@ -73,6 +73,10 @@ class _InfoRegCV(MetaEstimatorMixin, BaseEstimator):
         self
         """
         check_parameters(self)
+        if y is None:
+            raise ValueError(
+                f"{type(self).__name__} requires y to be passed, but the target y is None."
+            )
         search = self._search().fit(ModalityDict(X) if is_mapping(X) else X, y, **params)
         for name in ("best_estimator_", "feature_names_in_"):
             vars(self).pop(name, None)

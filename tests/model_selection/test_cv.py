@@ -14,6 +14,7 @@ from sklearn.metrics import log_loss
 from sklearn.model_selection import GroupKFold, StratifiedKFold, cross_val_score, cross_validate
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import check_estimator
 
 from inforeg_sk import (
     ModalityDict,
@@ -146,6 +147,21 @@ def test_without_refit_there_is_a_choice_and_no_model():
     for call in (chosen.predict, chosen.predict_proba, lambda X: chosen.score(X, Y)):
         with pytest.raises(AttributeError, match="no model: it was fitted with refit=False"):
             call(X)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "cls, estimator",
+    [(MultimodalInfoRegClassifierCV, make), (MultimodalInfoRegRegressorCV, regression.make)],
+)
+@pytest.mark.filterwarnings("ignore")
+def test_scikit_learns_checks_of_estimators_pass(cls, estimator):
+    # Small data, not scaled: a fifth of the epochs at a higher rate, as for the estimators alone.
+    settings = {"lr": 0.01, "max_epochs": 15, "encoders__hidden": 8, "batch_size": 32}
+    chosen = cls(estimator(**settings), alphas=[1.0, 3.0], cv=2)
+    records = check_estimator(chosen, on_fail=None, on_skip=None)
+    failed = {r["check_name"]: repr(r["exception"]) for r in records if r["status"] == "failed"}
+    assert failed == {} and len(records) > 50
 
 
 def test_nothing_works_before_fit():

@@ -1,4 +1,4 @@
-"""Pipelines in a search: the steps in front are fitted once a fold, and all is as scikit-learn's."""
+"""Pipelines in a search: the steps in front are fitted once a fold, results are scikit-learn's."""
 
 import numpy as np
 import pytest

@@ -177,7 +177,7 @@ def test_all_candidates_fail():
 
 
 def test_parameters_that_do_not_exist_are_refused_in_the_estimators_words():
-    with pytest.raises(ValueError, match="Invalid parameter 'alhpa'.*did you mean 'alpha'"):
+    with pytest.raises(ValueError, match=r"Invalid parameter 'alhpa'.*did you mean 'alpha'"):
         BatchedGridSearchCV(make(), {"alhpa": [1.0]}, cv=3).fit(X, Y)
 
 

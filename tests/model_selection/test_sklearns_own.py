@@ -1,7 +1,7 @@
 """scikit-learn's own tests of its searches, with ours in their place.
 
-Its estimators are not ours, so that ours have scikit-learn's code train them. Each test is therefore
-run a second time, told that they are ours: then they are trained beforehand, too.
+Its estimators are not of this library, so that our searches have scikit-learn's code train them.
+Each test is therefore run a second time, told that they are: then they are trained beforehand, too.
 """
 
 import importlib.util

@@ -11,7 +11,9 @@ from inforeg_sk import (
     ModalityTransformer,
     MultimodalClassifier,
     MultimodalInfoRegClassifier,
+    MultimodalInfoRegClassifierCV,
     MultimodalInfoRegRegressor,
+    MultimodalInfoRegRegressorCV,
     MultimodalRegressor,
 )
 from inforeg_sk.utils.parameters import (
@@ -86,6 +88,8 @@ ESTIMATORS = [
     MultimodalRegressor,
     MultimodalInfoRegRegressor,
     ModalityTransformer,
+    MultimodalInfoRegClassifierCV,
+    MultimodalInfoRegRegressorCV,
 ]
 # Checked together with the data, the network or one another, each with a message of its own.
 ELSEWHERE = {
@@ -98,6 +102,9 @@ ELSEWHERE = {
     "dtype",
     "device",
     "transformers",
+    "estimator",
+    "cv",
+    "scoring",
 }
 CASES = [(cls, name) for cls in ESTIMATORS for name in cls._parameter_constraints]
 
