@@ -27,7 +27,6 @@ from sklearn.model_selection import (
 from inforeg_sk import ModalityDict
 from inforeg_sk.model_selection import BatchedGridSearchCV, BatchedRandomizedSearchCV
 from inforeg_sk.model_selection.search import _BatchedSearch
-from inforeg_sk.model_selection.stand_ins import Trained
 
 GRID = {"alpha": [0.0, 5.0], "lr": [0.01, 0.03]}
 
@@ -262,23 +261,3 @@ def test_another_order_of_scoring_than_of_training_is_an_error(monkeypatch):
 
     with pytest.raises(RuntimeError, match="in another order than they were trained"):
         Reversed(make(), GRID, cv=3).fit(X, Y)
-
-
-def test_what_is_handed_out_is_of_the_kind_of_the_estimator():
-    one = Trained(_Failed, {"alpha": 1.0}, make())
-    assert sklearn.base.is_classifier(one)
-    with pytest.raises(ZeroDivisionError) as caught:
-        pickle.loads(pickle.dumps(one.set_params(alpha=1.0))).fit(X, Y)
-    assert "in _divide" in str(caught.value.__cause__)
-
-
-def _divide():
-    return 1 / 0
-
-
-class _Failed:
-    estimator = None
-    try:
-        _divide()
-    except ZeroDivisionError as e:
-        error = e
