@@ -1,6 +1,7 @@
 """Many fits at once: the one place where searches and cross-validations have networks trained."""
 
 import logging
+from collections import Counter
 from time import perf_counter
 from typing import NamedTuple
 
@@ -53,10 +54,9 @@ def fit_all(estimators, X, y, rows, *, fit_params=None):
         In the order of `estimators`. An exception of one fit does not stop the others; an interrupt
         does.
     """
-    reasons = dict.fromkeys(map(why_not_batched, estimators))
-    for reason in reasons:
+    for reason, n in Counter(map(why_not_batched, estimators)).items():
         if reason is not None:
-            log.info("%d fits, one after another: %s", len(estimators), reason)
+            log.info("%d fits, one after another: %s", n, reason)
     return [
         _fit_one(estimator, X, y, part, fit_params or {})
         for estimator, part in zip(estimators, rows, strict=True)

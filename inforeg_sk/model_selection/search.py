@@ -64,8 +64,8 @@ class _BatchedSearch(BaseSearchCV):
     def _run_search(self, evaluate_candidates, *, callback_ctx=None):
         # Older versions than 1.9 have no such argument.
         context = {} if callback_ctx is None else {"callback_ctx": callback_ctx}
-        clones = vars(self.estimator).get("__sklearn_clone__")
-        if clones is None:
+        clones = getattr(self.estimator, "__sklearn_clone__", None)
+        if not isinstance(clones, _SearchClones):
             super()._run_search(evaluate_candidates, **context)
             return
 
