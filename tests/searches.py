@@ -1,9 +1,20 @@
-"""Searches and cross-validations of this library beside scikit-learn's: everything is equal."""
+"""Searches and cross-validations of this library beside scikit-learn's: everything is equal.
+
+Numbers are equal but for rounding in single precision, since the networks are trained in one pass.
+"""
 
 import numpy as np
 from sklearn.model_selection import GridSearchCV
 
 from inforeg_sk.model_selection import BatchedGridSearchCV, pairs
+
+
+def near(found, expected, name=""):
+    """Equal; numbers but for rounding in single precision."""
+    if np.asarray(expected).dtype.kind == "f":
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5, err_msg=name)
+    else:
+        np.testing.assert_array_equal(found, expected, err_msg=name)
 
 
 def same_results(ours, theirs):
@@ -15,7 +26,7 @@ def same_results(ours, theirs):
             continue
         assert ours[name].dtype == value.dtype and ours[name].shape == value.shape, name
         if "time" not in name:
-            np.testing.assert_array_equal(ours[name], value, err_msg=name)
+            near(ours[name], value, name)
         elif name.startswith("mean_") or name == "fit_time":
             assert (ours[name] >= 0).all() and ours[name].dtype == np.float64
     if "params" in theirs:
@@ -28,15 +39,16 @@ def same_search(ours, theirs, X, refit=True):
     same_results(ours.cv_results_, theirs.cv_results_)
     assert ours.n_splits_ == theirs.n_splits_ and ours.multimetric_ == theirs.multimetric_
     assert repr(ours.scorer_) == repr(theirs.scorer_)
-    for name in ("best_params_", "best_index_", "best_score_"):
+    for name in ("best_params_", "best_index_"):
         assert getattr(ours, name, None) == getattr(theirs, name, None)
+    near(getattr(ours, "best_score_", 0.0), getattr(theirs, "best_score_", 0.0))
     assert hasattr(ours, "best_estimator_") == refit
     if refit:
         assert type(ours.best_estimator_) is type(theirs.best_estimator_)
         for method in ("predict", "predict_proba"):
             if hasattr(theirs, method):
                 got, expected = getattr(ours, method)(X), getattr(theirs, method)(X)
-                np.testing.assert_array_equal(got, expected)
+                near(got, expected)
         if hasattr(theirs, "classes_"):
             np.testing.assert_array_equal(ours.classes_, theirs.classes_)
         assert hasattr(ours, "n_features_in_") == hasattr(theirs, "n_features_in_")
@@ -56,12 +68,17 @@ def both(
 
 
 def count_fits(monkeypatch):
-    """A list that gets the number of fits of each call of `fit_all`."""
-    calls, fit_all = [], pairs.fit_all
+    """A list that gets the number of fits of each call of `fit_all` and `fit_parts`."""
+    calls = []
 
-    def counting(estimators, *args, **kwargs):
-        calls.append(len(estimators))
-        return fit_all(estimators, *args, **kwargs)
+    def counted(fits):
+        def counting(estimators, *args, **kwargs):
+            if estimators:
+                calls.append(len(estimators))
+            return fits(estimators, *args, **kwargs)
 
-    monkeypatch.setattr(pairs, "fit_all", counting)
+        return counting
+
+    for name in ("fit_all", "fit_parts"):
+        monkeypatch.setattr(pairs, name, counted(getattr(pairs, name)))
     return calls

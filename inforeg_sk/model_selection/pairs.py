@@ -11,8 +11,8 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, get_routing_for_object
 
 from ..estimator import MultimodalEstimator
-from ..utils.compat import cut_fit_params, cut_rows
-from .fits import FittedOne, fit_all, log
+from .fits import FittedOne, fit_all, fit_parts, log
+from .parts import Part
 from .stand_ins import LastStep
 
 __all__ = ["TrainingSplits", "for_fit", "train_pairs", "why_not_ours"]
@@ -90,7 +90,7 @@ def for_fit(estimator, params, else_):
     return router.route_params(caller="fit", params=params).estimator.fit
 
 
-def train_pairs(estimator, candidates, X, y, splits, fit_params):
+def train_pairs(estimator, candidates, X, y, splits, fit_params, n_jobs=None):
     """Train every candidate on the training part of every split.
 
     Parameters
@@ -105,6 +105,8 @@ def train_pairs(estimator, candidates, X, y, splits, fit_params):
         Training and test rows.
     fit_params : dict
         Further arguments of ``fit``.
+    n_jobs : int, default=None
+        In how many processes.
 
     Returns
     -------
@@ -122,18 +124,24 @@ def train_pairs(estimator, candidates, X, y, splits, fit_params):
     done = dict.fromkeys(plain)
     if plain and parts:
         clones = [_configured(estimator, candidates[i]) for i in plain for _ in parts]
-        fitted = fit_all(clones, X, y, parts * len(plain), fit_params=fit_params)
+        fitted = fit_all(clones, X, y, parts * len(plain), fit_params=fit_params, n_jobs=n_jobs)
         n = len(parts)
         done = {i: fitted[k * n : (k + 1) * n] for k, i in enumerate(plain)}
     groups = {}
     for i, made in ours.items():
         if _is_pipeline(made):
             groups.setdefault(_front(made, candidates[i]), []).append(i)
+    behind = [
+        _Behind(estimator, [candidates[i] for i in group], X, y, rows, fit_params)
+        for group in groups.values()
+        for rows in parts
+    ]
+    steps = [step for one in behind for step in one.steps]
+    data = [one.part for one in behind for _ in one.steps]
+    fitted = iter(fit_parts(steps, data, n_jobs=n_jobs))
+    behind = iter(behind)
     for group in groups.values():
-        folds = [
-            _train_behind(estimator, [candidates[i] for i in group], X, y, rows, fit_params)
-            for rows in parts
-        ]
+        folds = [next(behind).finish(fitted) for _ in parts]
         done.update((i, [fold[k] for fold in folds]) for k, i in enumerate(group))
     return [done.get(i) for i in range(len(candidates))]
 
@@ -191,33 +199,46 @@ def _front(pipeline, parameters):
 _PLAIN = (bool, int, float, str, type(None))
 
 
-def _train_behind(estimator, candidates, X, y, rows, fit_params):
-    """Train Pipelines that differ in their last steps only; the steps in front are fitted once."""
-    pipelines = [_configured(estimator, parameters) for parameters in candidates]
-    front, name = pipelines[0], pipelines[0].steps[-1][0]
-    steps = [pipeline.steps[-1][1] for pipeline in pipelines]
-    given = LastStep(steps[0])
-    front.steps = [*front.steps[:-1], (name, given)]
-    params = cut_fit_params(X, params=fit_params, indices=rows)
-    X, y = cut_rows(estimator, X, y, rows)
-    begun = perf_counter()
-    try:
-        front.fit(X, y, **params)
-    except Exception as error:
-        time = (perf_counter() - begun) / len(steps)
-        return [FittedOne(None, error, time)] * len(steps)
-    time = (perf_counter() - begun) / len(steps)
-    X, y, params = given.given
-    fitted = fit_all(steps, X, y, [np.arange(len(y))] * len(steps), fit_params=params)
-    return [
-        FittedOne(_with_last(front, name, one), one.error, time + one.fit_time) for one in fitted
-    ]
+class _Behind:
+    """Pipelines that differ in their last steps only: the steps in front are fitted once, here.
 
+    Attributes
+    ----------
+    steps : list of estimator
+        The last steps, to be fitted; none if a step in front failed.
+    part : Part or None
+        What they are to be fitted on.
+    """
 
-def _with_last(front, name, one):
-    """The fitted Pipeline with its fitted last step, or None."""
-    if one.estimator is None:
-        return None
-    whole = copy.copy(front)
-    whole.steps = [*front.steps[:-1], (name, one.estimator)]
-    return whole
+    def __init__(self, estimator, candidates, X, y, rows, fit_params):
+        pipelines = [_configured(estimator, parameters) for parameters in candidates]
+        self._front, self._n = pipelines[0], len(pipelines)
+        self._name = self._front.steps[-1][0]
+        self.steps = [pipeline.steps[-1][1] for pipeline in pipelines]
+        given = LastStep(self.steps[0])
+        self._front.steps = [*self._front.steps[:-1], (self._name, given)]
+        X, y, params = Part(X, y, rows, fit_params, estimator).cut()
+        begun = perf_counter()
+        self._error = self.part = None
+        try:
+            self._front.fit(X, y, **params)
+        except Exception as error:
+            self._error, self.steps = error, []
+        else:
+            X, y, params = given.given
+            self.part = Part(X, y, None, params)
+        self._time = (perf_counter() - begun) / self._n
+
+    def finish(self, fitted):
+        """The whole Pipelines (list of FittedOne), from an iterator over fitted last steps."""
+        if self._error is not None:
+            return [FittedOne(None, self._error, self._time)] * self._n
+        found = [next(fitted) for _ in self.steps]
+        return [FittedOne(self._whole(o), o.error, self._time + o.fit_time) for o in found]
+
+    def _whole(self, one):
+        if one.estimator is None:
+            return None
+        whole = copy.copy(self._front)
+        whole.steps = [*self._front.steps[:-1], (self._name, one.estimator)]
+        return whole

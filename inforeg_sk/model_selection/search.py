@@ -73,7 +73,7 @@ class _BatchedSearch(BaseSearchCV):
             candidates = list(candidate_params)
 
             def train(X, y, splits):
-                clones.train(candidates, X, y, splits)
+                clones.train(candidates, X, y, splits, self.n_jobs)
 
             splits = TrainingSplits(cv or clones.cv, train)
             results = evaluate_candidates(candidates, splits, **kwargs)
@@ -101,11 +101,11 @@ class _SearchClones(Clones):
         #: By candidate of all evaluations: the seconds of each fold, None if scikit-learn knows.
         self.times = []
 
-    def train(self, candidates, X, y, splits):
+    def train(self, candidates, X, y, splits, n_jobs):
         """Train the candidates; clones are then the trained ones."""
         params = {name: value for name, value in self.params.items() if name != "groups"}
         params = for_fit(self.estimator, self.params, else_=params)
-        pairs = train_pairs(self.estimator, candidates, X, y, splits, params)
+        pairs = train_pairs(self.estimator, candidates, X, y, splits, params, n_jobs)
         for parameters, folds in zip(candidates, pairs, strict=True):
             if folds is None:
                 self.ready.extend(clone(self.estimator) for _ in splits)
@@ -146,7 +146,7 @@ class BatchedGridSearchCV(_BatchedSearch, GridSearchCV):
     scoring : str, callable, list, tuple, dict or None, default=None
         As in GridSearchCV.
     n_jobs : int or None, default=None
-        Processes that score, and that train what scikit-learn's own code trains.
+        Processes among which the networks are divided, and that score.
     refit : bool, str or callable, default=True
         Whether, and by which metric, to fit the best candidate on all data.
     cv : int, splitter, iterable of splits or None, default=None

@@ -2,7 +2,6 @@
 
 import copy
 import time
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -25,9 +24,9 @@ from ..training.optimizer import DecayAdamW
 from ..training.run import Generators
 from ..training.stacked import BatchOrder, Member, Regulation, StackedTraining
 from ..training.trained import Trained
-from ..utils.compat import safe_indexing
+from .parts import FittedOne, fit_alone
 
-__all__ = ["FittedOne", "fit_together", "why_not_together"]
+__all__ = ["fit_together", "why_not_together"]
 
 _ESTIMATORS = (
     MultimodalClassifier,
@@ -37,14 +36,6 @@ _ESTIMATORS = (
 )
 # What a stack of members may take at a time.
 _STACK_BYTES = 2**30
-
-
-class FittedOne(NamedTuple):
-    """What became of one fit of many."""
-
-    estimator: object | None  # fitted; None if it failed
-    error: BaseException | None  # what fit raised
-    fit_time: float  # seconds; of fits that ran together each has its share
 
 
 def why_not_together(estimator):
@@ -139,18 +130,15 @@ def _criterion(estimator):
     return estimator.criterion(**estimator.get_params_for("criterion"))
 
 
-def fit_together(estimators, X, y, rows, fit_params=None, n_jobs=None):
+def fit_together(estimators, parts, n_jobs=None):
     """Fit many estimators, together where that is possible.
 
     Parameters
     ----------
     estimators : list of estimator
         Not fitted, each an object of its own.
-    X, y : as in ``fit``
-    rows : list of array of int
-        The rows that each estimator is fitted on; the same object for those of one fold.
-    fit_params : dict, default=None
-        Further arguments of ``fit``, of as many rows as X; they are cut to the rows.
+    parts : list of Part
+        What each is fitted on; the same object for those that share it.
     n_jobs : int, default=None
         In how many processes stacks are trained, by joblib's backend. None: in this one.
 
@@ -159,22 +147,21 @@ def fit_together(estimators, X, y, rows, fit_params=None, n_jobs=None):
     list of FittedOne
         In the order of `estimators`.
     """
-    params = {k: v for k, v in (fit_params or {}).items() if v is not None}
     results = [None] * len(estimators)
-    jobs, cut = [], {}
-    for i, (estimator, chosen) in enumerate(zip(estimators, rows, strict=True)):
-        if id(chosen) not in cut:
-            cut = {id(chosen): _Part(X, y, params, chosen)}
-        part = cut[id(chosen)]
+    jobs, alone = [], []
+    given = None  # of one part at a time: its data are cut once for all that follow each other
+    for i, (estimator, part) in enumerate(zip(estimators, parts, strict=True)):
         job = None
-        if set(params) <= {"sample_weight"} and why_not_together(estimator) is None:
+        params = {name for name, value in part.params.items() if value is not None}
+        if params <= {"sample_weight"} and why_not_together(estimator) is None:
+            given = given if given is not None and given[0] is part else (part, part.cut())
             try:
-                job = _Job.of(i, estimator, part, jobs)
+                job = _Job.of(i, estimator, part, given[1], jobs)
             except Exception as error:  # what `fit` would raise first
                 results[i] = FittedOne(None, error, 0.0)
                 continue
         if job is None:
-            results[i] = _fit_alone(estimator, part)
+            alone.append(i)
         else:
             jobs.append(job)
     n_processes = effective_n_jobs(n_jobs)
@@ -186,52 +173,31 @@ def fit_together(estimators, X, y, rows, fit_params=None, n_jobs=None):
             for job, elsewhere in zip(group, found, strict=True):
                 job.take(elsewhere)
                 results[job.index] = job.finish(spent / len(group))
-        return results
-    for group in groups:
-        _, spent = _trained(group)
-        for job in group:
-            results[job.index] = job.finish(spent / len(group))
+    else:
+        for group in groups:
+            _, spent = _trained(group)
+            for job in group:
+                results[job.index] = job.finish(spent / len(group))
+    fits = Parallel(n_jobs=n_jobs if len(alone) > 1 else None)(
+        delayed(fit_alone)(estimators[i], parts[i]) for i in alone
+    )
+    for i, one in zip(alone, fits, strict=True):
+        results[i] = one
     return results
 
 
 def _trained(group):
     """Train a stack, perhaps in another process; return it and its time in seconds."""
-    start = time.process_time()
+    start = time.perf_counter()
     _train(group)
-    return group, time.process_time() - start
-
-
-class _Part(NamedTuple):
-    """The data of a fold."""
-
-    X: object
-    y: object
-    params: dict
-    chosen: np.ndarray
-
-    def cut(self):
-        return (
-            safe_indexing(self.X, self.chosen),
-            safe_indexing(self.y, self.chosen),
-            {name: safe_indexing(value, self.chosen) for name, value in self.params.items()},
-        )
-
-
-def _fit_alone(estimator, part):
-    start = time.process_time()
-    try:
-        X, y, params = part.cut()
-        estimator.fit(X, y, **params)
-    except Exception as error:
-        return FittedOne(None, error, time.process_time() - start)
-    return FittedOne(estimator, None, time.process_time() - start)
+    return group, time.perf_counter() - start
 
 
 class _Job:
     """An estimator on its way through the engine."""
 
-    def __init__(self, index, estimator, plan, chosen, spent):
-        self.index, self.estimator, self.plan, self.chosen = index, estimator, plan, chosen
+    def __init__(self, index, estimator, plan, part, spent):
+        self.index, self.estimator, self.plan, self.part = index, estimator, plan, part
         self.spent = spent
         self.generators = Generators.from_seeds(plan.seeds)
         self.criterion = _criterion(estimator)
@@ -247,16 +213,16 @@ class _Job:
         self.inputs, self.n_batches, self.n_steps = {}, 0, 0
 
     @classmethod
-    def of(cls, index, estimator, part, others):
+    def of(cls, index, estimator, part, given, others):
         """The job of an estimator, or None if it has to be fitted alone."""
-        start = time.process_time()
-        X, y, params = part.cut()
+        start = time.perf_counter()
+        X, y, params = given
         plan = plan_fit(estimator, X, y, params.get("sample_weight"))
         if _why_not_planned(estimator, plan) is not None:
             return None
-        job = cls(index, estimator, plan, part.chosen, 0.0)
+        job = cls(index, estimator, plan, part, 0.0)
         job._share_samples(others)
-        job.spent = time.process_time() - start
+        job.spent = time.perf_counter() - start
         return job
 
     def _share_samples(self, others):
@@ -264,7 +230,7 @@ class _Job:
         network, arrays = self.plan.network, self.plan.dataset.arrays
         for other in others:
             theirs = other.plan.dataset
-            if other.chosen is self.chosen and _equal(self, other):
+            if other.part is self.part and _equal(self, other):
                 self.plan.dataset.arrays = theirs.arrays
                 self.inputs, self.target, self.weight = other.inputs, other.target, other.weight
                 return
@@ -348,6 +314,7 @@ class _Job:
         """What goes to another process: all but the data as the user gave them."""
         job = copy.copy(self)
         job.plan = self.plan._replace(data=None, dataset=None, target=None)
+        job.part = None
         return job
 
     def take(self, elsewhere):
@@ -359,7 +326,7 @@ class _Job:
 
     def finish(self, share):
         """Let the estimator take its results over."""
-        start = time.process_time()
+        start = time.perf_counter()
         trained = Trained(
             self.rows,
             self.claims,
@@ -373,7 +340,7 @@ class _Job:
             fitted = self.estimator._start(plan, None, self.estimator.max_epochs)._judged()
         except Exception as error:
             return FittedOne(None, error, self.spent + share)
-        spent = self.spent + share + time.process_time() - start
+        spent = self.spent + share + time.perf_counter() - start
         return FittedOne(fitted, None, spent)
 
 

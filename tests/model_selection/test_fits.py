@@ -5,6 +5,7 @@ import logging
 import numpy as np
 import pytest
 from entry_points import PLAIN, WEIGHT, X, Y, make, rows
+from searches import near
 
 from inforeg_sk.model_selection.fits import fit_all, why_not_batched
 
@@ -16,7 +17,7 @@ def test_each_estimator_is_fitted_on_its_rows():
     for one, alpha, part in zip(fitted, (3.0, 0.0), PARTS):
         alone = make(alpha=alpha).fit(rows(part), Y[part])
         assert one.error is None and one.fit_time > 0
-        np.testing.assert_array_equal(one.estimator.predict_proba(X), alone.predict_proba(X))
+        near(one.estimator.predict_proba(X), alone.predict_proba(X))
 
 
 def test_further_arguments_are_cut_if_they_have_a_value_a_sample():
@@ -25,7 +26,7 @@ def test_further_arguments_are_cut_if_they_have_a_value_a_sample():
     (one,) = fit_all([make()], X, Y, PARTS[:1], fit_params=params)
     part = PARTS[0]
     alone = make().fit(rows(part), Y[part], sample_weight=WEIGHT[part], validation_data=held_out)
-    np.testing.assert_array_equal(one.estimator.predict_proba(X), alone.predict_proba(X))
+    near(one.estimator.predict_proba(X), alone.predict_proba(X))
     assert one.estimator.history[:, "valid_loss"] == alone.history[:, "valid_loss"]
 
 
@@ -34,14 +35,14 @@ def test_all_rows_take_data_in_any_form():
         [make()], PLAIN, list(Y), [np.arange(90)], fit_params={"sample_weight": WEIGHT}
     )
     alone = make().fit(PLAIN, Y, sample_weight=WEIGHT)
-    np.testing.assert_array_equal(one.estimator.predict_proba(X), alone.predict_proba(X))
+    near(one.estimator.predict_proba(X), alone.predict_proba(X))
 
 
 def test_rows_in_another_order_are_kept_in_it():
     back = np.arange(90)[::-1]
     (one,) = fit_all([make()], X, Y, [back])
     alone = make().fit(rows(back), Y[back])
-    np.testing.assert_array_equal(one.estimator.predict_proba(X), alone.predict_proba(X))
+    near(one.estimator.predict_proba(X), alone.predict_proba(X))
 
 
 def test_a_fit_that_fails_does_not_stop_the_others():
@@ -64,6 +65,8 @@ def test_no_fits_are_no_results():
 
 
 def test_the_log_says_why_fits_are_made_one_after_another(caplog):
+    alone = make(early_stopping=True)
     with caplog.at_level(logging.INFO, "inforeg_sk.model_selection"):
-        fit_all([make(), make()], X, Y, PARTS)
-    assert caplog.messages == [f"2 fits, one after another: {why_not_batched(make())}"]
+        fit_all([make(), alone], X, Y, PARTS)
+    assert caplog.messages == [f"1 fits, one after another: {why_not_batched(alone)}"]
+    assert "early_stopping=True" in caplog.messages[0]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import sklearn
 from entry_points import COLUMNS, TABLE, WEIGHT, X, Y, make
-from searches import both, count_fits
+from searches import both, count_fits, near
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.exceptions import FitFailedWarning
 from sklearn.linear_model import LogisticRegression
@@ -60,7 +60,7 @@ def test_the_front_is_fitted_once_a_fold(monkeypatch):
     estimator = pipe(Counting(2.0), ModalityTransformer(StandardScaler()))
     calls = count_fits(monkeypatch)
     assert fits_of_ours(estimator, ALPHAS) == 3
-    assert calls == [3] * 6  # all candidates of a fold
+    assert calls == [9, 9]  # all candidates of all folds, in each of the two searches
 
 
 def test_candidates_are_grouped_by_what_they_set_in_front():
@@ -89,7 +89,7 @@ def test_last_steps_that_are_not_ours_are_left_to_scikit_learn(monkeypatch):
     estimator = Pipeline([("scale", StandardScaler()), ("clf", make(modalities=COLUMNS))])
     grid = {"clf": [make(modalities=COLUMNS), LogisticRegression(), make(modalities=COLUMNS, lr=1)]}
     both(estimator, grid, TABLE, Y, refit=False, return_train_score=True)
-    assert calls == [1] * 6
+    assert calls == [6]  # two candidates on three folds
 
 
 def test_a_pipeline_of_the_estimator_alone_or_behind_passthrough():
@@ -142,7 +142,7 @@ def test_pipelines_of_the_folds_come_back_whole():
     theirs = cross_validate(estimator, X, Y, cv=3, return_estimator=True)["estimator"]
     for a, b in zip(ours, theirs, strict=True):
         assert type(a) is Pipeline and list(a.named_steps) == list(b.named_steps)
-        np.testing.assert_array_equal(a.predict_proba(X), b.predict_proba(X))
+        near(a.predict_proba(X), b.predict_proba(X))
     assert len({id(a[0]) for a in ours}) == 3
 
 

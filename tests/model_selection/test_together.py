@@ -18,7 +18,8 @@ from inforeg_sk import (
     MultimodalRegressor,
 )
 from inforeg_sk.model_selection import together
-from inforeg_sk.model_selection.together import fit_together, why_not_together
+from inforeg_sk.model_selection.fits import fit_all
+from inforeg_sk.model_selection.together import why_not_together
 
 N = 150
 SETTINGS = {
@@ -65,9 +66,7 @@ def check(base, grid, X, y, sizes, stacks, fit_params=None, folds=FOLDS):
     jobs = [(clone(base).set_params(**point), rows) for rows in folds for point in grid]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        found = fit_together(
-            [e for e, _ in jobs], X, y, [r for _, r in jobs], fit_params=fit_params
-        )
+        found = fit_all([e for e, _ in jobs], X, y, [r for _, r in jobs], fit_params=fit_params)
         assert sorted(stacks) == sorted(sizes)
         for (estimator, rows), one in zip(jobs, found, strict=True):
             assert one.error is None and one.fit_time > 0
@@ -206,7 +205,7 @@ def test_processes_share_the_stacks():
     base = MultimodalInfoRegClassifier(**OPEN, **SETTINGS)
     jobs = [(clone(base).set_params(**p), rows) for rows in FOLDS[:2] for p in ALPHAS]
     estimators, rows = [e for e, _ in jobs], [r for _, r in jobs]
-    fit_together(estimators, X, y, rows, n_jobs=2)
+    fit_all(estimators, X, y, rows, n_jobs=2)
     for estimator, part in jobs:
         alone = clone(estimator).fit(X[part], y[part])
         assert_equal_fits(estimator, alone)
@@ -217,7 +216,7 @@ def test_processes_share_the_stacks():
 def test_rows_of_batches_are_dropped_where_they_are_not_wanted(stacks):
     X, y = make_data()
     base = MultimodalInfoRegClassifier(**{**SETTINGS, **KINDS["no_rows"]})
-    (one,) = fit_together([base], X, y, [FOLDS[0]])
+    (one,) = fit_all([base], X, y, [FOLDS[0]])
     assert stacks == [1]
     with pytest.raises(ValueError, match="record_batches"):
         one.estimator.history_[:, "batches", :, "train_loss"]
@@ -227,7 +226,7 @@ def test_single_precision_predicts_as_single_fits_do(stacks):
     X, y = make_data()
     base = MultimodalInfoRegClassifier(**{**SETTINGS, **OPEN, "dtype": "float32"})
     jobs = [(clone(base).set_params(**p), rows) for rows in FOLDS for p in ALPHAS]
-    found = fit_together([e for e, _ in jobs], X, y, [r for _, r in jobs])
+    found = fit_all([e for e, _ in jobs], X, y, [r for _, r in jobs])
     for one, (estimator, rows) in zip(found, jobs, strict=True):
         alone = clone(estimator).fit(X[rows], y[rows])
         assert (one.estimator.predict(X) != alone.predict(X)).sum() <= 1
@@ -237,7 +236,7 @@ def test_what_the_user_had_does_not_change(stacks):
     X, y = make_data()
     before = {m: v.copy() for m, v in X.items()}, y.copy(), torch.get_rng_state()
     base = MultimodalInfoRegClassifier(**OPEN, **SETTINGS)
-    fit_together([clone(base) for _ in FOLDS], X, y, FOLDS)
+    fit_all([clone(base) for _ in FOLDS], X, y, FOLDS)
     for name, value in X.items():
         np.testing.assert_array_equal(value, before[0][name])
     np.testing.assert_array_equal(y, before[1])
@@ -279,7 +278,7 @@ ALONE = {
 def test_what_cannot_be_stacked_is_fitted_alone(name, stacks):
     X, y = make_data()
     base = clone(ALONE[name])
-    (one,) = fit_together([base], X, y, [FOLDS[0]])
+    (one,) = fit_all([base], X, y, [FOLDS[0]])
     assert stacks == [] and one.error is None
     alone = clone(base).fit(X[FOLDS[0]], y[FOLDS[0]])
     assert_equal_fits(one.estimator, alone)
@@ -289,7 +288,7 @@ def test_missing_modalities_are_fitted_alone(stacks):
     X, y = make_data()
     X["text"][::3] = np.nan
     base = MultimodalInfoRegClassifier(missing="allow", **SETTINGS)
-    (one,) = fit_together([base], X, y, [FOLDS[0]])
+    (one,) = fit_all([base], X, y, [FOLDS[0]])
     assert stacks == []
     assert_equal_fits(one.estimator, clone(base).fit(X[FOLDS[0]], y[FOLDS[0]]))
 
@@ -313,7 +312,7 @@ def test_one_that_fails_does_not_harm_the_others(stacks):
     X, y = make_data()
     good = MultimodalInfoRegClassifier(**OPEN, **SETTINGS)
     wrong = clone(good).set_params(alpha=-1.0)
-    found = fit_together([clone(good), wrong, clone(good)], X, y, [FOLDS[0]] * 3)
+    found = fit_all([clone(good), wrong, clone(good)], X, y, [FOLDS[0]] * 3)
     assert stacks == [2]
     assert [one.error is None for one in found] == [True, False, True]
     assert found[1].estimator is None and "'alpha' parameter" in str(found[1].error)
@@ -326,7 +325,7 @@ def test_a_member_that_diverges_does_not_harm_the_others(stacks):
     wild = clone(base).set_params(lr=1e30)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        tame, _ = fit_together([clone(base), wild], X, y, [FOLDS[0]] * 2)
+        tame, _ = fit_all([clone(base), wild], X, y, [FOLDS[0]] * 2)
         alone = clone(base).fit(X[FOLDS[0]], y[FOLDS[0]])
     assert stacks == [2]
     assert_equal_fits(tame.estimator, alone, rtol=1e-3, atol=1e-4)
@@ -338,6 +337,6 @@ def test_warnings_of_a_fit_are_given(stacks):
     with pytest.warns(Warning) as alone:
         clone(base).fit(X[FOLDS[0]], y[FOLDS[0]])
     with pytest.warns(Warning) as together_:
-        fit_together([base], X, y, [FOLDS[0]])
+        fit_all([base], X, y, [FOLDS[0]])
     assert stacks == [1]
     assert {type(w.message) for w in together_} == {type(w.message) for w in alone}

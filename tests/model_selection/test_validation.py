@@ -8,7 +8,7 @@ import pytest
 import regression
 import sklearn
 from entry_points import GROUPS, TABLE, WEIGHT, X, Y, make, make_2d
-from searches import count_fits, same_results
+from searches import count_fits, near, same_results
 from sklearn.exceptions import FitFailedWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold, KFold, LeaveOneGroupOut, cross_validate
@@ -43,7 +43,7 @@ def test_all_that_can_be_asked_for(monkeypatch):
             np.testing.assert_array_equal(a, b)
     for a, b in zip(ours["estimator"], theirs["estimator"], strict=True):
         assert type(a) is type(b)
-        np.testing.assert_array_equal(a.predict_proba(X), b.predict_proba(X))
+        near(a.predict_proba(X), b.predict_proba(X))
 
 
 @pytest.mark.parametrize("cv", [None, 3, KFold(3, shuffle=True, random_state=0), "list"])
