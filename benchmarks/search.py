@@ -104,7 +104,8 @@ def main():
             before = spend_at(arguments.old, hidden, arguments.epochs)
             row += [f"{before:.2f}", f"{before / together:.1f}", limits[0]]
         rows.append([str(cell) for cell in row])
-        print(dict(zip(head, row)), f"samples that differ, at most in a fold: {differing:.1f}")
+        shown = ", ".join(f"{name} {cell}" for name, cell in zip(head, row))
+        print(f"{shown}; samples that differ, at most in a fold: {differing:.1f}", flush=True)
     if arguments.write:
         write(rows, arguments)
 
