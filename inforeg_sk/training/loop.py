@@ -265,6 +265,8 @@ class TrainingLoop(NeuralNet):
         try:
             self._enter_run(dataset, None, epochs)
             trained.hand_over(self._run, self.history, self.optimizer_)
+            best = dict(self.callbacks_)["train_loss"]
+            best.best_score_ = min([best.best_score_, *self.history[:, "train_loss"]])
             if not self.record_batches:
                 for epoch in self.history:
                     epoch["batches"] = DroppedBatches()

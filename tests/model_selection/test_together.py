@@ -95,6 +95,7 @@ def test_a_grid_over_folds_equals_single_fits_and_goes_on_as_they_do(names, stac
     for estimator, alone, rows in check(base, ALPHAS, X, y, [12], stacks):
         estimator.partial_fit(X[rows], y[rows])
         assert_equal_fits(estimator, alone.partial_fit(X[rows], y[rows]))
+        assert estimator.history_[:, "train_loss_best"] == alone.history_[:, "train_loss_best"]
 
 
 KINDS = {
