@@ -1,13 +1,9 @@
 """Many fits at once: the one place where searches and cross-validations have networks trained."""
 
-import logging
-
-from .parts import FittedOne, Part
+from .parts import FittedOne, Part, log
 from .together import fit_together, why_not_together
 
 __all__ = ["FittedOne", "fit_all", "fit_parts", "log", "why_not_batched"]
-
-log = logging.getLogger("inforeg_sk.model_selection")
 
 
 def fit_all(estimators, X, y, rows, *, fit_params=None, n_jobs=None):
@@ -57,12 +53,6 @@ def fit_parts(estimators, parts, *, n_jobs=None):
     -------
     list of FittedOne
     """
-    reasons = {}
-    for estimator in estimators:
-        reasons.setdefault(why_not_batched(estimator), []).append(estimator)
-    for reason, alone in reasons.items():
-        if reason is not None:
-            log.info("%d fits, one after another: %s", len(alone), reason)
     return fit_together(estimators, parts, n_jobs)
 
 

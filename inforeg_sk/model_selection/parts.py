@@ -1,5 +1,6 @@
 """What a fit is given, and what comes of it."""
 
+import logging
 from time import perf_counter
 from typing import NamedTuple
 
@@ -7,7 +8,9 @@ import numpy as np
 
 from ..utils.compat import cut_fit_params, cut_rows
 
-__all__ = ["FittedOne", "Part", "fit_alone"]
+__all__ = ["FittedOne", "Part", "fit_alone", "log"]
+
+log = logging.getLogger("inforeg_sk.model_selection")
 
 
 class FittedOne(NamedTuple):

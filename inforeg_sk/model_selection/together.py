@@ -24,7 +24,7 @@ from ..training.optimizer import DecayAdamW
 from ..training.run import Generators
 from ..training.stacked import BatchOrder, Member, Regulation, StackedTraining
 from ..training.trained import Trained
-from .parts import FittedOne, fit_alone
+from .parts import FittedOne, fit_alone, log
 
 __all__ = ["fit_together", "why_not_together"]
 
@@ -65,7 +65,7 @@ def why_not_together(estimator):
     }
     for parameter, plain in kept.items():
         value = getattr(estimator, parameter)
-        if not (value is plain or (isinstance(plain, float) and value == plain)) and value != plain:
+        if value != plain:
             return f"{parameter}={value!r} needs fits of their own"
     if estimator.fisher not in ("batch", None):
         return f"fisher={estimator.fisher!r} needs fits of their own"
@@ -148,22 +148,28 @@ def fit_together(estimators, parts, n_jobs=None):
         In the order of `estimators`.
     """
     results = [None] * len(estimators)
-    jobs, alone = [], []
+    jobs, alone, reasons = [], [], {}
     given = None  # of one part at a time: its data are cut once for all that follow each other
     for i, (estimator, part) in enumerate(zip(estimators, parts, strict=True)):
         job = None
         params = {name for name, value in part.params.items() if value is not None}
-        if params <= {"sample_weight"} and why_not_together(estimator) is None:
+        reason = why_not_together(estimator)
+        if others := params - {"sample_weight"}:
+            reason = f"{min(others)} in fit needs fits of their own"
+        if reason is None:
             given = given if given is not None and given[0] is part else (part, part.cut())
             try:
-                job = _Job.of(i, estimator, part, given[1], jobs)
+                job, reason = _Job.of(i, estimator, part, given[1], jobs)
             except Exception as error:  # what `fit` would raise first
                 results[i] = FittedOne(None, error, 0.0)
                 continue
         if job is None:
             alone.append(i)
+            reasons[reason] = reasons.get(reason, 0) + 1
         else:
             jobs.append(job)
+    for reason, count in reasons.items():
+        log.info("%d fits, one after another: %s", count, reason)
     n_processes = effective_n_jobs(n_jobs)
     groups = list(_groups(jobs, n_processes))
     if n_processes > 1 and len(groups) > 1:
@@ -196,9 +202,9 @@ def _trained(group):
 class _Job:
     """An estimator on its way through the engine."""
 
-    def __init__(self, index, estimator, plan, part, spent):
+    def __init__(self, index, estimator, plan, part):
         self.index, self.estimator, self.plan, self.part = index, estimator, plan, part
-        self.spent = spent
+        self.spent = 0.0
         self.generators = Generators.from_seeds(plan.seeds)
         self.criterion = _criterion(estimator)
         dataset, network = plan.dataset, plan.network
@@ -214,16 +220,17 @@ class _Job:
 
     @classmethod
     def of(cls, index, estimator, part, given, others):
-        """The job of an estimator, or None if it has to be fitted alone."""
+        """The job of an estimator, and None; or None, and why it has to be fitted alone."""
         start = time.perf_counter()
         X, y, params = given
         plan = plan_fit(estimator, X, y, params.get("sample_weight"))
-        if _why_not_planned(estimator, plan) is not None:
-            return None
-        job = cls(index, estimator, plan, part, 0.0)
+        reason = _why_not_planned(estimator, plan)
+        if reason is not None:
+            return None, reason
+        job = cls(index, estimator, plan, part)
         job._share_samples(others)
         job.spent = time.perf_counter() - start
-        return job
+        return job, None
 
     def _share_samples(self, others):
         """Use the arrays of another job of the same fold instead of equal ones."""

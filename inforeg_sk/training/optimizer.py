@@ -3,7 +3,7 @@
 import torch
 from torch.optim import optimizer as optimizer_module
 
-__all__ = ["DecayAdamW", "is_fused", "step_of", "takes_fused"]
+__all__ = ["DecayAdamW", "adamw_step", "is_fused", "step_of", "takes_fused"]
 
 
 class DecayAdamW(torch.optim.AdamW):
@@ -128,6 +128,37 @@ def _is_plain(group):
     )
 
 
+def adamw_step(settings, parameters, gradients, means, squares, steps):
+    """A step of AdamW in one kernel, in place.
+
+    Parameters
+    ----------
+    settings : dict
+        ``"lr"``, ``"betas"``, ``"eps"`` and ``"weight_decay"``, as numbers.
+    parameters, gradients, means, squares : list of Tensor
+        With the running means of gradients and of their squares.
+    steps : list of Tensor of shape ()
+        Counted from 1, this step included.
+    """
+    torch._fused_adamw_(
+        parameters,
+        gradients,
+        means,
+        squares,
+        [],
+        steps,
+        amsgrad=False,
+        lr=settings["lr"],
+        beta1=settings["betas"][0],
+        beta2=settings["betas"][1],
+        weight_decay=settings["weight_decay"],
+        eps=settings["eps"],
+        maximize=False,
+        grad_scale=None,
+        found_inf=None,
+    )
+
+
 class _AdamWStep:
     """What ``torch.optim.AdamW.step`` does with ``fused=True``, for one epoch.
 
@@ -159,23 +190,7 @@ class _AdamWStep:
                 continue
             means, squares, steps = state
             torch._foreach_add_(steps, 1)
-            torch._fused_adamw_(
-                parameters,
-                gradients,
-                means,
-                squares,
-                [],
-                steps,
-                amsgrad=False,
-                lr=group["lr"],
-                beta1=group["betas"][0],
-                beta2=group["betas"][1],
-                weight_decay=group["weight_decay"],
-                eps=group["eps"],
-                maximize=False,
-                grad_scale=None,
-                found_inf=None,
-            )
+            adamw_step(group, parameters, gradients, means, squares, steps)
 
     def _find(self):
         known = self._optimizer.state

@@ -21,6 +21,7 @@ from ..functional import (
 )
 from ..methods.context import SCORES
 from ..network.dropout import Dropout
+from .optimizer import adamw_step
 
 __all__ = ["EpochOfMember", "Member", "Regulation", "StackedTraining"]
 
@@ -127,7 +128,6 @@ class _Stream:
     """Members that see the same samples in the same order."""
 
     def __init__(self, members):
-        self.members = members
         first = members[0]
         self.inputs, self.target, self.weight = first.inputs, first.target, first.weight
         self.order = first.batches
@@ -182,11 +182,12 @@ class StackedTraining:
                     followed = i + 1 < len(chains[0]) and isinstance(chains[0][i + 1], nn.ReLU)
                     weight = torch.stack([chain[i].weight.detach() for chain in chains])
                     bias = torch.stack([chain[i].bias.detach() for chain in chains])
-                    drops = (
-                        [c[i + 2] for c in chains if isinstance(c[i + 2], Dropout)]
-                        if (i + 2 < len(chains[0]))
-                        else []
-                    )
+                    drops = [
+                        layer
+                        for chain in chains
+                        for layer in chain[i + 2 : i + 3]
+                        if isinstance(layer, Dropout)
+                    ]
                     layers.append((weight, bias, followed, drops))
                     places.append(i)
             self._encoders.append(layers)
@@ -550,22 +551,9 @@ class StackedTraining:
 
     def _update_alike(self, i, stacks):
         """A step of members that have the settings and the step of member `i`."""
-        lr, betas, eps, decay = self._settings[i]
         step = torch.tensor(float(self._n_steps[i] + 1))
-        torch._fused_adamw_(
-            *stacks,
-            [],
-            [step] * len(stacks[0]),
-            amsgrad=False,
-            lr=lr,
-            beta1=betas[0],
-            beta2=betas[1],
-            weight_decay=decay,
-            eps=eps,
-            maximize=False,
-            grad_scale=None,
-            found_inf=None,
-        )
+        settings = self._members[i].optimizer
+        adamw_step(settings, *stacks, [step] * len(stacks[0]))
 
     # Results
 

@@ -285,13 +285,16 @@ def test_what_cannot_be_stacked_is_fitted_alone(name, stacks):
     assert_equal_fits(one.estimator, alone)
 
 
-def test_missing_modalities_are_fitted_alone(stacks):
+def test_missing_modalities_are_fitted_alone(stacks, caplog):
+    caplog.set_level("INFO", "inforeg_sk.model_selection")
     X, y = make_data()
     X["text"][::3] = np.nan
     base = MultimodalInfoRegClassifier(missing="allow", **SETTINGS)
     (one,) = fit_all([base], X, y, [FOLDS[0]])
     assert stacks == []
     assert_equal_fits(one.estimator, clone(base).fit(X[FOLDS[0]], y[FOLDS[0]]))
+    expected = "1 fits, one after another: missing modalities need fits of their own"
+    assert caplog.messages == [expected]
 
 
 def test_reasons_name_the_parameter():
