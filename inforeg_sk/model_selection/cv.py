@@ -25,7 +25,7 @@ from .search import BatchedGridSearchCV
 
 __all__ = ["MultimodalInfoRegClassifierCV", "MultimodalInfoRegRegressorCV"]
 
-_STRENGTHS: list[Constraint] = [SequenceOf(Interval(Real, 0))]
+_STRENGTHS: list[Constraint] = [SequenceOf(Interval(Real, 0), alone=True)]
 
 
 class _InfoRegCV(MetaEstimatorMixin, BaseEstimator):

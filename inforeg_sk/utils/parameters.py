@@ -178,11 +178,14 @@ class SequenceOf(Constraint):
     constraint : Constraint
     empty : bool, default=False
         Whether it may be empty.
+    alone : bool, default=False
+        Whether no other constraint of the parameter says what the values are.
     """
 
-    def __init__(self, constraint: Constraint, empty: bool = False) -> None:
+    def __init__(self, constraint: Constraint, empty: bool = False, alone: bool = False) -> None:
         self.constraint = constraint
         self.empty = empty
+        self.alone = alone
 
     def accepts(self, value: Any) -> bool:
         if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
@@ -191,7 +194,8 @@ class SequenceOf(Constraint):
         return (self.empty or bool(values)) and all(map(self.constraint.accepts, values))
 
     def __str__(self) -> str:
-        return "a sequence of these" if self.empty else "a non-empty sequence of these"
+        of = f"values, each {self.constraint}" if self.alone else "these"
+        return f"a sequence of {of}" if self.empty else f"a non-empty sequence of {of}"
 
 
 class ByName(Constraint):

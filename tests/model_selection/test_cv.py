@@ -219,3 +219,9 @@ def test_wrong_parameters_are_refused_by_fit(name, value):
 def test_a_candidate_that_fails_is_an_error():
     with pytest.raises(ValueError, match="'lr' parameter"):
         chooser(estimator=make(lr=-1)).fit(X, Y)
+
+
+def test_a_single_strength_is_refused_in_whole_words():
+    match = "'alphas' .* must be a non-empty sequence of values, each a float in "
+    with pytest.raises(ValueError, match=match):
+        MultimodalInfoRegClassifierCV(alphas=1.0).fit(X, Y)
