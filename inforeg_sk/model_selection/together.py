@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader
 
 from ..classifier import MultimodalClassifier, MultimodalInfoRegClassifier
 from ..data.batches import JoinedBatchSampler
+from ..data.resident import RESIDENT_SHARE, free_bytes
 from ..estimator.plan import early_stopping_split, plan_fit
 from ..functional import class_log_prior
 from ..methods import InfoReg, Joint
@@ -103,8 +104,8 @@ def _why_not_planned(estimator, plan):
         return "encoders that modalities share need fits of their own"
     if not all(isinstance(v, np.ndarray) for v in plan.dataset.arrays.values()):
         return "sparse matrices and modalities of several arrays need fits of their own"
-    if estimator.device not in (None, torch.device("cpu")):
-        return "fits together run on the CPU"
+    if _device(estimator).type not in ("cpu", "cuda"):
+        return "fits together run on the CPU and on CUDA devices"
     if not has_closed_form(_criterion(estimator)):
         return "the criterion has no closed form"
     return None
@@ -127,6 +128,10 @@ def _is_stackable(kinds):
 
 def _stops_early(estimator):
     return getattr(estimator, "early_stopping", False) is True
+
+
+def _device(estimator):
+    return estimator.device or torch.device("cpu")  # None: where the network is made
 
 
 def _criterion(estimator):
@@ -218,6 +223,7 @@ class _Job:
     def __init__(self, index, estimator, plan, part, groups=None):
         self.index, self.estimator, self.plan, self.part = index, estimator, plan, part
         self.spent = 0.0
+        self.device = _device(estimator)
         self.generators = Generators.from_seeds(plan.seeds)
         self.criterion = _criterion(estimator)
         dataset, network = plan.dataset, plan.network
@@ -250,6 +256,11 @@ class _Job:
             return None, reason
         job = cls(index, estimator, plan, part, params.get("groups"))
         job._share_samples(others)
+        if job.device.type == "cuda":
+            kept = {id(samples): samples for samples in (j.samples for j in (*others, job))}
+            n_bytes = sum(x.nbytes for samples in kept.values() for x in samples.inputs.values())
+            if n_bytes > RESIDENT_SHARE * free_bytes(job.device):
+                return None, "the samples take too much of the device's memory"
         job.spent = time.perf_counter() - start
         return job, None
 
@@ -302,6 +313,7 @@ class _Job:
             network.head.weight.shape,
             network.head.weight.dtype,
             network.log_prior is None,
+            self.device,
             self.samples.weight is None,
             self.samples.present is None,
             self.held_out is None,
@@ -603,7 +615,7 @@ def _train(group):
         order = BatchOrder(sampler, generator, rows)
         made.append((jobs, [job.member(order) for job in jobs]))
     made.sort(key=lambda pair: -len(pair[1][0].batches))
-    engine = StackedTraining([members for _, members in made])
+    engine = StackedTraining([members for _, members in made], group[0].device)
     with torch.no_grad():
         outcomes = iter(engine.run())
     for jobs, members in made:

@@ -37,9 +37,11 @@ class StackedTraining:
     streams : list of list of Member
         Each list shares samples and order. All lists are of the same length, or of length 1, and
         those with more batches come first.
+    device : torch.device
+        Where they train; samples and order move there.
     """
 
-    def __init__(self, streams):
+    def __init__(self, streams, device):
         if len({len(stream) for stream in streams}) != 1:
             raise ValueError("all streams must have the same number of members")
         if [len(s[0].batches) for s in streams] != sorted(
@@ -61,6 +63,7 @@ class StackedTraining:
             len(streams[0]),
             [member.optimizer for member in members],
             first.traced,
+            device,
         )
         self._take(streams, range(len(members)))
 
@@ -71,7 +74,7 @@ class StackedTraining:
         self._per_stream = len(streams[0])
         self._orders = [stream[0].batches for stream in streams]
         self._n_batches = [len(order) for order in self._orders]
-        self._batch_counts = self._of_members(torch.tensor(self._n_batches))[:, None]
+        self._batch_counts = self._send(self._of_members(torch.tensor(self._n_batches)))[:, None]
         self._betas = self._column([[member.run.beta] for member in self._members])
         means = self._column([member.mean_weights for member in self._members])
         self._mean_weights = means.T[:, :, None]
@@ -91,6 +94,9 @@ class StackedTraining:
     def _column(self, values):
         return torch.tensor(values, dtype=torch.float64).to(self._like)
 
+    def _send(self, tensor):
+        return tensor.to(self._net.device)
+
     def _of_members(self, of_streams):
         return of_streams.repeat_interleave(self._per_stream, dim=0)
 
@@ -107,10 +113,14 @@ class StackedTraining:
             parts = [get(samples) for samples in unique]
             return parts[0] if len(parts) == 1 or parts[0] is None else torch.cat(parts, dim)
 
+        def sent(get):
+            return self._send(joined(get))
+
         self._offsets = [offsets[id(member.samples)] for member in firsts]
-        self._inputs = [joined(lambda s, m=m: s.inputs[m]) for m in self._modalities]
-        self._target = joined(lambda s: s.target)
-        self._weight = joined(lambda s: s.weight)
+        self._inputs = [sent(lambda s, m=m: s.inputs[m]) for m in self._modalities]
+        self._target = sent(lambda s: s.target)
+        self._weight = None if firsts[0].samples.weight is None else sent(lambda s: s.weight)
+        # On the CPU: steps ask which encoders rest.
         self._present = joined(lambda s: s.present, dim=1)
         self._held_out = None
         if firsts[0].held_out is not None:
@@ -190,7 +200,9 @@ class StackedTraining:
         best = self._best
         self._net.keep(kept, int(largest))
         self._take(streams, [self._places[i] for i in kept])
-        self._best = None if best is None else [p[torch.tensor(kept)] for p in best]
+        self._best = (
+            None if best is None else [p[torch.tensor(kept, device=p.device)] for p in best]
+        )
         return True
 
     def _padded(self, orders):
@@ -209,9 +221,10 @@ class StackedTraining:
     def _run_epoch(self, epoch):
         self._index, self._sizes = self._padded([order.epoch() for order in self._orders])
         n_batches, largest = self._index.shape[1:]
-        self._targets = self._of_members(self._target[self._index])
+        self._sent_index = self._send(self._index)
+        self._targets = self._of_members(self._target[self._sent_index])
         if self._weight is not None:
-            self._weights = self._of_members(self._weight[self._index])
+            self._weights = self._of_members(self._weight[self._sent_index])
         self._begin_regulation(epoch)
         k, m = len(self._members), len(self._modalities)
         kept = {"joint": (n_batches, k), "objective": (n_batches, k)}
@@ -229,11 +242,11 @@ class StackedTraining:
             for j in range(first, min(first + at_once, n_batches)):
                 self._step(j, kept)
         held_out = None if self._held_out is None else self._evaluate()
-        return self._end_epoch(epoch, {name: v.numpy() for name, v in kept.items()}, held_out)
+        return self._end_epoch(epoch, {name: v.cpu().numpy() for name, v in kept.items()}, held_out)
 
     def _gather(self, first, stop):
         """Gather the samples of some batches at once."""
-        index = self._index[:, first:stop]
+        index = self._sent_index[:, first:stop]
         rows = index.reshape(-1)
         self._block = [x.index_select(0, rows).view(*index.shape, -1) for x in self._inputs]
         self._block_starts = first
@@ -292,8 +305,9 @@ class StackedTraining:
         there = self._there(sizes, largest)
         present = used = None
         if self._present is not None:
-            present, used = self._presence(self._index[:n_streams, j, :largest], there)
-        drawn = self._drawn(sizes, present)
+            found, used = self._presence(self._index[:n_streams, j, :largest], there)
+            present = found.to(self._like)
+        drawn = self._drawn(sizes, None if present is None else found)
         share = self._shares(k, sizes, largest, there, weight, present)
         passed = self._net.forward(inputs, k, present, drawn)
         logits = self._net.logits(passed[0], k)
@@ -332,10 +346,11 @@ class StackedTraining:
         return self._of_members(torch.from_numpy(there)).to(self._like)
 
     def _presence(self, index, there):
-        """1 where a sample has a modality (n_modalities, k, n_samples); which encoders have any."""
-        present = self._present[:, index].to(self._like).repeat_interleave(self._per_stream, dim=1)
-        present = present if there is None else present * there
-        return present, present.any(dim=-1).T.cpu().numpy()
+        """Whether a sample has a modality (n_modalities, k, n_samples); which encoders have any."""
+        present = self._present[:, index].repeat_interleave(self._per_stream, dim=1)
+        if there is not None:
+            present &= there.cpu().bool()
+        return present, present.any(dim=-1).T.numpy()
 
     def _drawn(self, sizes, present):
         """By modality and member, the samples that dropout draws for."""
@@ -414,14 +429,16 @@ class StackedTraining:
         losses, right = [], []
         for first in range(0, index.shape[1], at_once):
             rows = index[:, first : first + at_once]
-            present = None if self._present is None else self._presence(rows, None)[0]
+            present = self._present
+            present = None if present is None else self._presence(rows, None)[0].to(self._like)
+            rows = self._send(rows)
             features, _ = self._net.forward([x[rows] for x in self._inputs], k, present)
             logits, target = self._net.logits(features, k)[:1], self._of_members(self._target[rows])
             losses.append(self._losses(logits, target, 1.0).losses[0])
             if target.ndim == 2:
                 right.append(logits[0].argmax(dim=-2) == target)
-        losses = torch.cat(losses, dim=1).double().numpy()
-        right = torch.cat(right, dim=1).numpy() if right else None
+        losses = torch.cat(losses, dim=1).double().cpu().numpy()
+        right = torch.cat(right, dim=1).cpu().numpy() if right else None
         counts = np.repeat(sizes[:, 0], self._per_stream)
         return [
             (losses[i, :n], None if right is None else right[i, :n]) for i, n in enumerate(counts)

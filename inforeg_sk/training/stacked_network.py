@@ -28,11 +28,14 @@ class StackedNetwork:
         ``lr``, ``betas``, ``eps`` and ``weight_decay`` of each member's AdamW.
     trace_weights : list of list of float
         By encoder, what the squared gradient of each of its parameters counts in its trace.
+    device : torch.device
+        Of the stacks; the networks stay where they are.
     """
 
-    def __init__(self, networks, per_stream, settings, trace_weights):
+    def __init__(self, networks, per_stream, settings, trace_weights, device):
         self._networks, self._per_stream = list(networks), per_stream
         self._take_settings(settings)
+        self.device = device
         first = networks[0]
         self._widths = list(first.fusion.widths.values())
         self._modalities = first.modalities
@@ -42,7 +45,7 @@ class StackedNetwork:
         self._layers = [self._stack_encoder(i, m) for i, m in enumerate(self._modalities)]
         self.n_encoder_parameters = len(self.parameters)
         self.parameters += [
-            torch.stack([getattr(network.head, name).detach() for network in networks])
+            self._stacked(getattr(network.head, name) for network in networks)
             for name in ("weight", "bias")
         ]
         self._of_encoder += [len(self._modalities)] * 2
@@ -52,9 +55,12 @@ class StackedNetwork:
         self._n_steps = np.zeros((len(networks), len(self._modalities) + 1), dtype=np.int64)
         self._prior = None
         if first.log_prior is not None:
-            self._prior = torch.stack([network.log_prior for network in networks])[:, :, None]
+            self._prior = self._stacked(network.log_prior for network in networks)[:, :, None]
         weights = [w for of_encoder in trace_weights for w in of_encoder]
-        self._trace_weights = torch.tensor(weights, dtype=self.like.dtype)[:, None]
+        self._trace_weights = torch.tensor(weights, dtype=torch.float64).to(self.like)[:, None]
+
+    def _stacked(self, tensors):
+        return torch.stack([tensor.detach() for tensor in tensors]).to(self.device)
 
     def _take_settings(self, settings):
         self._settings = settings
@@ -76,7 +82,7 @@ class StackedNetwork:
             layers.append((len(self.parameters), followed, drops))
             self._places.append((name, j))
             for part in ("weight", "bias"):
-                self.parameters.append(torch.stack([getattr(c[j], part).detach() for c in chains]))
+                self.parameters.append(self._stacked(getattr(c[j], part) for c in chains))
                 self._of_encoder.append(i)
         return layers
 
@@ -283,7 +289,7 @@ class StackedNetwork:
         )
         whole = stop - start == len(self._networks)
         stacks = [(i, *tensors) for i, *tensors in of_each if moved[i]]
-        counts = [torch.tensor(float(n)) for n in self._n_steps[start]]
+        counts = [torch.tensor(float(n), device=self.device) for n in self._n_steps[start]]
         steps = [counts[i] for i, *_ in stacks]
         tensors = [
             list(stack) if whole else [t[start:stop] for t in stack]
@@ -309,7 +315,7 @@ class StackedNetwork:
         for j, (parameter, encoder) in enumerate(pairs):
             n = self._n_steps[i, encoder]
             state = {
-                "step": torch.tensor(float(n), dtype=torch.float32),
+                "step": torch.tensor(float(n), dtype=torch.float32, device=self.device),
                 "exp_avg": self._moments[j][i].clone(),
                 "exp_avg_sq": self._squares[j][i].clone(),
             }
@@ -331,7 +337,7 @@ class StackedNetwork:
 
     def keep(self, members, per_stream):
         """Go on with some members (list of int, in rising order), in streams of `per_stream`."""
-        index = torch.tensor(members, device=self.like.device)
+        index = torch.tensor(members, device=self.device)
         for stacks in (self.parameters, self._moments, self._squares):
             stacks[:] = [stack[index] for stack in stacks]
         if self._prior is not None:
