@@ -234,12 +234,3 @@ def test_fits_that_are_made_together_equal_single_ones(settings):
         assert (one.estimator.predict(X[test]) == alone.predict(X[test])).all()
         one.estimator.set_params(early_stopping=False)
         one.estimator.partial_fit(X[train], y[train])
-
-
-def test_a_thousand_members_train_in_one_pass():
-    digits = load_av_digits()
-    base = MultimodalInfoRegClassifier(max_epochs=5, device="cuda")
-    estimators = [clone(base).set_params(random_state=seed) for seed in range(1000)]
-    rows = np.arange(len(digits.target))
-    found = fit_all(estimators, digits.data, digits.target, [rows] * 1000)
-    assert all(one.error is None for one in found)
