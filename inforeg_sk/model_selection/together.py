@@ -162,9 +162,7 @@ def fit_together(estimators, parts, n_jobs=None):
         job = None
         params = {name for name, value in part.params.items() if value is not None}
         reason = why_not_together(estimator)
-        known = (
-            {"sample_weight", "groups"} if estimator.early_stopping is True else {"sample_weight"}
-        )
+        known = {"sample_weight", *(["groups"] if _stops_early(estimator) else [])}
         if others := params - known:
             reason = f"{min(others)} in fit needs fits of their own"
         if reason is None:
