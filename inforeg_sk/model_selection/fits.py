@@ -16,8 +16,8 @@ def fit_all(estimators, X, y, rows, *, fit_params=None, n_jobs=None):
     X : as in ``fit`` of the estimators
         In a form that rows can be taken of, unless each fit takes all of them.
     y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-    rows : list of ndarray of int
-        The training part of each fit; the same object for those that share it.
+    rows : list of ndarray of int or None
+        The training part of each fit; the same object for those that share it. None: all rows.
     fit_params : dict, default=None
         Further arguments of ``fit``, such as sample_weight, for all rows of X. What has a value a
         sample is cut to the rows.
