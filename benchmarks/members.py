@@ -52,6 +52,7 @@ FULL = {
     + [(256, k, 10) for k in (10, 50, 200)]
     + [(64, 200, 100)],
     "n_splits": 5,
+    "n_folds": 5,
     "n_ensemble": 10,
 }
 QUICK = {
@@ -60,6 +61,7 @@ QUICK = {
     "epochs": 2,
     "memory": [(16, 3, 2)],
     "n_splits": 2,
+    "n_folds": 2,
     "n_ensemble": 2,
 }
 
@@ -184,14 +186,14 @@ def run_memory(sizes):
 # The ensemble and its rivals
 
 
-def stacked_linear(X, y, groups, X_test):
+def stacked_linear(X, y, groups, X_test, n_folds):
     """Logistic regression over those of the modalities, on predictions for samples held out."""
     outer, outer_test = [], []
     for name in X:
         model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
         flat, flat_test = (part[name].reshape(len(part[name]), -1) for part in (X, X_test))
         held_out = cross_val_predict(
-            model, flat, y, groups=groups, cv=GroupKFold(5), method="predict_log_proba"
+            model, flat, y, groups=groups, cv=GroupKFold(n_folds), method="predict_log_proba"
         )
         outer.append(held_out)
         outer_test.append(model.fit(flat, y).predict_log_proba(flat_test))
@@ -226,7 +228,7 @@ def run_ensemble(sizes):
         note("late fusion, one network for each modality", late.argmax(axis=2) == y_test)
         late = late.mean(axis=0).argmax(axis=1)
         note(f"late fusion, {n} networks for each modality", late == y_test)
-        found = stacked_linear(X, y, groups[train], X_test)
+        found = stacked_linear(X, y, groups[train], X_test, sizes["n_folds"])
         note("logistic regressions, stacked", found == y_test)
         print({name: round(values[-1], 2) for name, values in rows.items()}, flush=True)
     return {"n": n, "rows": rows}
