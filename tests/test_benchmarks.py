@@ -64,7 +64,7 @@ def test_the_page_of_members_is_a_page(tmp_path):
     assert done.returncode == 0, done.stderr
     page = (tmp_path / "MEMBERS.rst").read_text()
     text = publish_doctree(page, settings_overrides={"halt_level": 2}).astext()
-    assert "A pass of 3 networks, 2 epochs" in text and "logistic regressions, stacked" in text
+    assert "A pass of 4 networks, 2 epochs" in text and "logistic regressions, stacked" in text
     assert (tmp_path / "results" / "members.png").stat().st_size > 0
 
 
