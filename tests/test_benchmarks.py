@@ -57,6 +57,17 @@ def test_memory_is_measured_in_a_process_of_its_own():
     assert "X    20  copy     0" in done.stdout
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="this is not Linux")
+def test_the_page_of_members_is_a_page(tmp_path):
+    done = run("members", "--quick", "--output", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    page = (tmp_path / "MEMBERS.rst").read_text()
+    text = publish_doctree(page, settings_overrides={"halt_level": 2}).astext()
+    assert "A pass of 4 networks, 2 epochs" in text and "logistic regressions, stacked" in text
+    assert (tmp_path / "results" / "members.png").stat().st_size > 0
+
+
 def test_the_figure_of_scaling_shows_every_number_of_its_table():
     with (BENCHMARKS / "results" / "scaling.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))

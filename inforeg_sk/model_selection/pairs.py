@@ -102,7 +102,7 @@ def train_pairs(estimator, candidates, X, y, splits, fit_params, n_jobs=None):
     X, y : data
         In a form that rows can be taken of.
     splits : list of tuple of ndarray of int
-        Training and test rows.
+        Training and test rows; None for the training rows takes all, in whatever form X is.
     fit_params : dict
         Further arguments of ``fit``.
     n_jobs : int, default=None
@@ -117,8 +117,7 @@ def train_pairs(estimator, candidates, X, y, splits, fit_params, n_jobs=None):
     if y is None:
         log.info("scikit-learn's own code trains: there is no y")
         return [None] * len(candidates)
-    parts = [np.asarray(train) for train, _ in splits]
-    parts = [np.flatnonzero(rows) if rows.dtype == bool else rows for rows in parts]
+    parts = [None if train is None else _positions(np.asarray(train)) for train, _ in splits]
     ours = _ours(estimator, candidates)
     plain = [i for i, made in ours.items() if not _is_pipeline(made)]
     done = dict.fromkeys(plain)
@@ -144,6 +143,10 @@ def train_pairs(estimator, candidates, X, y, splits, fit_params, n_jobs=None):
         folds = [next(behind).finish(fitted) for _ in parts]
         done.update((i, [fold[k] for fold in folds]) for k, i in enumerate(group))
     return [done.get(i) for i in range(len(candidates))]
+
+
+def _positions(rows):
+    return np.flatnonzero(rows) if rows.dtype == bool else rows
 
 
 def _is_pipeline(estimator):

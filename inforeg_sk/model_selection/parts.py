@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..estimator import MultimodalEstimator
 from ..utils.compat import cut_fit_params, cut_rows
 
 __all__ = ["FittedOne", "Part", "fit_alone", "log"]
@@ -77,6 +78,12 @@ def fit_alone(estimator, part):
     Returns
     -------
     FittedOne
+
+    Raises
+    ------
+    KeyboardInterrupt
+        If the fit was interrupted: an estimator of skorch keeps what it has, and would be taken for
+        one that was trained to its end.
     """
     X, y, params = part.cut()
     begun = perf_counter()
@@ -84,4 +91,6 @@ def fit_alone(estimator, part):
         estimator.fit(X, y, **params)
     except Exception as error:
         return FittedOne(None, error, perf_counter() - begun)
+    if isinstance(estimator, MultimodalEstimator) and estimator._run.interrupted:
+        raise KeyboardInterrupt
     return FittedOne(estimator, None, perf_counter() - begun)

@@ -30,10 +30,9 @@ def test_further_arguments_are_cut_if_they_have_a_value_a_sample():
     assert one.estimator.history[:, "valid_loss"] == alone.history[:, "valid_loss"]
 
 
-def test_all_rows_take_data_in_any_form():
-    (one,) = fit_all(
-        [make()], PLAIN, list(Y), [np.arange(90)], fit_params={"sample_weight": WEIGHT}
-    )
+@pytest.mark.parametrize("all_rows", [np.arange(90), None])
+def test_all_rows_take_data_in_any_form(all_rows):
+    (one,) = fit_all([make()], PLAIN, list(Y), [all_rows], fit_params={"sample_weight": WEIGHT})
     alone = make().fit(PLAIN, Y, sample_weight=WEIGHT)
     near(one.estimator.predict_proba(X), alone.predict_proba(X))
 
@@ -58,6 +57,20 @@ def test_an_interrupt_stops_all():
 
     with pytest.raises(KeyboardInterrupt):
         fit_all([Stopped()], X, Y, PARTS[:1])
+
+
+def test_a_fit_that_was_interrupted_and_keeps_what_it_has_stops_all():
+    class Interrupted(type(make())):
+        fits = 0
+
+        def fit_loop(self, *args, **kwargs):
+            Interrupted.fits += 1
+            raise KeyboardInterrupt
+
+    estimators = [Interrupted(random_state=0), Interrupted(random_state=0)]
+    with pytest.raises(KeyboardInterrupt), pytest.warns(UserWarning, match="was interrupted"):
+        fit_all(estimators, X, Y, PARTS)
+    assert Interrupted.fits == 1
 
 
 def test_no_fits_are_no_results():

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from inforeg_sk import (
+    DeepEnsembleClassifier,
+    DeepEnsembleRegressor,
     InfoReg,
     Joint,
     ModalityTransformer,
@@ -90,6 +92,8 @@ ESTIMATORS = [
     ModalityTransformer,
     MultimodalInfoRegClassifierCV,
     MultimodalInfoRegRegressorCV,
+    DeepEnsembleClassifier,
+    DeepEnsembleRegressor,
 ]
 # Checked together with the data, the network or one another, each with a message of its own.
 ELSEWHERE = {
