@@ -7,6 +7,7 @@ from sklearn.model_selection import GridSearchCV, RandomizedSearchCV, check_cv
 from ..utils.compat import BaseSearchCV
 from .fits import log
 from .pairs import TrainingSplits, for_fit, train_pairs, why_not_ours
+from .processes import training_only
 from .stand_ins import Clones, Trained
 
 __all__ = ["BatchedGridSearchCV", "BatchedRandomizedSearchCV"]
@@ -49,7 +50,8 @@ class _BatchedSearch(BaseSearchCV):
         # The first clone is what scikit-learn makes the candidates from.
         clones.ready.append(clones.attach())
         try:
-            return super().fit(X, y, **params)
+            with training_only():
+                return super().fit(X, y, **params)
         finally:
             clones.detach(self.estimator)
             clones.ready.clear()

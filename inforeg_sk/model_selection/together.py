@@ -1,11 +1,11 @@
 """Estimators that are fitted together: which may be, and what goes into the engine and out."""
 
 import copy
+import itertools
 import time
 
 import numpy as np
 import torch
-from joblib import Parallel, delayed, effective_n_jobs
 from torch.utils.data import DataLoader
 
 from ..classifier import MultimodalClassifier, MultimodalInfoRegClassifier
@@ -25,6 +25,7 @@ from ..training.run import Generators
 from ..training.stacked import BatchOrder, Member, Regulation, StackedTraining
 from ..training.trained import Trained
 from .parts import FittedOne, fit_alone, log
+from .processes import Call, Processes
 
 __all__ = ["fit_together", "why_not_together"]
 
@@ -170,23 +171,26 @@ def fit_together(estimators, parts, n_jobs=None):
             jobs.append(job)
     for reason, count in reasons.items():
         log.info("%d fits, one after another: %s", count, reason)
-    n_processes = effective_n_jobs(n_jobs)
-    groups = list(_groups(jobs, n_processes))
-    if n_processes > 1 and len(groups) > 1:
-        sent = [[job.without_data() for job in group] for group in groups]
-        trained = Parallel(n_jobs=n_jobs)(delayed(_trained)(group) for group in sent)
-        for group, (found, spent) in zip(groups, trained, strict=True):
-            for job, elsewhere in zip(group, found, strict=True):
-                job.take(elsewhere)
-                results[job.index] = job.finish(spent / len(group))
+    processes = Processes(n_jobs)
+    groups = list(_groups(jobs, processes.n_parts))
+    if processes.are_used(len(groups)):
+        log.info("%d stacks of %d fits, by %s", len(groups), len(jobs), processes)
+        trained = processes.map(_trained_elsewhere, _calls(groups))
     else:
-        for group in groups:
-            _, spent = _trained(group)
-            for job in group:
-                results[job.index] = job.finish(spent / len(group))
-    fits = Parallel(n_jobs=n_jobs if len(alone) > 1 else None)(
-        delayed(fit_alone)(estimators[i], parts[i]) for i in alone
-    )
+        trained = map(_trained, groups)
+    for group, (found, spent) in zip(groups, trained, strict=True):
+        for job, elsewhere in zip(group, found, strict=True):
+            if elsewhere is not job:
+                job.take(elsewhere)
+            results[job.index] = job.finish(spent / len(group))
+    single = [(estimators[i], parts[i]) for i in alone]
+    if processes.are_used(len(single)):
+        log.info("%d single fits, by %s", len(single), processes)
+        taken_apart = [(estimator, *part.without_data()) for estimator, part in single]
+        calls = [Call((estimator, part), data) for estimator, part, data in taken_apart]
+        fits = processes.map(_fitted_elsewhere, calls)
+    else:
+        fits = itertools.starmap(fit_alone, single)
     for i, one in zip(alone, fits, strict=True):
         results[i] = one
     return results
@@ -197,6 +201,37 @@ def _trained(group):
     start = time.perf_counter()
     _train(group)
     return group, time.perf_counter() - start
+
+
+def _calls(groups):
+    """Calls of `_trained_elsewhere`: the samples of a fold are the same object in all of them."""
+    samples, calls = {}, []
+    for group in groups:
+        folds = list({id(job.inputs): job for job in group}.values())
+        for job in folds:
+            samples.setdefault(id(job.inputs), job.samples())
+        place = {id(job.inputs): k for k, job in enumerate(folds)}
+        own = [(job.without_data(), place[id(job.inputs)]) for job in group]
+        calls.append(Call(own, tuple(samples[fold] for fold in place)))
+    return calls
+
+
+def _trained_elsewhere(own, *folds):
+    """As `_trained`, from what `_calls` took apart; samples do not go back."""
+    folds = [
+        {name: {m: _tensor(a) for m, a in arrays.items()} for name, arrays in fold.items()}
+        for fold in folds
+    ]
+    for job, k in own:
+        job.use(folds[k])
+    _, spent = _trained([job for job, _ in own])
+    return [job.without_data() for job, _ in own], spent
+
+
+def _fitted_elsewhere(own, *data):
+    """As `fit_alone`, of a part that comes without its data."""
+    estimator, part = own
+    return fit_alone(estimator, part.with_data(*data))
 
 
 class _Job:
@@ -318,11 +353,26 @@ class _Job:
         return estimator.optimizer([torch.zeros(1)], **settings).param_groups[0]
 
     def without_data(self):
-        """What goes to another process: all but the data as the user gave them."""
+        """What goes to another process, and back: all but the data and samples."""
         job = copy.copy(self)
         job.plan = self.plan._replace(data=None, dataset=None, target=None)
-        job.part = None
+        job.part = job.inputs = job.target = job.weight = None
         return job
+
+    def samples(self):
+        """What jobs of a fold have in common, as arrays: joblib maps them into the memory."""
+        samples = {"inputs": self.inputs, "target": {"": self.target}}
+        if self.weight is not None:
+            samples["weight"] = {"": self.weight}
+        return {
+            name: {m: tensor.numpy() for m, tensor in tensors.items()}
+            for name, tensors in samples.items()
+        }
+
+    def use(self, samples):
+        """Take what `samples` returned, as tensors."""
+        self.inputs, self.target = samples["inputs"], samples["target"][""]
+        self.weight = samples.get("weight", {}).get("")
 
     def take(self, elsewhere):
         """Take over what a copy of this job has become in another process."""
@@ -492,7 +542,7 @@ def _groups(jobs, n_parts=1):
         by_signature.setdefault(job.signature, []).append(job)
     for group in by_signature.values():
         size = sum(p.numel() * p.element_size() for p in group[0].plan.network.parameters())
-        most = max(1, min(_STACK_BYTES // (6 * size), -(-len(group) // n_parts)))
+        most = max(1, min(_STACK_BYTES // (6 * size), len(group) // n_parts))
         streams = {}
         for job in group:
             streams.setdefault(job.stream, []).append(job)
@@ -502,11 +552,17 @@ def _groups(jobs, n_parts=1):
         for length, found in by_length.items():
             if length > most:
                 for stream in found:
-                    yield from (stream[i : i + most] for i in range(0, length, most))
+                    yield from _pieces(stream, most)
                 continue
-            n_streams = max(1, most // length)
-            for start in range(0, len(found), n_streams):
-                yield [job for stream in found[start : start + n_streams] for job in stream]
+            for several in _pieces(found, max(1, most // length)):
+                yield [job for stream in several for job in stream]
+
+
+def _pieces(values, most):
+    """Pieces of a list, of nearly the same length, at most `most`."""
+    n = -(-len(values) // most)
+    cuts = [i * len(values) // n for i in range(n + 1)]
+    return [values[a:b] for a, b in itertools.pairwise(cuts)]
 
 
 def _train(group):
