@@ -191,6 +191,12 @@ class BatchedGridSearchCV(_BatchedSearch, GridSearchCV):
     fit of its own, but for rounding. Others are trained one after another, or by scikit-learn's own
     code; the logger ``inforeg_sk.model_selection`` says why at level INFO.
 
+    Within ``joblib.parallel_config("dask")`` (extra ``dask``) the fits are made by the workers of a
+    cluster with more than one core, on all of its cores whatever `n_jobs` is. Data are sent to the
+    workers once. A worker that is lost costs what it was training: another one trains that again,
+    with the same result. Scores are computed in the process of the caller, where candidates that
+    scikit-learn's own code trains are trained, too.
+
     Examples
     --------
     >>> from inforeg_sk import MultimodalInfoRegClassifier

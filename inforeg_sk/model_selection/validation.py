@@ -54,6 +54,10 @@ def cross_validate_batched(
         As scikit-learn's: ``"test_score"`` or ``"test_<metric>"``, ``"fit_time"`` (each fold's
         share), ``"score_time"``, and what was asked for.
 
+    Notes
+    -----
+    What `BatchedGridSearchCV` says of clusters of dask holds here, too.
+
     Examples
     --------
     >>> from inforeg_sk import MultimodalInfoRegClassifier
