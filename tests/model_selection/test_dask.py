@@ -41,7 +41,7 @@ def started():
 @pytest.fixture
 def client(started):
     """The same, all of whose workers are alive."""
-    started.wait_for_workers(2)
+    started.wait_for_workers(2, timeout=120)
     with parallel_config("dask"):
         yield started
 
@@ -106,27 +106,6 @@ def test_weighted_fits_equal_local_ones(client):
     assert_same(found, expected)
 
 
-@pytest.mark.parametrize("n_killed", [1, 2])
-def test_a_killed_worker_costs_its_running_stack_and_changes_nothing(client, tmp_path, n_killed):
-    undisturbed = search()
-    journal = journal_of_stacks(client, tmp_path, n_killed)
-    found = search()
-    client.unregister_worker_plugin("journal")
-    assert len(set(journal.killed)) == n_killed
-    if n_killed == 1:  # if both are killed, the data are sent once more
-        assert len(journal.begun) == 6 + 1
-    assert_same(found, undisturbed)
-
-
-def test_a_killed_worker_costs_its_running_single_fit_and_changes_nothing(client, tmp_path):
-    journal = cluster.Journal(tmp_path, n_killed=1)
-    found = search(callbacks=[("journal", cluster.WriteDownFits(journal))])
-    assert len(journal.killed) == 1
-    # 12 fits, the one that was cut off, and the best on all data in this process.
-    assert len([pid for pid in journal.begun if pid != journal.caller]) == 12 + 1
-    assert_same(found, locally(search, callbacks=[]))
-
-
 @pytest.fixture
 def sent(monkeypatch):
     """Numbers of bytes that this process sends to others."""
@@ -160,3 +139,37 @@ def test_each_worker_computes_in_one_thread(client):
 def test_an_error_on_a_worker_is_raised_here(client):
     with pytest.raises(ValueError, match="the first with 2 shared"):
         Processes().map(cluster.fail, [Call("the first", (X, Y)), Call("the first", (X, Y))])
+
+
+def test_data_that_no_worker_has_any_more_are_sent_again(client, monkeypatch):
+    sent, scatter = [], Processes._scatter
+
+    def lost_once(self, calls):
+        futures = scatter(self, calls)
+        if not sent:
+            client.cancel(list(futures.values()), force=True)
+        sent.append(len(futures))
+        return futures
+
+    monkeypatch.setattr(Processes, "_scatter", lost_once)
+    found = search()
+    assert sent == [3, 3]
+    assert_same(found, locally(search))
+
+
+def test_a_killed_worker_costs_its_running_stack_and_changes_nothing(client, tmp_path):
+    undisturbed = search()
+    journal = journal_of_stacks(client, tmp_path, n_killed=1)
+    found = search()
+    client.unregister_worker_plugin("journal")
+    assert len(journal.killed) == 1 and len(journal.begun) == 6 + 1
+    assert_same(found, undisturbed)
+
+
+def test_a_killed_worker_costs_its_running_single_fit_and_changes_nothing(client, tmp_path):
+    journal = cluster.Journal(tmp_path, n_killed=1)
+    found = search(callbacks=[("journal", cluster.WriteDownFits(journal))])
+    assert len(journal.killed) == 1
+    # Besides, the best is fitted on all data in this process.
+    assert len([pid for pid in journal.begun if pid != journal.caller]) == 12 + 1
+    assert_same(found, locally(search, callbacks=[]))
