@@ -7,7 +7,6 @@ again on another one, from the same bytes.
 """
 
 import pickle
-from concurrent.futures import CancelledError
 from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import NamedTuple
@@ -110,8 +109,9 @@ class Processes:
                 with self._place():
                     # One call at a time: joblib would join short ones, to be lost together.
                     return Parallel(n_jobs=self._n_jobs, batch_size=1, pre_dispatch="all")(tasks)
-            except CancelledError:  # no worker that had the data is left
-                if attempt == _ATTEMPTS - 1:
+            except Exception:  # which one depends on the version of joblib
+                lost = any(future.cancelled() for future in futures.values())
+                if not lost or attempt == _ATTEMPTS - 1:
                     raise
 
     def _scatter(self, calls):
