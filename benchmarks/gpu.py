@@ -31,6 +31,7 @@ sys.path.insert(2, str(Path(__file__).resolve().parent.parent / "tests"))
 import numpy as np
 import torch
 from host_copies import DeviceCopies, HostCopies
+from sklearn.base import clone
 from speed import (
     cpu_time,
     estimator,
@@ -45,6 +46,7 @@ from speed import (
 
 import inforeg_sk
 from inforeg_sk import ModalityDict, MultimodalInfoRegClassifier
+from inforeg_sk.model_selection.fits import fit_all
 
 ROOT = Path(__file__).resolve().parent.parent
 #: Share of the time that the tests may take.
@@ -126,6 +128,22 @@ def fits(device):
     yield "InfoReg, early stopping", lambda n: inforeg_on(X, n, early_stopping=True)
 
 
+def stacks(epochs, device, n_members):
+    """Many members in one pass beside one, as lines of ``benchmarks/speed.py``."""
+    X, y = make_data(1447)
+
+    def fit(n):
+        base = estimator(MultimodalInfoRegClassifier, hidden=64, epochs=epochs, device=device)
+        members = [clone(base).set_params(random_state=seed) for seed in range(n)]
+        rows = np.arange(len(y))
+        for one in fit_all(members, X, y, [rows] * n):
+            if one.error is not None:
+                raise one.error
+
+    name = f"{n_members:,} members in one pass / one"
+    yield name, None, lambda: fit(n_members), lambda: fit(1), 1
+
+
 # The run
 
 
@@ -166,7 +184,12 @@ def measure(arguments, deadline):
         row = [name, *(f"{n:g}" for n in per_epoch(program, device))]
         crossings.append(row)
         print("  ".join(row), flush=True)
-    for name, _, first, second, repeats in (*lines(arguments.epochs, device), *images(2, device)):
+    programs = (
+        *lines(arguments.epochs, device),
+        *images(2, device),
+        *stacks(arguments.epochs, device, arguments.members),
+    )
+    for name, _, first, second, repeats in programs:
         if arguments.only not in name:
             continue
         if time.monotonic() > deadline:
@@ -239,6 +262,7 @@ def main():
     parser.add_argument("--minutes", type=float, default=6.0)
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--members", type=int, default=1000, help="of the line on one pass")
     parser.add_argument("--only", default="", help="lines whose name contains this")
     parser.add_argument("--no-tests", action="store_true")
     arguments = parser.parse_args()

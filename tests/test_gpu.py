@@ -5,7 +5,9 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from closed_runs import assert_equal_fits
 from host_copies import DeviceCopies, HostCopies
+from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -20,6 +22,7 @@ from inforeg_sk import (
 from inforeg_sk.data import resident
 from inforeg_sk.data.blocks import BlockLoader
 from inforeg_sk.datasets import load_av_digits
+from inforeg_sk.model_selection.fits import fit_all
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
 
@@ -210,3 +213,24 @@ def test_state_of_a_method_is_saved_on_the_cpu_and_goes_on_on_the_device(trimoda
     kept = clf.method_.mean_.cpu()
     clf.partial_fit(X, y)
     assert not torch.equal(clf.method_.mean_.cpu(), kept)
+
+
+@pytest.mark.parametrize("settings", [{}, {"missing": "allow"}, {"early_stopping": True}])
+def test_fits_that_are_made_together_equal_single_ones(settings):
+    digits = load_av_digits()
+    train, test = digits.train_indices, digits.test_indices
+    X, y = ModalityDict({m: v.astype(np.float64) for m, v in digits.data.items()}), digits.target
+    if settings.get("missing"):
+        X["audio"][::3] = np.nan
+    base = MultimodalInfoRegClassifier(
+        max_epochs=8, dtype="float64", device="cuda", random_state=0, **settings
+    )
+    estimators = [clone(base).set_params(alpha=a, random_state=s) for a in (1, 3) for s in (0, 1)]
+    found = fit_all(estimators, X, y, [train] * 4)
+    for one in found:
+        assert one.error is None and next(one.estimator.module_.parameters()).is_cuda
+        alone = clone(one.estimator).fit(X[train], y[train])
+        assert_equal_fits(one.estimator, alone, rtol=1e-7, atol=1e-9)
+        assert (one.estimator.predict(X[test]) == alone.predict(X[test])).all()
+        one.estimator.set_params(early_stopping=False)
+        one.estimator.partial_fit(X[train], y[train])

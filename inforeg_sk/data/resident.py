@@ -8,7 +8,7 @@ from .batches import Batch, each_part
 from .cutter import cut_on_device, places_in_batches
 from .presence import Presence
 
-__all__ = ["RESIDENT_SHARE", "ResidentSamples", "move_block"]
+__all__ = ["RESIDENT_SHARE", "ResidentSamples", "free_bytes", "move_block"]
 
 #: Share of the free memory of a device that samples may take there. The rest is for activations,
 #: the parameters with their gradients and two moments, and for other processes.

@@ -8,7 +8,6 @@ from skorch.utils import is_dataset
 from ..data.batches import ModalityDataset
 from ..data.checks import FittedInput, check_fitted_modalities, check_rows_beside
 from ..network import MultimodalNetwork
-from ..training.held_out import FractionSplit
 from ..training.random import isolated
 from ..training.run import TrainingRun
 from ..training.split import given_data
@@ -19,6 +18,7 @@ from .outcome import is_early_stopping, warn_of_interrupt, warn_of_outcome
 from .parameters import ParameterHandling
 from .plan import (
     FitPlan,
+    early_stopping_split,
     held_out_weight,
     kept_parameters,
     plan_continuation,
@@ -274,7 +274,7 @@ class MultimodalEstimator(ParameterFiles, ParameterHandling):
                 if trained is None:
                     self.fit_loop(dataset, epochs=epochs, groups=groups, held_out=held_out)
                 else:
-                    self.take_training(trained, dataset, epochs)
+                    self.take_training(trained, epochs)
             except KeyboardInterrupt as error:
                 # skorch's habit: an interrupt keeps the weights. Its early stopping is one, too.
                 if not is_early_stopping(error):
@@ -362,12 +362,7 @@ class MultimodalEstimator(ParameterFiles, ParameterHandling):
     def _own_split(self):
         if not self.early_stopping:
             return None
-        return FractionSplit(
-            self.validation_fraction,
-            stratified=self.target_class is ClassLabels,
-            seed=self._run.split_seed,
-            owner=type(self).__name__,
-        )
+        return early_stopping_split(self, self._run.split_seed)
 
     def _made_part(self, X, y, whole):
         dataset = self.get_dataset(X, y)

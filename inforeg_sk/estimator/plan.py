@@ -13,6 +13,7 @@ from ..methods.losses import WeightMeans
 from ..methods.sample_trace import with_sample_traces
 from ..network.network import MultimodalNetwork, build_network, update_widths
 from ..training.device import resolve_dtype
+from ..training.held_out import FractionSplit
 from ..training.random import Seeds, draw_seeds, initialisation
 from ..training.run import CallSettings
 from ..training.trained import Trained
@@ -26,10 +27,12 @@ from .checks import (
     check_training_parameters,
     drop_rates,
 )
+from .targets import ClassLabels
 
 __all__ = [
     "Continuation",
     "FitPlan",
+    "early_stopping_split",
     "held_out_weight",
     "kept_parameters",
     "plan_continuation",
@@ -257,6 +260,26 @@ def _make_dataset(estimator, X, given, target, sample_weight, dtype):
         if not weight.any():
             raise ValueError(f"The weights are too small for {weight.dtype}: scale them.")
     return ModalityDataset(X, target.encode(y, dtype), weight, given)
+
+
+def early_stopping_split(estimator, seed):
+    """What cuts off the samples that early stopping goes by.
+
+    Parameters
+    ----------
+    estimator : MultimodalEstimator
+    seed : int
+
+    Returns
+    -------
+    FractionSplit
+    """
+    return FractionSplit(
+        estimator.validation_fraction,
+        stratified=estimator.target_class is ClassLabels,
+        seed=seed,
+        owner=type(estimator).__name__,
+    )
 
 
 def held_out_weight(estimator, y, y_fit, sample_weight=None):

@@ -186,10 +186,11 @@ class BatchedGridSearchCV(_BatchedSearch, GridSearchCV):
     The fits stay in memory until they are scored.
 
     Trained together, as one network of many members, are candidates whose encoders are multilayer
-    perceptrons with the fusion "concat", trained by joint training or `InfoReg` with AdamW on
-    complete data. Each keeps its own samples, order, weights and settings, and comes out as from a
-    fit of its own, but for rounding. Others are trained one after another, or by scikit-learn's own
-    code; the logger ``inforeg_sk.model_selection`` says why at level INFO.
+    perceptrons with the fusion "concat", trained by joint training or `InfoReg` with AdamW, with
+    or without early stopping; samples may lack modalities. Each keeps its own samples, order,
+    weights and settings, and comes out as from a fit of its own, but for rounding. Others are
+    trained one after another, or by scikit-learn's own code; the logger
+    ``inforeg_sk.model_selection`` says why at level INFO.
 
     Within ``joblib.parallel_config("dask")`` (extra ``dask``) the fits are made by the workers of a
     cluster with more than one core, on all of its cores whatever `n_jobs` is. Data are sent to the

@@ -10,7 +10,8 @@ from torch.utils.data import DataLoader
 
 from ..classifier import MultimodalClassifier, MultimodalInfoRegClassifier
 from ..data.batches import JoinedBatchSampler
-from ..estimator.plan import plan_fit
+from ..data.resident import RESIDENT_SHARE, free_bytes
+from ..estimator.plan import early_stopping_split, plan_fit
 from ..functional import class_log_prior
 from ..methods import InfoReg, Joint
 from ..methods.closed_batch import has_closed_form
@@ -20,10 +21,12 @@ from ..network.closed_form import ClosedForm
 from ..network.dropout import Dropout
 from ..network.scaling import fit_scalers
 from ..regressor import MultimodalInfoRegRegressor, MultimodalRegressor
+from ..training.members import BatchOrder, Member, MemberRun, Samples, Verdict
 from ..training.optimizer import DecayAdamW
+from ..training.parts import check_part_weights, samples_of
 from ..training.run import Generators
-from ..training.stacked import BatchOrder, Member, Regulation, StackedTraining
-from ..training.trained import Trained
+from ..training.stacked import StackedTraining
+from ..training.trained import EarlyStop, Trained
 from .parts import FittedOne, fit_alone, log
 from .processes import Call, Processes
 
@@ -57,7 +60,6 @@ def why_not_together(estimator):
     kept = {
         "callbacks": None,
         "train_split": None,
-        "early_stopping": False,
         "compile": False,
         "modality_dropout": 0.0,
         "iterator_train": DataLoader,
@@ -101,12 +103,10 @@ def _why_not_planned(estimator, plan):
             return "frozen encoders need fits of their own"
     if len({id(encoder) for encoder in plan.network.encoders.values()}) < len(names):
         return "encoders that modalities share need fits of their own"
-    if plan.dataset.presence.masks:
-        return "missing modalities need fits of their own"
     if not all(isinstance(v, np.ndarray) for v in plan.dataset.arrays.values()):
         return "sparse matrices and modalities of several arrays need fits of their own"
-    if estimator.device not in (None, torch.device("cpu")):
-        return "fits together run on the CPU"
+    if _device(estimator).type not in ("cpu", "cuda"):
+        return "fits together run on the CPU and on CUDA devices"
     if not has_closed_form(_criterion(estimator)):
         return "the criterion has no closed form"
     return None
@@ -125,6 +125,14 @@ def _is_stackable(kinds):
     return all(
         before in _BEFORE.get(kind, ()) for before, kind in zip([None, *kinds], kinds, strict=False)
     )
+
+
+def _stops_early(estimator):
+    return getattr(estimator, "early_stopping", False) is True
+
+
+def _device(estimator):
+    return estimator.device or torch.device("cpu")  # None: where the network is made
 
 
 def _criterion(estimator):
@@ -155,7 +163,8 @@ def fit_together(estimators, parts, n_jobs=None):
         job = None
         params = {name for name, value in part.params.items() if value is not None}
         reason = why_not_together(estimator)
-        if others := params - {"sample_weight"}:
+        known = {"sample_weight", *(["groups"] if _stops_early(estimator) else [])}
+        if others := params - known:
             reason = f"{min(others)} in fit needs fits of their own"
         if reason is None:
             given = given if given is not None and given[0] is part else (part, part.cut())
@@ -205,27 +214,32 @@ def _trained(group):
 
 def _calls(groups):
     """Calls of `_trained_elsewhere`: the samples of a fold are the same object in all of them."""
-    samples, calls = {}, []
+    arrays, calls = {}, []
     for group in groups:
-        folds = list({id(job.inputs): job for job in group}.values())
-        for job in folds:
-            samples.setdefault(id(job.inputs), job.samples())
-        place = {id(job.inputs): k for k, job in enumerate(folds)}
-        own = [(job.without_data(), place[id(job.inputs)]) for job in group]
-        calls.append(Call(own, tuple(samples[fold] for fold in place)))
+        folds = {id(job.samples): job.samples for job in group}
+        for fold, samples in folds.items():
+            if fold not in arrays:  # not tensors: joblib maps arrays into the memory
+                arrays[fold] = _each(torch.Tensor.numpy, samples)
+        place = {fold: k for k, fold in enumerate(folds)}
+        own = [(job.without_data(), place[id(job.samples)]) for job in group]
+        calls.append(Call(own, tuple(arrays[fold] for fold in folds)))
     return calls
 
 
 def _trained_elsewhere(own, *folds):
     """As `_trained`, from what `_calls` took apart; samples do not go back."""
-    folds = [
-        {name: {m: _tensor(a) for m, a in arrays.items()} for name, arrays in fold.items()}
-        for fold in folds
-    ]
+    folds = [_each(_tensor, fold) for fold in folds]
     for job, k in own:
-        job.use(folds[k])
+        job.samples = folds[k]
     _, spent = _trained([job for job, _ in own])
     return [job.without_data() for job, _ in own], spent
+
+
+def _each(convert, samples):
+    """Samples with all of their arrays converted."""
+    inputs = {name: convert(values) for name, values in samples.inputs.items()}
+    others = (None if values is None else convert(values) for values in samples[1:])
+    return Samples(inputs, *others)
 
 
 def _fitted_elsewhere(own, *data):
@@ -234,24 +248,40 @@ def _fitted_elsewhere(own, *data):
     return fit_alone(estimator, part.with_data(*data))
 
 
+class _Rows:
+    """A part of the samples without the samples, for another process."""
+
+    def __init__(self, indices):
+        self.indices = indices
+
+
 class _Job:
     """An estimator on its way through the engine."""
 
-    def __init__(self, index, estimator, plan, part):
+    def __init__(self, index, estimator, plan, part, groups=None):
         self.index, self.estimator, self.plan, self.part = index, estimator, plan, part
         self.spent = 0.0
+        self.device = _device(estimator)
         self.generators = Generators.from_seeds(plan.seeds)
         self.criterion = _criterion(estimator)
         dataset, network = plan.dataset, plan.network
-        weight = None if dataset.weight is None else torch.from_numpy(dataset.weight)
-        self.means = WeightMeans.of(weight, dataset.presence)
-        self.target, self.weight = torch.from_numpy(dataset.target), weight
+        self.train, self.held_out = dataset, None
+        if estimator.early_stopping:
+            split = early_stopping_split(estimator, plan.seeds.split)
+            self.train, self.held_out = split(dataset, dataset.y, groups)
+            check_part_weights(self.train, "training")
+            check_part_weights(self.held_out, "validation")
+        self.n_train = len(self.train)
+        learned = samples_of(self.train)
+        self.means = WeightMeans.of(learned.weight, learned.presence)
         if network.log_prior is not None:
             n_classes = len(network.log_prior)
-            network.set_log_prior(class_log_prior(self.target, n_classes, weight))
-        fit_scalers(network, dataset)
-        self.rows, self.states, self.claims = [], [], []
-        self.inputs, self.n_batches, self.n_steps = {}, 0, 0
+            network.set_log_prior(class_log_prior(learned.target, n_classes, learned.weight))
+        self.total_weight = None if learned.weight is None else float(learned.weight.double().sum())
+        fit_scalers(network, self.train)
+        self.rows, self.claims = [], []
+        self.samples, self.n_batches, self.n_steps = None, 0, 0
+        self.outcome = self.early_stop = None
 
     @classmethod
     def of(cls, index, estimator, part, given, others):
@@ -262,36 +292,48 @@ class _Job:
         reason = _why_not_planned(estimator, plan)
         if reason is not None:
             return None, reason
-        job = cls(index, estimator, plan, part)
+        job = cls(index, estimator, plan, part, params.get("groups"))
         job._share_samples(others)
+        if job.device.type == "cuda":
+            kept = {id(samples): samples for samples in (j.samples for j in (*others, job))}
+            n_bytes = sum(x.nbytes for samples in kept.values() for x in samples.inputs.values())
+            if n_bytes > RESIDENT_SHARE * free_bytes(job.device):
+                return None, "the samples take too much of the device's memory"
         job.spent = time.perf_counter() - start
         return job, None
 
     def _share_samples(self, others):
         """Use the arrays of another job of the same fold instead of equal ones."""
-        network, arrays = self.plan.network, self.plan.dataset.arrays
+        dataset, network = self.plan.dataset, self.plan.network
+        target = torch.from_numpy(dataset.target)
+        weight = None if dataset.weight is None else torch.from_numpy(dataset.weight)
         for other in others:
-            theirs = other.plan.dataset
             if other.part is self.part and _equal(self, other):
-                self.plan.dataset.arrays = theirs.arrays
-                self.inputs, self.target, self.weight = other.inputs, other.target, other.weight
+                dataset.arrays = other.plan.dataset.arrays
+                self.samples = other.samples
                 return
+        masks = dataset.presence.masks
+        inputs = {}
         with torch.no_grad():
-            self.inputs = {
-                name: network.inputs_of(name, network.encoders[name], _tensor(array))[0].flatten(1)
-                for name, array in arrays.items()
-            }
+            for name, array in dataset.arrays.items():
+                values = network.inputs_of(name, network.encoders[name], _tensor(array))[0]
+                inputs[name] = values.flatten(1)
+                if name in masks:
+                    inputs[name] = torch.where(masks[name][:, None], inputs[name], 0.0)
+        present = dataset.presence.matrix(network.modalities).T.contiguous() if masks else None
+        self.samples = Samples(inputs, target, weight, present)
 
     @property
     def batch_size(self):
         size = self.estimator.batch_size
-        return len(self.target) if size == -1 else size
+        return self.n_train if size == -1 else size
 
     @property
     def stream(self):
         """What members of a stream have in common: samples and their order."""
         state = self.generators.shuffling.get_state().numpy().tobytes()
-        return id(self.inputs), self.batch_size, state
+        rows = None if self.held_out is None else self.train.indices.tobytes()
+        return id(self.samples), self.batch_size, state, rows
 
     @property
     def signature(self):
@@ -309,7 +351,10 @@ class _Job:
             network.head.weight.shape,
             network.head.weight.dtype,
             network.log_prior is None,
-            self.weight is None,
+            self.device,
+            self.samples.weight is None,
+            self.samples.present is None,
+            self.held_out is None,
             type(self.criterion),
             smoothing,
             settings.score,
@@ -333,12 +378,11 @@ class _Job:
                 traced.append(weights)
         return Member(
             network=plan.network,
-            inputs=self.inputs,
-            target=self.target,
-            weight=self.weight,
-            mean_weight=self.means.mean(),
+            samples=self.samples,
+            mean_weights=[self.means.mean(name) for name in (None, *plan.network.modalities)],
             batches=order,
-            regulation=_Records(self),
+            held_out=None if self.held_out is None else self.held_out.indices,
+            run=_Records(self),
             optimizer=self._optimizer_settings(),
             criterion=self.criterion,
             score=plan.settings.score,
@@ -356,29 +400,24 @@ class _Job:
         """What goes to another process, and back: all but the data and samples."""
         job = copy.copy(self)
         job.plan = self.plan._replace(data=None, dataset=None, target=None)
-        job.part = job.inputs = job.target = job.weight = None
+        job.part = job.samples = job.train = None
+        if self.held_out is not None:
+            job.train, job.held_out = (_Rows(part.indices) for part in (self.train, self.held_out))
         return job
-
-    def samples(self):
-        """What jobs of a fold have in common, as arrays: joblib maps them into the memory."""
-        samples = {"inputs": self.inputs, "target": {"": self.target}}
-        if self.weight is not None:
-            samples["weight"] = {"": self.weight}
-        return {
-            name: {m: tensor.numpy() for m, tensor in tensors.items()}
-            for name, tensors in samples.items()
-        }
-
-    def use(self, samples):
-        """Take what `samples` returned, as tensors."""
-        self.inputs, self.target = samples["inputs"], samples["target"][""]
-        self.weight = samples.get("weight", {}).get("")
 
     def take(self, elsewhere):
         """Take over what a copy of this job has become in another process."""
         network, method = elsewhere.plan.network, elsewhere.plan.method
         self.plan = self.plan._replace(network=network, method=method)
-        for name in ("generators", "rows", "states", "claims", "n_batches", "n_steps"):
+        for name in (
+            "generators",
+            "rows",
+            "claims",
+            "n_batches",
+            "n_steps",
+            "outcome",
+            "early_stop",
+        ):
             setattr(self, name, getattr(elsewhere, name))
 
     def finish(self, share):
@@ -387,10 +426,13 @@ class _Job:
         trained = Trained(
             self.rows,
             self.claims,
-            self.states,
-            self.generators.shuffling,
+            self.outcome.states,
+            self.outcome.shuffling,
             self.n_batches,
             self.n_steps,
+            self.train,
+            self.held_out,
+            self.early_stop,
         )
         plan = self.plan._replace(trained=trained)
         try:
@@ -414,9 +456,10 @@ def _equal(job, other):
         for a, b in zip(mine.dataset.arrays.values(), theirs.dataset.arrays.values(), strict=True)
     ):
         return False
-    if not torch.equal(job.target, other.target) or (job.weight is None) != (other.weight is None):
+    if not np.array_equal(mine.dataset.target, theirs.dataset.target):
         return False
-    if job.weight is not None and not torch.equal(job.weight, other.weight):
+    weights = mine.dataset.weight, theirs.dataset.weight
+    if (weights[0] is None) != (weights[1] is None) or not np.array_equal(*weights):
         return False
     scalers = [plan.network.scalers for plan in (mine, theirs)]
     return scalers[0].keys() == scalers[1].keys() and all(
@@ -426,8 +469,8 @@ def _equal(job, other):
     )
 
 
-class _Records(Regulation):
-    """How a member is regulated, and its history."""
+class _Records(MemberRun):
+    """How a member is regulated and stops, and its history."""
 
     def __init__(self, job):
         self._job = job
@@ -436,7 +479,16 @@ class _Records(Regulation):
         self._settings = job.plan.settings
         self._regulates = type(method) is InfoReg
         self._traced = bool(self._settings.monitors)
-        self._traces, self._row, self._best = [], {}, None
+        self._traces, self._row, self._best = [], {}, {}
+        self._stopping = None
+        if job.held_out is not None:
+            estimator = job.estimator
+            self._stopping = EarlyStop(estimator.n_iter_no_change, estimator.tol)
+            job.early_stop = self._stopping
+            rows = job.held_out.indices
+            self._sizes = np.diff([*range(0, len(rows), job.batch_size), len(rows)])
+            weight = job.samples.weight
+            self._held_out_weight = None if weight is None else weight[rows].double().numpy()
         if self._regulates:
             self.unimodal_weight, self.beta, self.pull = (
                 float(method.unimodal_weight),
@@ -506,22 +558,51 @@ class _Records(Regulation):
         if "fisher_trace" in result.values:
             self._traces.append(result.values["fisher_trace"])
         losses = result.losses
-        if job.weight is not None:
-            total = float(job.weight.double().sum())
-            factor = n_samples * job.means.mean() / total if total else 1.0
+        if job.total_weight is not None:
+            factor = n_samples * job.means.mean() / job.total_weight if job.total_weight else 1.0
             losses = [loss * factor for loss in losses]
         self._row["batches"] = [
             {"train_loss": loss, "train_batch_size": n}
             for loss, n in zip(losses, sizes, strict=True)
         ]
         self._row["train_batch_count"] = len(sizes)
+        if self._stopping is not None:
+            held_out_losses = self._losses_of(result.held_out[0])
+            self._row["batches"] += [
+                {"valid_loss": loss, "valid_batch_size": n}
+                for loss, n in zip(held_out_losses, self._sizes.tolist(), strict=True)
+            ]
+            self._row["valid_batch_count"] = len(held_out_losses)
         self._row["dur"] = time.perf_counter() - self._start
-        loss = np.average(losses, weights=sizes)
-        best = self._best is None or loss < self._best
-        self._best = loss if best else self._best
-        self._row["train_loss"], self._row["train_loss_best"] = loss, bool(best)
+        self._score("train_loss", np.average(losses, weights=sizes))
+        verdict = Verdict()
+        if self._stopping is not None:
+            loss = np.average(held_out_losses, weights=self._sizes)
+            self._score("valid_loss", loss)
+            right = result.held_out[1]
+            if right is not None:
+                self._score("valid_acc", float(right.mean()), lower_is_better=False)
+            verdict = Verdict(*self._stopping.hear(loss, epoch + 1))
         job.rows.append(self._row)
         job.n_steps += len(sizes)
+        return verdict
+
+    def _losses_of(self, losses):
+        """Losses of the held-out batches (list of float), as the training loop has them."""
+        starts = np.cumsum([0, *self._sizes[:-1]])
+        weight = self._held_out_weight
+        if weight is None:
+            return (np.add.reduceat(losses, starts) / self._sizes).tolist()
+        # Their mean by batch sizes is the weighted mean.
+        factor = len(losses) / weight.sum()
+        return (np.add.reduceat(losses * weight, starts) / self._sizes * factor).tolist()
+
+    def _score(self, name, value, lower_is_better=True):
+        """Record a value, and whether it is the best so far."""
+        before = self._best.get(name, np.inf if lower_is_better else -np.inf)
+        is_best = value < before if lower_is_better else value > before
+        self._best[name] = value if is_best else before
+        self._row[name], self._row[f"{name}_best"] = value, bool(is_best)
 
 
 def _groups(jobs, n_parts=1):
@@ -573,19 +654,17 @@ def _train(group):
     for jobs in streams.values():
         first = jobs[0]
         generator = first.generators.shuffling
-        sampler = JoinedBatchSampler(len(first.target), first.batch_size, generator)
-        order = BatchOrder(sampler, generator)
+        sampler = JoinedBatchSampler(first.n_train, first.batch_size, generator)
+        rows = None if first.held_out is None else first.train.indices
+        order = BatchOrder(sampler, generator, rows)
         made.append((jobs, [job.member(order) for job in jobs]))
     made.sort(key=lambda pair: -len(pair[1][0].batches))
-    engine = StackedTraining([members for _, members in made])
+    engine = StackedTraining([members for _, members in made], group[0].device)
     with torch.no_grad():
-        engine.run()
-    i = 0
+        outcomes = iter(engine.run())
     for jobs, members in made:
         for job, member in zip(jobs, members, strict=True):
-            job.generators.shuffling.set_state(member.batches.generator.get_state())
-            job.n_batches = len(member.batches)
-            job.states = list(
-                zip(engine.parameters_of(member), engine.optimizer_state(i), strict=True)
-            )
-            i += 1
+            job.outcome, job.n_batches = next(outcomes), len(member.batches)
+            if job.early_stop is not None:
+                job.early_stop.best = job.outcome.best
+                job.outcome = job.outcome._replace(best=None)

@@ -237,9 +237,11 @@ class TrainingLoop(NeuralNet):
                 self.notify("on_epoch_begin", **data)
                 self.run_single_epoch(iterators[0], True, "train", self.train_step)
                 self.run_single_epoch(iterators[1], False, "valid", self.validation_step)
-                self.notify("on_epoch_end", **data)
-                if not self.record_batches:
-                    self.history[-1]["batches"] = DroppedBatches()
+                try:
+                    self.notify("on_epoch_end", **data)
+                finally:  # early stopping raises
+                    if not self.record_batches:
+                        self.history[-1]["batches"] = DroppedBatches()
         except BaseException:
             if self._run.in_epoch:  # what is there of it is nothing to go on from
                 del self.history[-1]
@@ -250,23 +252,21 @@ class TrainingLoop(NeuralNet):
             self._run.leave()
         return self
 
-    def take_training(self, trained, dataset, epochs):
+    def take_training(self, trained, epochs):
         """Take over what `fit_loop` would have done, where the network was trained with others.
 
         Parameters
         ----------
         trained : Trained
-        dataset : ModalityDataset
         epochs : int
         """
         self.check_training_readiness()
-        self._learn_from(dataset, None)
+        self._learn_from(trained.train, trained.held_out)
         self._n_batches = trained.n_batches
         try:
-            self._enter_run(dataset, None, epochs)
-            trained.hand_over(self._run, self.history, self.optimizer_)
-            best = dict(self.callbacks_)["train_loss"]
-            best.best_score_ = min([best.best_score_, *self.history[:, "train_loss"]])
+            self._enter_run(trained.train, trained.held_out, epochs)
+            callbacks = dict(self.callbacks_)
+            trained.hand_over(self._run, self.history, self.optimizer_, callbacks)
             if not self.record_batches:
                 for epoch in self.history:
                     epoch["batches"] = DroppedBatches()

@@ -63,11 +63,13 @@ def test_stacks_are_as_many_as_processes_if_there_are_as_many_fits(
 def test_samples_of_a_fold_are_one_object_in_all_stacks_and_arrays_that_joblib_maps(calls, offer):
     offer(6)
     found = search()
+    row = X["text"][45].astype(np.float32).tobytes()
+    assert not any(row in pickle.dumps(call.own) for call in calls)
     folds = {id(shared): shared for call in calls for shared in call.shared}
     assert len(calls) == 6 and len(folds) == 3
     for fold in folds.values():
-        assert all(isinstance(a, np.ndarray) for arrays in fold.values() for a in arrays.values())
-        assert sum(a.nbytes for a in fold["inputs"].values()) == 60 * 120 * 4
+        assert all(isinstance(a, np.ndarray) for a in (*fold.inputs.values(), fold.target))
+        assert sum(a.nbytes for a in fold.inputs.values()) == 60 * 120 * 4
     offer(1)
     for a, b in zip(found, search(), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-6)

@@ -7,11 +7,11 @@ import pytest
 import torch
 from closed_runs import assert_equal_fits
 from sklearn.base import clone
+from together_runs import ALPHAS, FOLDS, OPEN, SETTINGS, N, check, make_data
 from torch import nn
 
 from inforeg_sk import (
     BalancingMethod,
-    ModalityDict,
     MultimodalClassifier,
     MultimodalInfoRegClassifier,
     MultimodalInfoRegRegressor,
@@ -20,72 +20,6 @@ from inforeg_sk import (
 from inforeg_sk.model_selection import together
 from inforeg_sk.model_selection.fits import fit_all
 from inforeg_sk.model_selection.together import why_not_together
-
-N = 150
-SETTINGS = {
-    "max_epochs": 10,
-    "batch_size": 16,
-    "dtype": "float64",
-    "device": "cpu",
-    "random_state": 0,
-    "encoders__hidden": 6,
-    "lr": 0.01,
-}
-OPEN = {"window_threshold": -1e9}
-# Of several lengths, so that their numbers of batches differ, and one with a full last batch.
-FOLDS = [np.arange(N)[20:], np.r_[0:70, 90:130], np.arange(0, 96), np.arange(5, 150)]
-
-
-def make_data(names=("text", "audio", "video"), task="classification"):
-    rng = np.random.default_rng(0)
-    label = rng.integers(3, size=N)
-    shapes = {"text": (7,), "audio": (4, 3), "video": (5,)}
-    X = {
-        m: rng.normal(size=(N, *shapes[m])) + label.reshape(-1, *[1] * len(shapes[m]))
-        for m in names
-    }
-    y = np.array(["a", "b", "c"])[label] if task == "classification" else label + rng.normal(size=N)
-    return ModalityDict(X), y
-
-
-@pytest.fixture
-def stacks(monkeypatch):
-    """Sizes of the stacks that were trained."""
-    sizes, train = [], together._train
-
-    def spy(group):
-        sizes.append(len(group))
-        train(group)
-
-    monkeypatch.setattr(together, "_train", spy)
-    return sizes
-
-
-def check(base, grid, X, y, sizes, stacks, fit_params=None, folds=FOLDS):
-    """All of a grid on all folds, together and one by one; `sizes` are those of the stacks."""
-    jobs = [(clone(base).set_params(**point), rows) for rows in folds for point in grid]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        found = fit_all([e for e, _ in jobs], X, y, [r for _, r in jobs], fit_params=fit_params)
-        assert sorted(stacks) == sorted(sizes)
-        for (estimator, rows), one in zip(jobs, found, strict=True):
-            assert one.error is None and one.fit_time > 0
-            cut = {k: np.asarray(v)[rows] for k, v in (fit_params or {}).items()}
-            alone = clone(estimator).fit(X[rows], y[rows], **cut)
-            assert one.estimator is estimator
-            assert_equal_fits(estimator, alone)
-            assert list(estimator.history_[0]) == list(alone.history_[0])
-            assert list(estimator.curves_) == list(alone.curves_)
-            np.testing.assert_allclose(
-                estimator.history_[:, "batches", :, "train_loss"],
-                alone.history_[:, "batches", :, "train_loss"],
-                rtol=1e-10,
-            )
-            assert (estimator.predict(X) == alone.predict(X)).all() or y.dtype.kind == "f"
-            yield estimator, alone, rows
-
-
-ALPHAS = [{"alpha": a} for a in (0.0, 0.5, 3.0)]
 
 
 @pytest.mark.parametrize("names", [("text",), ("text", "audio"), ("text", "audio", "video")])
@@ -257,7 +191,6 @@ class OwnMethod(BalancingMethod):
 
 ALONE = {
     "subclass": Own(**SETTINGS),
-    "early_stopping": MultimodalInfoRegClassifier(early_stopping=True, **SETTINGS),
     "callbacks": MultimodalInfoRegClassifier(callbacks=[], **SETTINGS),
     "exact_traces": MultimodalInfoRegClassifier(fisher="sample", **SETTINGS),
     "modality_dropout": MultimodalInfoRegClassifier(modality_dropout=0.2, **SETTINGS),
@@ -285,22 +218,19 @@ def test_what_cannot_be_stacked_is_fitted_alone(name, stacks):
     assert_equal_fits(one.estimator, alone)
 
 
-def test_missing_modalities_are_fitted_alone(stacks, caplog):
+def test_the_log_says_why_fits_are_made_alone(stacks, caplog):
     caplog.set_level("INFO", "inforeg_sk.model_selection")
     X, y = make_data()
-    X["text"][::3] = np.nan
-    base = MultimodalInfoRegClassifier(missing="allow", **SETTINGS)
+    base = MultimodalInfoRegClassifier(fusion="sum", **SETTINGS)
     (one,) = fit_all([base], X, y, [FOLDS[0]])
-    assert stacks == []
-    assert_equal_fits(one.estimator, clone(base).fit(X[FOLDS[0]], y[FOLDS[0]]))
-    expected = "1 fits, one after another: missing modalities need fits of their own"
-    assert caplog.messages == [expected]
+    assert stacks == [] and one.error is None
+    reason = "only multilayer perceptrons with a concatenation are stacked"
+    assert caplog.messages == [f"1 fits, one after another: {reason}"]
 
 
 def test_reasons_name_the_parameter():
     assert why_not_together(MultimodalInfoRegClassifier()) is None
     reasons = {
-        "early_stopping=True": MultimodalInfoRegClassifier(early_stopping=True),
         "fisher='sample'": MultimodalInfoRegClassifier(fisher="sample"),
         "optimizer=SGD": MultimodalInfoRegClassifier(optimizer=torch.optim.SGD),
         "optimizer__amsgrad": MultimodalInfoRegClassifier(optimizer__amsgrad=True),
