@@ -66,11 +66,11 @@ class WriteDown(WorkerPlugin):
 
         def train(group):
             plugin.journal.begin()
-            plugin._train(group)
+            return plugin._train(group)
 
         def end_epoch(records, epoch, result):
             plugin.journal.end_epoch(epoch)
-            plugin._end_epoch(records, epoch, result)
+            return plugin._end_epoch(records, epoch, result)
 
         together._train, together._Records.end_epoch = train, end_epoch
 
