@@ -72,3 +72,16 @@ def test_sentiment_regression(tmp_path):
         assert mae[method] < mae["mean of train"] - 0.2
         assert 0.55 < float(rows[method][1]) < 0.9
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_search_on_a_cluster(tmp_path):
+    pytest.importorskip("distributed", reason="needs the extra dask")
+    printed = run("search_on_a_cluster.py", "--max-epochs", "2", folder=tmp_path).splitlines()
+    assert [printed[i] for i in (0, 2, 4)] == [
+        "in this process",
+        "by 2 workers",
+        "scores are equal",
+    ]
+    # What was best, and its score: the same, but for the time.
+    assert printed[1].partition(" s, ")[2] == printed[3].partition(" s, ")[2] != ""

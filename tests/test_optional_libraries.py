@@ -5,7 +5,12 @@ import sys
 
 import pytest
 
-PARTS = ["inforeg_sk.features", "inforeg_sk.features.video", "inforeg_sk.inspection"]
+PARTS = [
+    "inforeg_sk.features",
+    "inforeg_sk.features.video",
+    "inforeg_sk.inspection",
+    "inforeg_sk.model_selection",
+]
 
 
 @pytest.fixture(scope="module")
@@ -16,6 +21,8 @@ def imported():
     return set(done.stdout.split())
 
 
-@pytest.mark.parametrize("library", ["librosa", "soundfile", "av", "PIL", "matplotlib"])
+@pytest.mark.parametrize(
+    "library", ["librosa", "soundfile", "av", "PIL", "matplotlib", "dask", "distributed"]
+)
 def test_a_library_of_an_extra_is_not_imported(imported, library):
     assert set(PARTS) <= imported and library not in imported

@@ -1,5 +1,6 @@
 """What a fit is given, and what comes of it."""
 
+import copy
 import logging
 from time import perf_counter
 from typing import NamedTuple
@@ -60,6 +61,19 @@ class Part:
             return self._X, self._y, self.params
         params = cut_fit_params(self._X, params=self.params, indices=self._rows)
         return *cut_rows(self._estimator, self._X, self._y, self._rows), params
+
+    def without_data(self):
+        """What a part is beside its data: (Part, tuple of X, y and values of `params`)."""
+        part = copy.copy(self)
+        part._X = part._y = None
+        part.params = dict.fromkeys(self.params)
+        return part, (self._X, self._y, *self.params.values())
+
+    def with_data(self, X, y, *values):
+        """The part again, from what `without_data` returned."""
+        part = copy.copy(self)
+        part._X, part._y, part.params = X, y, dict(zip(self.params, values, strict=True))
+        return part
 
 
 def _are_all(rows, y):

@@ -7,6 +7,7 @@ from sklearn.model_selection import GridSearchCV, RandomizedSearchCV, check_cv
 from ..utils.compat import BaseSearchCV
 from .fits import log
 from .pairs import TrainingSplits, for_fit, train_pairs, why_not_ours
+from .processes import training_only
 from .stand_ins import Clones, Trained
 
 __all__ = ["BatchedGridSearchCV", "BatchedRandomizedSearchCV"]
@@ -49,7 +50,8 @@ class _BatchedSearch(BaseSearchCV):
         # The first clone is what scikit-learn makes the candidates from.
         clones.ready.append(clones.attach())
         try:
-            return super().fit(X, y, **params)
+            with training_only():
+                return super().fit(X, y, **params)
         finally:
             clones.detach(self.estimator)
             clones.ready.clear()
@@ -187,7 +189,14 @@ class BatchedGridSearchCV(_BatchedSearch, GridSearchCV):
     perceptrons with the fusion "concat", trained by joint training or `InfoReg` with AdamW, with
     or without early stopping; samples may lack modalities. Each keeps its own samples, order,
     weights and settings, and comes out as from a fit of its own, but for rounding. Others are
-    trained one after another, or by scikit-learn's own code; the logger ``inforeg_sk.model_selection`` says why at level INFO.
+    trained one after another, or by scikit-learn's own code; the logger
+    ``inforeg_sk.model_selection`` says why at level INFO.
+
+    Within ``joblib.parallel_config("dask")`` (extra ``dask``) the fits are made by the workers of a
+    cluster with more than one core, on all of its cores whatever `n_jobs` is. Data are sent to the
+    workers once. A worker that is lost costs what it was training: another one trains that again,
+    with the same result. Scores are computed in the process of the caller, where candidates that
+    scikit-learn's own code trains are trained, too.
 
     Examples
     --------

@@ -1,11 +1,11 @@
 """Estimators that are fitted together: which may be, and what goes into the engine and out."""
 
 import copy
+import itertools
 import time
 
 import numpy as np
 import torch
-from joblib import Parallel, delayed, effective_n_jobs
 from torch.utils.data import DataLoader
 
 from ..classifier import MultimodalClassifier, MultimodalInfoRegClassifier
@@ -28,6 +28,7 @@ from ..training.run import Generators
 from ..training.stacked import StackedTraining
 from ..training.trained import EarlyStop, Trained
 from .parts import FittedOne, fit_alone, log
+from .processes import Call, Processes
 
 __all__ = ["fit_together", "why_not_together"]
 
@@ -179,23 +180,26 @@ def fit_together(estimators, parts, n_jobs=None):
             jobs.append(job)
     for reason, count in reasons.items():
         log.info("%d fits, one after another: %s", count, reason)
-    n_processes = effective_n_jobs(n_jobs)
-    groups = list(_groups(jobs, n_processes))
-    if n_processes > 1 and len(groups) > 1:
-        sent = [[job.without_data() for job in group] for group in groups]
-        trained = Parallel(n_jobs=n_jobs)(delayed(_trained)(group) for group in sent)
-        for group, (found, spent) in zip(groups, trained, strict=True):
-            for job, elsewhere in zip(group, found, strict=True):
-                job.take(elsewhere)
-                results[job.index] = job.finish(spent / len(group))
+    processes = Processes(n_jobs)
+    groups = list(_groups(jobs, processes.n_parts))
+    if processes.are_used(len(groups)):
+        log.info("%d stacks of %d fits, by %s", len(groups), len(jobs), processes)
+        trained = processes.map(_trained_elsewhere, _calls(groups))
     else:
-        for group in groups:
-            _, spent = _trained(group)
-            for job in group:
-                results[job.index] = job.finish(spent / len(group))
-    fits = Parallel(n_jobs=n_jobs if len(alone) > 1 else None)(
-        delayed(fit_alone)(estimators[i], parts[i]) for i in alone
-    )
+        trained = map(_trained, groups)
+    for group, (found, spent) in zip(groups, trained, strict=True):
+        for job, elsewhere in zip(group, found, strict=True):
+            if elsewhere is not job:
+                job.take(elsewhere)
+            results[job.index] = job.finish(spent / len(group))
+    single = [(estimators[i], parts[i]) for i in alone]
+    if processes.are_used(len(single)):
+        log.info("%d single fits, by %s", len(single), processes)
+        taken_apart = [(estimator, *part.without_data()) for estimator, part in single]
+        calls = [Call((estimator, part), data) for estimator, part, data in taken_apart]
+        fits = processes.map(_fitted_elsewhere, calls)
+    else:
+        fits = itertools.starmap(fit_alone, single)
     for i, one in zip(alone, fits, strict=True):
         results[i] = one
     return results
@@ -206,6 +210,42 @@ def _trained(group):
     start = time.perf_counter()
     _train(group)
     return group, time.perf_counter() - start
+
+
+def _calls(groups):
+    """Calls of `_trained_elsewhere`: the samples of a fold are the same object in all of them."""
+    arrays, calls = {}, []
+    for group in groups:
+        folds = {id(job.samples): job.samples for job in group}
+        for fold, samples in folds.items():
+            if fold not in arrays:  # not tensors: joblib maps arrays into the memory
+                arrays[fold] = _each(torch.Tensor.numpy, samples)
+        place = {fold: k for k, fold in enumerate(folds)}
+        own = [(job.without_data(), place[id(job.samples)]) for job in group]
+        calls.append(Call(own, tuple(arrays[fold] for fold in folds)))
+    return calls
+
+
+def _trained_elsewhere(own, *folds):
+    """As `_trained`, from what `_calls` took apart; samples do not go back."""
+    folds = [_each(_tensor, fold) for fold in folds]
+    for job, k in own:
+        job.samples = folds[k]
+    _, spent = _trained([job for job, _ in own])
+    return [job.without_data() for job, _ in own], spent
+
+
+def _each(convert, samples):
+    """Samples with all of their arrays converted."""
+    inputs = {name: convert(values) for name, values in samples.inputs.items()}
+    others = (None if values is None else convert(values) for values in samples[1:])
+    return Samples(inputs, *others)
+
+
+def _fitted_elsewhere(own, *data):
+    """As `fit_alone`, of a part that comes without its data."""
+    estimator, part = own
+    return fit_alone(estimator, part.with_data(*data))
 
 
 class _Rows:
@@ -357,10 +397,10 @@ class _Job:
         return estimator.optimizer([torch.zeros(1)], **settings).param_groups[0]
 
     def without_data(self):
-        """What goes to another process: all but the data as the user gave them."""
+        """What goes to another process, and back: all but the data and samples."""
         job = copy.copy(self)
         job.plan = self.plan._replace(data=None, dataset=None, target=None)
-        job.part = None
+        job.part = job.samples = job.train = None
         if self.held_out is not None:
             job.train, job.held_out = (_Rows(part.indices) for part in (self.train, self.held_out))
         return job
@@ -583,7 +623,7 @@ def _groups(jobs, n_parts=1):
         by_signature.setdefault(job.signature, []).append(job)
     for group in by_signature.values():
         size = sum(p.numel() * p.element_size() for p in group[0].plan.network.parameters())
-        most = max(1, min(_STACK_BYTES // (6 * size), -(-len(group) // n_parts)))
+        most = max(1, min(_STACK_BYTES // (6 * size), len(group) // n_parts))
         streams = {}
         for job in group:
             streams.setdefault(job.stream, []).append(job)
@@ -593,11 +633,17 @@ def _groups(jobs, n_parts=1):
         for length, found in by_length.items():
             if length > most:
                 for stream in found:
-                    yield from (stream[i : i + most] for i in range(0, length, most))
+                    yield from _pieces(stream, most)
                 continue
-            n_streams = max(1, most // length)
-            for start in range(0, len(found), n_streams):
-                yield [job for stream in found[start : start + n_streams] for job in stream]
+            for several in _pieces(found, max(1, most // length)):
+                yield [job for stream in several for job in stream]
+
+
+def _pieces(values, most):
+    """Pieces of a list, of nearly the same length, at most `most`."""
+    n = -(-len(values) // most)
+    cuts = [i * len(values) // n for i in range(n + 1)]
+    return [values[a:b] for a, b in itertools.pairwise(cuts)]
 
 
 def _train(group):

@@ -6,6 +6,7 @@ from sklearn.model_selection import check_cv, cross_validate
 
 from .fits import log
 from .pairs import TrainingSplits, for_fit, train_pairs, why_not_ours
+from .processes import training_only
 from .stand_ins import Clones, Trained
 
 __all__ = ["cross_validate_batched"]
@@ -53,6 +54,10 @@ def cross_validate_batched(
         As scikit-learn's: ``"test_score"`` or ``"test_<metric>"``, ``"fit_time"`` (each fold's
         share), ``"score_time"``, and what was asked for.
 
+    Notes
+    -----
+    What `BatchedGridSearchCV` says of clusters of dask holds here, too.
+
     Examples
     --------
     >>> from inforeg_sk import MultimodalInfoRegClassifier
@@ -90,7 +95,8 @@ def cross_validate_batched(
     cv = check_cv(cv, y, classifier=is_classifier(estimator))
     hooked = clones.attach()
     # The splits are asked for within scikit-learn's loop over the fits, unless return_indices.
-    scores = cross_validate(hooked, X, y, cv=TrainingSplits(cv, train), **settings)
+    with training_only():
+        scores = cross_validate(hooked, X, y, cv=TrainingSplits(cv, train), **settings)
     if times:
         scores["fit_time"] = np.array(times)
     if return_indices:
