@@ -8,6 +8,7 @@ from distributed import WorkerPlugin
 from skorch.callbacks import Callback
 
 from inforeg_sk.model_selection import together
+from inforeg_sk.model_selection.followed import FollowedRun
 
 
 class Journal:
@@ -61,7 +62,7 @@ class WriteDown(WorkerPlugin):
         self.journal = journal
 
     def setup(self, worker):
-        self._train, self._end_epoch = together._train, together._Records.end_epoch
+        self._train, self._end_epoch = together._train, FollowedRun.end_epoch
         plugin = self
 
         def train(group):
@@ -72,10 +73,10 @@ class WriteDown(WorkerPlugin):
             plugin.journal.end_epoch(epoch)
             return plugin._end_epoch(records, epoch, result)
 
-        together._train, together._Records.end_epoch = train, end_epoch
+        together._train, FollowedRun.end_epoch = train, end_epoch
 
     def teardown(self, worker):
-        together._train, together._Records.end_epoch = self._train, self._end_epoch
+        together._train, FollowedRun.end_epoch = self._train, self._end_epoch
 
 
 class WriteDownFits(Callback):

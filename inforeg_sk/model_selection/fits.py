@@ -1,7 +1,8 @@
 """Many fits at once: the one place where searches and cross-validations have networks trained."""
 
 from .parts import FittedOne, Part, log
-from .together import fit_together, why_not_together
+from .stackable import why_not_together
+from .together import fit_together
 
 __all__ = ["FittedOne", "fit_all", "fit_parts", "log", "why_not_batched"]
 

@@ -78,7 +78,7 @@ def test_no_fits_are_no_results():
 
 
 def test_the_log_says_why_fits_are_made_one_after_another(caplog):
-    alone = make(early_stopping=True)
+    alone = make(verbose=1)
     with caplog.at_level(logging.INFO, "inforeg_sk.model_selection"):
         fit_all([make(), alone], X, Y, PARTS)
     assert caplog.messages == [f"1 fits, one after another: {why_not_batched(alone)}"]

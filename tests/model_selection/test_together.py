@@ -19,7 +19,7 @@ from inforeg_sk import (
 )
 from inforeg_sk.model_selection import together
 from inforeg_sk.model_selection.fits import fit_all
-from inforeg_sk.model_selection.together import why_not_together
+from inforeg_sk.model_selection.stackable import why_not_together
 
 
 @pytest.mark.parametrize("names", [("text",), ("text", "audio"), ("text", "audio", "video")])
