@@ -2,6 +2,7 @@
 
 import copy
 import re
+import warnings
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from sklearn.model_selection import GridSearchCV
 from torch import nn
 
 from inforeg_sk import ModalityDict, MultimodalClassifier, MultimodalInfoRegClassifier
+from inforeg_sk.datasets import make_multimodal_classification
 from inforeg_sk.network import (
     FUSIONS,
     Attention,
@@ -269,6 +271,26 @@ def test_in_a_classifier(trimodal, params, unimodal_weight):
         logits = by_hand(params["fusion"], settings, arrays(clf.module_.fusion), alone) @ W.T + b
         expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
         np.testing.assert_allclose(proba[name], expected, rtol=0, atol=1e-12)
+
+
+def test_the_mlp_sees_an_interaction_and_concat_does_not():
+    X, y = make_multimodal_classification(
+        1500,
+        n_classes=2,
+        modalities={name: {"n_features": 4, "strength": 4.0} for name in ("audio", "text")},
+        interaction=1,
+        random_state=0,
+    )
+    best = 0.5 + 0.5 * 0.9545**2  # of the digits, each right with probability Phi(2)
+    train, test = np.arange(1000), np.arange(1000, 1500)
+    scores = {}
+    for fusion in ("concat", "mlp"):
+        clf = MultimodalClassifier(fusion=fusion, max_epochs=30, lr=0.01, random_state=0)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*no better than guessing")
+            scores[fusion] = clf.fit(X[train], y[train]).score(X[test], y[test])
+    assert scores["mlp"] == pytest.approx(best, abs=0.04)
+    assert scores["concat"] < 0.6
 
 
 @pytest.mark.parametrize("params", BUILT_IN, ids=lambda params: params["fusion"])
