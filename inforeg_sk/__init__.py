@@ -4,7 +4,7 @@ from . import presets
 from ._version import __version__
 from .classifier import MultimodalClassifier, MultimodalInfoRegClassifier
 from .compose import ModalityTransformer
-from .data import ColumnsToModalities, ModalityDict
+from .data import ColumnsToModalities, ModalitiesToColumns, ModalityDict
 from .methods import BalancingMethod, InfoReg, Joint
 from .model_selection.cv import MultimodalInfoRegClassifierCV, MultimodalInfoRegRegressorCV
 from .regressor import MultimodalInfoRegRegressor, MultimodalRegressor
@@ -14,6 +14,7 @@ __all__ = [
     "ColumnsToModalities",
     "InfoReg",
     "Joint",
+    "ModalitiesToColumns",
     "ModalityDict",
     "ModalityTransformer",
     "MultimodalClassifier",
