@@ -5,6 +5,7 @@ from ._version import __version__
 from .classifier import MultimodalClassifier, MultimodalInfoRegClassifier
 from .compose import ModalityTransformer
 from .data import ColumnsToModalities, ModalitiesToColumns, ModalityDict
+from .ensemble import LateFusionClassifier, LateFusionRegressor
 from .methods import BalancingMethod, InfoReg, Joint
 from .model_selection.cv import MultimodalInfoRegClassifierCV, MultimodalInfoRegRegressorCV
 from .regressor import MultimodalInfoRegRegressor, MultimodalRegressor
@@ -14,6 +15,8 @@ __all__ = [
     "ColumnsToModalities",
     "InfoReg",
     "Joint",
+    "LateFusionClassifier",
+    "LateFusionRegressor",
     "ModalitiesToColumns",
     "ModalityDict",
     "ModalityTransformer",
