@@ -5,7 +5,12 @@ from ._version import __version__
 from .classifier import MultimodalClassifier, MultimodalInfoRegClassifier
 from .compose import ModalityTransformer
 from .data import ColumnsToModalities, ModalitiesToColumns, ModalityDict
-from .ensemble import LateFusionClassifier, LateFusionRegressor
+from .ensemble import (
+    LateFusionClassifier,
+    LateFusionRegressor,
+    StackedModalitiesClassifier,
+    StackedModalitiesRegressor,
+)
 from .methods import BalancingMethod, InfoReg, Joint
 from .model_selection.cv import MultimodalInfoRegClassifierCV, MultimodalInfoRegRegressorCV
 from .regressor import MultimodalInfoRegRegressor, MultimodalRegressor
@@ -26,6 +31,8 @@ __all__ = [
     "MultimodalInfoRegRegressor",
     "MultimodalInfoRegRegressorCV",
     "MultimodalRegressor",
+    "StackedModalitiesClassifier",
+    "StackedModalitiesRegressor",
     "__version__",
     "presets",
 ]

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from numbers import Integral
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -35,6 +35,7 @@ __all__ = [
     "log_prior_of",
     "only",
     "present_rows",
+    "rows_with",
     "take_modalities",
     "take_modalities_again",
 ]
@@ -142,8 +143,7 @@ def present_rows(X, names, missing):
     """
     n_samples, present = len(X), {}
     for name in names:
-        mask = find_present(X[name]) if name in X else np.zeros(n_samples, dtype=bool)
-        present[name] = np.ones(n_samples, dtype=bool) if mask is None else mask
+        present[name] = rows_with(X, name)
         if missing == "error" and not present[name].all():
             raise ValueError(
                 f"Modality {name!r} has no values in row {int(np.argmin(present[name]))}: all "
@@ -157,6 +157,14 @@ def present_rows(X, names, missing):
             f"sample {int(np.argmax(empty))}: each needs at least one; drop such samples first."
         )
     return present
+
+
+def rows_with(X, name):
+    """Which samples of a `ModalityDict` have a modality (ndarray of bool of shape (n_samples,))."""
+    if name not in X:
+        return np.zeros(len(X), dtype=bool)
+    mask = find_present(X[name])
+    return np.ones(len(X), dtype=bool) if mask is None else mask
 
 
 def only(X, name, rows=None):
@@ -289,6 +297,9 @@ class ByModality(BaseEstimator):
     ``estimator__audio`` replaces one.
     """
 
+    estimator: Any
+    _EXPERT: ClassVar[Constraint]  # what each must be
+
     def get_params(self, deep=True):
         params = super().get_params(deep=deep)
         given = params["estimator"]
@@ -346,8 +357,6 @@ class ByModality(BaseEstimator):
         given = given if isinstance(given, Mapping) else dict.fromkeys(names, given)
         chosen = {name: given.get(name) for name in names}
         return {name: default if part is None else part for name, part in chosen.items()}
-
-    _EXPERT: ClassVar[Constraint]
 
 
 class PredictsBy(Constraint):

@@ -1,5 +1,6 @@
 """Late fusion: one estimator a modality, trained apart, and their predictions combined."""
 
+from numbers import Integral
 from typing import ClassVar
 
 import numpy as np
@@ -42,13 +43,15 @@ from .experts import (
 
 __all__ = ["LateFusionClassifier", "LateFusionRegressor"]
 
-_JOBS: list[Constraint] = [Interval(int), IsNone()]
+_JOBS: list[Constraint] = [Interval(Integral), IsNone()]
 _MISSING: list[Constraint] = [Options("error", "allow")]
 
 
 class _LateFusion(MetaEstimatorMixin, ByModality):
     """What the two share; `LateFusionClassifier` documents it."""
 
+    missing: str
+    n_jobs: int | None
     _default_class: ClassVar[type]
     _target_class: ClassVar[type]
 
@@ -288,7 +291,8 @@ class LateFusionClassifier(ClassifierMixin, _LateFusion):
         -------
         ndarray of shape (n_samples,)
         """
-        return self.classes_[self.predict_log_proba(X).argmax(axis=1)]
+        best = self.predict_log_proba(X).argmax(axis=1)
+        return self.classes_[best]
 
     def predict_proba_by_modality(self, X):
         """Probabilities from each modality alone.

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from scipy import sparse
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_score
 from sklearn.naive_bayes import GaussianNB
@@ -372,5 +373,7 @@ def test_errors_name_the_modality_and_leave_the_model(data):
     assert clf.predict_proba(X).shape == before.shape
     with pytest.raises(ValueError, match="X misses 'a'"):
         clf.predict({"b": X["b"]})
+    with pytest.raises(NotFittedError):
+        clone(clf).predict(X)
     with pytest.raises(ValueError, match="y has one class"):
         clf.fit(X, ["low"] * 60)
