@@ -5,6 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 from scipy.special import log_softmax
+from sklearn import config_context
 from sklearn.base import ClassifierMixin, MetaEstimatorMixin, RegressorMixin
 from sklearn.metrics import accuracy_score, r2_score
 from sklearn.utils.validation import check_is_fitted
@@ -83,10 +84,12 @@ class _LateFusion(MetaEstimatorMixin, ByModality):
             if inside is not None:
                 arguments.update(fit_arguments(expert, groups=inside))
             parts.append(Part(only(X, name, present[name]), y[rows], None, arguments))
-        self._take(seen, experts, fit_parts(experts, parts, n_jobs=self.n_jobs))
+        with config_context(enable_metadata_routing=False):  # it knows itself where they go
+            fitted = fit_parts(experts, parts, n_jobs=self.n_jobs)
+        self._take(seen, fitted)
         return y, target, weight, present
 
-    def _take(self, seen, experts, fitted):
+    def _take(self, seen, fitted):
         for name, one in zip(seen.names, fitted, strict=True):
             if one.error is not None:
                 kind = error_kind(one.error)

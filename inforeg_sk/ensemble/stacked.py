@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 from scipy import sparse
+from sklearn import config_context
 from sklearn.base import (
     BaseEstimator,
     ClassifierMixin,
@@ -239,12 +240,12 @@ class _Stacked(MetaEstimatorMixin, ByModality):
         if groups is not None:
             X = ModalityDict({**X, _GROUPS: np.asarray(groups)})
         columns = [y] if y.ndim == 1 else list(y.T)
-        stackings = [
-            self._stacking(estimators, folds, column, groups).fit(
-                X, column, **({} if weight is None else {"sample_weight": weight})
-            )
-            for column in columns
-        ]
+        weights = {} if weight is None else {"sample_weight": weight}
+        with config_context(enable_metadata_routing=False):  # it knows itself where they go
+            stackings = [
+                self._stacking(estimators, folds, column, groups).fit(X, column, **weights)
+                for column in columns
+            ]
         for attribute in ("n_features_in_", "feature_names_in_"):
             vars(self).pop(attribute, None)
             if hasattr(seen.cutter, attribute):
@@ -265,7 +266,12 @@ class _Stacked(MetaEstimatorMixin, ByModality):
         if groups is not None and (cv is None or isinstance(cv, Integral)):
             cv = (StratifiedGroupKFold if classifier else GroupKFold)(cv or 5)
         splitter = check_cv(cv, y, classifier=classifier)
-        return list(splitter.split(X, y, groups))
+        try:
+            return list(splitter.split(X, y, groups))
+        except ValueError as error:
+            raise ValueError(
+                f"The samples cannot be split by cv={self.cv!r} of {type(self).__name__}: {error}"
+            ) from error
 
     def _stacking(self, estimators, folds, y, groups):
         final = self._final_class() if self.final_estimator is None else self.final_estimator

@@ -6,10 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import sparse
+from sklearn import config_context
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression, Ridge
-from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_score
+from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_score, cross_validate
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
@@ -342,6 +343,24 @@ def test_inner_folds_keep_groups_together(data):
     assert len(folds) == 12
     # Each group stands in two of the three training parts, of each modality and candidate.
     assert all(sum(g in marks for marks in folds) == 8 for g in range(20))
+
+
+def test_weights_go_to_the_experts_with_metadata_routing_too(data):
+    X, y = ModalityDict(data[0]), data[1]
+    weight = np.random.default_rng(1).random(len(y))
+    model = LateFusionClassifier(make_pipeline(StandardScaler(), GaussianNB()))
+    expected = clone(model).fit(X, y, sample_weight=weight).predict_proba(X)
+    with config_context(enable_metadata_routing=True):
+        model.set_fit_request(sample_weight=True).set_score_request(sample_weight=False)
+        found = cross_validate(
+            model,
+            X,
+            y,
+            params={"sample_weight": weight},
+            return_estimator=True,
+            cv=[(np.arange(len(y)),) * 2],
+        )
+    np.testing.assert_allclose(found["estimator"][0].predict_proba(X), expected, rtol=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import sparse
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import StackingClassifier, StackingRegressor
@@ -18,6 +19,7 @@ from sklearn.model_selection import (
     KFold,
     StratifiedGroupKFold,
     cross_val_score,
+    cross_validate,
 )
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
@@ -198,6 +200,13 @@ def test_a_class_of_two_members_and_a_class_missing_in_a_fold(data):
     np.testing.assert_allclose(proba.sum(axis=1), 1)
 
 
+def test_folds_that_cannot_be_are_refused_by_name(data):
+    X, _ = data
+    words = r"cannot be split by cv=5 of StackedModalitiesClassifier: n_splits=5 cannot be greater"
+    with pytest.raises(ValueError, match=words):
+        StackedModalitiesClassifier().fit(X, np.arange(90))
+
+
 def test_networks_as_experts(data):
     X, y = data
     net = MultimodalClassifier(max_epochs=3, random_state=0, lr=0.01)
@@ -282,6 +291,24 @@ def test_tables_are_cut(data):
     expected = StackedModalitiesClassifier(GaussianNB()).fit(X, y).predict_proba(X)
     np.testing.assert_allclose(stacked.predict_proba(frame), expected)
     assert stacked.n_features_in_ == 6
+
+
+def test_weights_go_to_the_experts_with_metadata_routing_too(data):
+    X, y = ModalityDict(data[0]), data[1]
+    weight = np.random.default_rng(1).random(len(y))
+    model = StackedModalitiesClassifier(make_pipeline(StandardScaler(), GaussianNB()))
+    expected = clone(model).fit(X, y, sample_weight=weight).predict_proba(X)
+    with config_context(enable_metadata_routing=True):
+        model.set_fit_request(sample_weight=True).set_score_request(sample_weight=False)
+        found = cross_validate(
+            model,
+            X,
+            y,
+            params={"sample_weight": weight},
+            return_estimator=True,
+            cv=[(np.arange(len(y)),) * 2],
+        )
+    np.testing.assert_allclose(found["estimator"][0].predict_proba(X), expected, rtol=1e-12)
 
 
 @pytest.mark.parametrize(
