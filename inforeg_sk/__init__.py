@@ -4,8 +4,15 @@ from . import presets
 from ._version import __version__
 from .classifier import MultimodalClassifier, MultimodalInfoRegClassifier
 from .compose import ModalityTransformer
-from .data import ColumnsToModalities, ModalityDict
-from .ensemble import DeepEnsembleClassifier, DeepEnsembleRegressor
+from .data import ColumnsToModalities, ModalitiesToColumns, ModalityDict
+from .ensemble import (
+    DeepEnsembleClassifier,
+    DeepEnsembleRegressor,
+    LateFusionClassifier,
+    LateFusionRegressor,
+    StackedModalitiesClassifier,
+    StackedModalitiesRegressor,
+)
 from .methods import BalancingMethod, InfoReg, Joint
 from .model_selection.cv import MultimodalInfoRegClassifierCV, MultimodalInfoRegRegressorCV
 from .regressor import MultimodalInfoRegRegressor, MultimodalRegressor
@@ -17,6 +24,9 @@ __all__ = [
     "DeepEnsembleRegressor",
     "InfoReg",
     "Joint",
+    "LateFusionClassifier",
+    "LateFusionRegressor",
+    "ModalitiesToColumns",
     "ModalityDict",
     "ModalityTransformer",
     "MultimodalClassifier",
@@ -25,6 +35,8 @@ __all__ = [
     "MultimodalInfoRegRegressor",
     "MultimodalInfoRegRegressorCV",
     "MultimodalRegressor",
+    "StackedModalitiesClassifier",
+    "StackedModalitiesRegressor",
     "__version__",
     "presets",
 ]

@@ -39,11 +39,14 @@ class MultimodalRegressor(RegressorMixin, MultimodalEstimator):
         the start. Encoders give one vector a sample. Padding is described in the
         Notes of `MultimodalClassifier`.
     fusion : str, class, callable or module, default="concat"
-        "concat", "sum", "attention", "gated" or "film", or a module that maps a dict of feature
-        tensors to one vector a sample; a class or callable is called with ``widths``, a dict of
-        numbers of features, and the settings. "gated" and "film" need the modality that
-        conditions the others, ``fusion__conditioning="audio"``; all but "concat" and "film" take
-        ``fusion__width``.
+        "concat", "mlp", "sum", "attention", "gated" or "film", or a module that maps a dict of
+        feature tensors to one vector a sample; a class or callable is called with ``widths``, a
+        dict of numbers of features, and the settings. "concat" with the linear head is additive
+        over the modalities, ``sum_m (W_m z_m + b / M)``: it cannot represent any interaction
+        between them, whatever its width. "mlp" can: a hidden layer follows the concatenation
+        (``fusion__hidden=64``, ``fusion__dropout=0.0``). "gated" and "film" need the modality
+        that conditions the others, ``fusion__conditioning="audio"``; "sum", "attention" and
+        "gated" take ``fusion__width``.
     missing : {"error", "allow"}, default="error"
         Whether samples may lack modalities; see Notes.
     modality_dropout : float or dict of str to float, default=0.0
@@ -347,11 +350,14 @@ class MultimodalInfoRegRegressor(InfoRegEstimator, MultimodalRegressor):
         the start. Encoders give one vector a sample. Padding is described in the
         Notes of `MultimodalClassifier`.
     fusion : str, class, callable or module, default="concat"
-        "concat", "sum", "attention", "gated" or "film", or a module that maps a dict of feature
-        tensors to one vector a sample; a class or callable is called with ``widths``, a dict of
-        numbers of features, and the settings. "gated" and "film" need the modality that
-        conditions the others, ``fusion__conditioning="audio"``; all but "concat" and "film" take
-        ``fusion__width``.
+        "concat", "mlp", "sum", "attention", "gated" or "film", or a module that maps a dict of
+        feature tensors to one vector a sample; a class or callable is called with ``widths``, a
+        dict of numbers of features, and the settings. "concat" with the linear head is additive
+        over the modalities, ``sum_m (W_m z_m + b / M)``: it cannot represent any interaction
+        between them, whatever its width. "mlp" can: a hidden layer follows the concatenation
+        (``fusion__hidden=64``, ``fusion__dropout=0.0``). "gated" and "film" need the modality
+        that conditions the others, ``fusion__conditioning="audio"``; "sum", "attention" and
+        "gated" take ``fusion__width``.
     missing : {"error", "allow"}, default="error"
         Whether samples may lack modalities; see Notes.
     modality_dropout : float or dict of str to float, default=0.0

@@ -87,7 +87,7 @@ def slow_inforeg(
         Labels (int), or the target in any unit, of shape (n_samples,) or (n_samples, n_outputs).
     epochs : list of list of ndarray
         For each epoch, for each batch, the indices of its samples.
-    fusion : {"concat", "sum", "gated", "film"}
+    fusion : {"concat", "mlp", "sum", "gated", "film"}
         With concatenation the unimodal logits are W_m z_m + b/M; with any other fusion they are
         the joint logits with the other modalities' features set to zero.
     fusion_weights : dict of str to Tensor or None
@@ -141,7 +141,7 @@ def slow_inforeg(
         ("score", score, ("log_probability", "probability_sum")),
         ("trace", trace, ("encoder", "layers")),
         ("strength", strength, ("coefficient", "drift")),
-        ("fusion", fusion, ("concat", "sum", "gated", "film")),
+        ("fusion", fusion, ("concat", "mlp", "sum", "gated", "film")),
         ("task", task, ("classification", "regression")),
     ):
         if value not in choices:

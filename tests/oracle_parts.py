@@ -73,11 +73,13 @@ def fuse_by_formula(fusion, weights, z, names, conditioning):
 
     Parameters
     ----------
-    fusion : {"sum", "gated", "film"}
+    fusion : {"mlp", "sum", "gated", "film"}
+        mlp: ``max(0, A z + a)`` of all features side by side, once for each hidden layer;
         sum: ``sum_m (P_m z_m + b_m)``; gated: ``sigmoid(P_c z_c + b_c)`` times the sum of the
         others; film: ``gamma_m * z_m + beta_m`` of each ``m != c``, side by side, where the first
         half of a linear map of ``z_c`` is gamma.
     weights : dict of str to Tensor
+        "layers.<2 i>.weight" and ".bias" of the i-th hidden layer (mlp);
         "projections.<i>.weight" and ".bias" for the i-th modality (sum, gated); "maps.<j>.weight"
         and ".bias" for the j-th modality that is not c (film).
     z : dict of str to Tensor of shape (batch, d_m)
@@ -90,6 +92,12 @@ def fuse_by_formula(fusion, weights, z, names, conditioning):
     -------
     Tensor of shape (batch, width)
     """
+    if fusion == "mlp":
+        hidden = torch.cat([z[m] for m in names], dim=1)
+        for i in range(0, len(weights), 2):  # a ReLU, which has no weights, stands between
+            linear = hidden @ weights[f"layers.{i}.weight"].T + weights[f"layers.{i}.bias"]
+            hidden = torch.where(linear > 0, linear, torch.zeros_like(linear))
+        return hidden
     if fusion in ("sum", "gated"):
         total, gate = None, None
         for i, m in enumerate(names):

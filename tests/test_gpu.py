@@ -63,7 +63,7 @@ def fit(
 
 
 ENCODERS = ["mlp", {"audio": "gru"}, {"audio": "transformer"}, "images"]
-FUSIONS = ["concat", "sum", "gated", "film", "attention"]
+FUSIONS = ["concat", "mlp", "sum", "gated", "film", "attention"]
 
 
 @pytest.mark.slow

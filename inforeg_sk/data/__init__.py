@@ -2,5 +2,6 @@
 
 from .columns import ColumnsToModalities
 from .container import ModalityDict
+from .to_columns import ModalitiesToColumns
 
-__all__ = ["ColumnsToModalities", "ModalityDict"]
+__all__ = ["ColumnsToModalities", "ModalitiesToColumns", "ModalityDict"]

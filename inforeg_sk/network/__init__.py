@@ -1,6 +1,6 @@
 """The network: encoders, fusions, and what holds them together."""
 
-from .builtin_fusions import Attention, Concat, FiLM, Gated, Sum
+from .builtin_fusions import Attention, Concat, FiLM, Gated, MLPFusion, Sum
 from .dropout import Dropout
 from .encoders import ENCODERS
 from .fusion import FUSIONS, zeroed_unimodal_logits
@@ -21,6 +21,7 @@ __all__ = [
     "GRUEncoder",
     "Gated",
     "MLPEncoder",
+    "MLPFusion",
     "MultimodalNetwork",
     "NetworkOutput",
     "PretrainedEncoder",

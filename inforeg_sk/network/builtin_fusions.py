@@ -5,14 +5,21 @@ All are called with ``widths``, and map a dict of features to a tensor of shape
 ``widths`` in names of parameters, since names of modalities may hold characters that torch forbids.
 """
 
+from collections.abc import Iterator
+from numbers import Integral
+
 import torch
 from torch import nn
 from torch.nn import functional as F
 
+from ..utils.parameters import Interval, SequenceOf
 from ..utils.suggestions import did_you_mean
-from .checks import check_settings
+from .checks import SETTINGS, check_settings
+from .vectors import hidden_layers
 
-__all__ = ["Attention", "Concat", "FiLM", "Gated", "Sum"]
+__all__ = ["Attention", "Concat", "FiLM", "Gated", "MLPFusion", "Sum"]
+
+_COUNT = Interval(Integral, 1)
 
 
 class Concat(nn.Module):
@@ -27,6 +34,11 @@ class Concat(nn.Module):
     -----
     With the linear head ``W`` and ``b`` the joint logits are ``sum_m (W_m z_m + b / M)``, and the
     terms of this sum are the unimodal logits (paper, eq. 8), so that they need no further pass.
+
+    The sum is additive over the modalities: what one says does not depend on the others. So it
+    cannot represent an interaction between modalities, such as a class that shows only in whether
+    two of them agree, whatever the width of the encoders and however long it is trained. Use
+    `MLPFusion` where there may be one.
 
     Examples
     --------
@@ -65,6 +77,54 @@ class Concat(nn.Module):
             name: F.linear(features[name], block, bias)
             for name, block in zip(self.widths, blocks, strict=True)
         }
+
+
+class MLPFusion(nn.Module):
+    """Concatenation of the features, in sorted-name order, and a hidden layer, or several.
+
+    Parameters
+    ----------
+    widths : dict of str to int
+        Number of features of each modality.
+    hidden : int or sequence of int, default=64
+        Widths of the hidden layers, each of linear, ReLU and dropout; the last is the number of
+        features that come out.
+    dropout : float, default=0.0
+        Probability with which a unit is dropped in training, in [0, 1).
+
+    Raises
+    ------
+    ValueError
+        If a setting is out of range.
+
+    Notes
+    -----
+    Unlike `Concat` with a linear head, it can represent interactions between modalities: what one
+    says of the class may depend on the others. The unimodal logits are the joint logits with the
+    features of the other modalities set to zero at the input of the hidden layer (paper, Sec.
+    4.5); they do not add up to the joint logits.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from inforeg_sk.network import MLPFusion
+    >>> features = {"audio": torch.zeros(4, 8), "text": torch.zeros(4, 3)}
+    >>> MLPFusion({"audio": 8, "text": 3}, hidden=16)(features).shape
+    torch.Size([4, 16])
+    """
+
+    _settings = {**SETTINGS, "hidden": [_COUNT, SequenceOf(_COUNT)]}
+
+    def __init__(self, widths, hidden=64, dropout=0.0):
+        super().__init__()
+        if isinstance(hidden, Iterator):
+            hidden = tuple(hidden)
+        check_settings(self, self._settings, hidden=hidden, dropout=dropout)
+        self.widths = dict(widths)
+        self.layers = nn.Sequential(*hidden_layers(sum(widths.values()), hidden, dropout))
+
+    def forward(self, features):
+        return self.layers(torch.cat([features[name] for name in self.widths], dim=1))
 
 
 class _Projections(nn.Module):

@@ -8,12 +8,19 @@ from torch import nn
 
 from ..utils.parameters import error_kind
 from ..utils.suggestions import did_you_mean, lookup
-from .builtin_fusions import Attention, Concat, FiLM, Gated, Sum
+from .builtin_fusions import Attention, Concat, FiLM, Gated, MLPFusion, Sum
 from .modes import evaluating
 
 __all__ = ["FUSIONS", "build_fusion", "zeroed_unimodal_logits"]
 
-FUSIONS = {"concat": Concat, "sum": Sum, "gated": Gated, "film": FiLM, "attention": Attention}
+FUSIONS = {
+    "concat": Concat,
+    "mlp": MLPFusion,
+    "sum": Sum,
+    "gated": Gated,
+    "film": FiLM,
+    "attention": Attention,
+}
 
 
 def zeroed_unimodal_logits(fusion, head, features):

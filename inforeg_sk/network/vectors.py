@@ -1,4 +1,4 @@
-"""The encoder of vectors."""
+"""The encoder of vectors, and the hidden layers it is made of."""
 
 from collections.abc import Iterator
 from math import prod
@@ -10,7 +10,7 @@ from ..utils.parameters import Interval, SequenceOf
 from .checks import SETTINGS, check_settings
 from .dropout import Dropout
 
-__all__ = ["MLPEncoder"]
+__all__ = ["MLPEncoder", "hidden_layers"]
 
 
 _COUNT = Interval(Integral, 1)
@@ -48,10 +48,30 @@ class MLPEncoder(nn.Sequential):
         if isinstance(hidden, Iterator):
             hidden = tuple(hidden)
         check_settings(self, _SETTINGS, hidden=hidden, dropout=dropout)
-        layers, width = [nn.Flatten()] if len(input_shape) > 1 else [], prod(input_shape)
-        for units in [hidden] if isinstance(hidden, Integral) else hidden:
-            layers += [nn.Linear(width, units), nn.ReLU()]
-            if dropout != 0:
-                layers.append(Dropout(dropout))
-            width = units
-        super().__init__(*layers)
+        flat = [nn.Flatten()] if len(input_shape) > 1 else []
+        super().__init__(*flat, *hidden_layers(prod(input_shape), hidden, dropout))
+
+
+def hidden_layers(width, hidden, dropout=0.0):
+    """Linear, ReLU and dropout, once for each hidden layer.
+
+    Parameters
+    ----------
+    width : int
+        Number of features that go in.
+    hidden : int or sequence of int
+        Widths of the layers.
+    dropout : float, default=0.0
+        0 leaves the dropout layers out.
+
+    Returns
+    -------
+    list of torch.nn.Module
+    """
+    layers = []
+    for units in [hidden] if isinstance(hidden, Integral) else hidden:
+        layers += [nn.Linear(width, units), nn.ReLU()]
+        if dropout != 0:
+            layers.append(Dropout(dropout))
+        width = units
+    return layers

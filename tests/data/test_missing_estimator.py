@@ -63,7 +63,7 @@ class TestPrediction:
             e = np.exp(unimodal[name])
             np.testing.assert_allclose(proba, e / e.sum(axis=1, keepdims=True))
 
-    @pytest.mark.parametrize("fusion", ["sum", "gated", "film", "attention"])
+    @pytest.mark.parametrize("fusion", ["mlp", "sum", "gated", "film", "attention"])
     def test_one_modality_alone_is_its_unimodal_prediction(self, partial, fusion):
         # Taking all others away is how the unimodal logits are defined (concatenation shares the
         # bias among them instead).

@@ -24,6 +24,7 @@ N = 80
 COUNTS = {"x": 50, "y": 24, "z": 6}
 FUSIONS = [
     ("concat", {}),
+    ("mlp", {}),
     ("sum", {}),
     ("attention", {}),
     ("gated", {"fusion__conditioning": "a"}),

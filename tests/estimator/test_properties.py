@@ -203,7 +203,7 @@ def situations(draw, exact=False):
         "optimizer": draw(st.sampled_from(list(OPTIMIZERS))),
         "dtype": draw(st.sampled_from(["float32", "float64"])),
         "random_state": draw(st.integers(0, 2**32 - 1)),
-        "fusion": draw(st.sampled_from(["concat", "sum", "attention", "gated", "film"])),
+        "fusion": draw(st.sampled_from(["concat", "mlp", "sum", "attention", "gated", "film"])),
     }
     if params["fusion"] in ("gated", "film"):
         if len(names) == 1 or partial:

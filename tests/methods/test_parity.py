@@ -34,6 +34,7 @@ def make_data(names, seed=0):
 
 # Every fusion of the slow statement but concatenation, and the modality that conditions.
 FUSIONS = [
+    ("mlp", None),
     ("sum", None),
     ("gated", "audio"),
     ("gated", "text"),

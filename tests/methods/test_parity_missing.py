@@ -92,7 +92,7 @@ def test_equals_the_slow_statement(setting, names):
 
 
 @pytest.mark.parametrize("names", [TWO, THREE])
-@pytest.mark.parametrize("fusion, conditioning", [("sum", None), ("gated", "text")])
+@pytest.mark.parametrize("fusion, conditioning", [("mlp", None), ("sum", None), ("gated", "text")])
 @pytest.mark.parametrize("setting", ["paper_star", "authors_code", "drift"])
 def test_equals_the_slow_statement_with_other_fusions(setting, fusion, conditioning, names):
     check(setting, names, fusion, conditioning)

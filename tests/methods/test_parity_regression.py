@@ -130,7 +130,7 @@ def test_equals_the_slow_statement(setting, names):
 
 
 @pytest.mark.parametrize("names", [TWO, THREE])
-@pytest.mark.parametrize("fusion, conditioning", [("sum", None), ("film", "audio")])
+@pytest.mark.parametrize("fusion, conditioning", [("mlp", None), ("sum", None), ("film", "audio")])
 @pytest.mark.parametrize("setting", ["paper_star", "drift"])
 def test_equals_the_slow_statement_with_other_fusions(setting, fusion, conditioning, names):
     check(setting, names, fusion, conditioning)

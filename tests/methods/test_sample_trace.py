@@ -39,6 +39,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*no better than guessing")
         ({"fusion": "gated", "fusion__conditioning": "text"}, 0.7),
         ({"fusion": "film", "fusion__conditioning": "text"}, 0.7),
         ({"fusion": "attention", "fusion__width": 8}, 0.0),
+        ({"fusion": "mlp", "fusion__hidden": 8}, 0.7),
         ({"fusion": "sum", "encoders__dropout": 0.3}, 0.7),
         ({"encoders__hidden": (8, 4), "batch_size": -1}, 0.7),
     ],

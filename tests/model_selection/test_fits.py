@@ -82,4 +82,4 @@ def test_the_log_says_why_fits_are_made_one_after_another(caplog):
     with caplog.at_level(logging.INFO, "inforeg_sk.model_selection"):
         fit_all([make(), alone], X, Y, PARTS)
     assert caplog.messages == [f"1 fits, one after another: {why_not_batched(alone)}"]
-    assert "early_stopping=True" in caplog.messages[0]
+    assert "verbose=1" in caplog.messages[0]

@@ -2,6 +2,7 @@
 
 import copy
 import re
+import warnings
 
 import numpy as np
 import pytest
@@ -10,13 +11,23 @@ from sklearn.model_selection import GridSearchCV
 from torch import nn
 
 from inforeg_sk import ModalityDict, MultimodalClassifier, MultimodalInfoRegClassifier
-from inforeg_sk.network import FUSIONS, Attention, FiLM, Gated, Sum, zeroed_unimodal_logits
+from inforeg_sk.datasets import make_multimodal_classification
+from inforeg_sk.network import (
+    FUSIONS,
+    Attention,
+    FiLM,
+    Gated,
+    MLPFusion,
+    Sum,
+    zeroed_unimodal_logits,
+)
 from inforeg_sk.network.fusion import build_fusion
 
 WIDTHS = {"a": 3, "b.c": 5, "keys": 2}
 # Fusion, settings, number of modalities.
 CASES = [
     *(("concat", {}, n) for n in (1, 2, 3)),
+    *(("mlp", settings, n) for settings in ({}, {"hidden": (9, 7)}) for n in (1, 2, 3)),
     *(("sum", settings, n) for settings in ({}, {"width": 7}) for n in (1, 2, 3)),
     *(("attention", settings, n) for settings in ({}, {"width": 7}) for n in (1, 2, 3)),
     *(("gated", {"conditioning": c}, n) for c, n in (("a", 2), ("b.c", 2), ("b.c", 3))),
@@ -25,6 +36,7 @@ CASES = [
 ]
 BUILT_IN = [  # as estimator parameters, for the trimodal data
     {"fusion": "concat"},
+    {"fusion": "mlp", "fusion__hidden": 16},
     {"fusion": "sum"},
     {"fusion": "gated", "fusion__conditioning": "text"},
     {"fusion": "film", "fusion__conditioning": "video"},
@@ -57,6 +69,12 @@ def by_hand(name, settings, weights, z):
         if name == "concat":
             rows.append([v for m in names for v in x[m]])
             continue
+        if name == "mlp":
+            row = np.concatenate([x[m] for m in names])
+            for j in range(len(weights) // 2):  # a ReLU, without weights, after each linear layer
+                row = np.maximum(linear(f"layers.{2 * j}", row), 0)
+            rows.append(row)
+            continue
         c = settings.get("conditioning")
         if name == "film":
             row = []
@@ -84,7 +102,9 @@ def test_by_hand(name, settings, n):
     z = {m: values.numpy() for m, values in features.items()}
     got = fusion(features).detach().numpy()
     np.testing.assert_allclose(got, by_hand(name, settings, arrays(fusion), z), rtol=0, atol=1e-12)
-    if name not in ("concat", "film"):
+    if name == "mlp":
+        assert got.shape[1] == (7 if settings else 64)
+    elif name not in ("concat", "film"):
         assert got.shape[1] == settings.get("width", max(v.shape[1] for v in z.values()))
     single = fusion.float()({m: values.float() for m, values in features.items()})
     np.testing.assert_allclose(single.detach(), got, rtol=0, atol=1e-5)
@@ -192,6 +212,26 @@ def test_bad_width(kind, settings, width):
         kind(WIDTHS, width=width, **settings)
 
 
+@pytest.mark.parametrize("hidden", [0, -1, 1.5, "4", True, (), (3, 0), None])
+def test_bad_hidden_widths_of_the_mlp(hidden):
+    words = (
+        "The 'hidden' parameter of MLPFusion must be an int in [1, inf) or a non-empty sequence "
+        f"of these. Got {hidden!r}."
+    )
+    with pytest.raises(ValueError, match=re.escape(words)):
+        MLPFusion(WIDTHS, hidden=hidden)
+
+
+def test_dropout_of_the_mlp_is_off_where_a_modality_speaks_alone():
+    fusion, z = case("mlp", {"dropout": 0.5}, 3)
+    head = nn.Linear(64, 2, dtype=torch.float64)
+    alone = zeroed_unimodal_logits(fusion, head, z)
+    assert fusion.training
+    assert all(torch.equal(v, zeroed_unimodal_logits(fusion, head, z)[m]) for m, v in alone.items())
+    dropped = (fusion(z) == 0).double().mean()
+    assert dropped > (fusion.eval()(z) == 0).double().mean() + 0.1
+
+
 # In a classifier
 
 
@@ -233,6 +273,26 @@ def test_in_a_classifier(trimodal, params, unimodal_weight):
         np.testing.assert_allclose(proba[name], expected, rtol=0, atol=1e-12)
 
 
+def test_the_mlp_sees_an_interaction_and_concat_does_not():
+    X, y = make_multimodal_classification(
+        1500,
+        n_classes=2,
+        modalities={name: {"n_features": 4, "strength": 4.0} for name in ("audio", "text")},
+        interaction=1,
+        random_state=0,
+    )
+    best = 0.5 + 0.5 * 0.9545**2  # of the digits, each right with probability Phi(2)
+    train, test = np.arange(1000), np.arange(1000, 1500)
+    scores = {}
+    for fusion in ("concat", "mlp"):
+        clf = MultimodalClassifier(fusion=fusion, max_epochs=30, lr=0.01, random_state=0)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*no better than guessing")
+            scores[fusion] = clf.fit(X[train], y[train]).score(X[test], y[test])
+    assert scores["mlp"] == pytest.approx(best, abs=0.04)
+    assert scores["concat"] < 0.6
+
+
 @pytest.mark.parametrize("params", BUILT_IN, ids=lambda params: params["fusion"])
 def test_order_of_modalities_does_not_matter(trimodal, params):
     X, y = trimodal
@@ -242,7 +302,7 @@ def test_order_of_modalities_does_not_matter(trimodal, params):
     np.testing.assert_array_equal(clf.fit(backwards, y).predict_proba(backwards), first)
 
 
-@pytest.mark.parametrize("fusion", ["concat", "sum", "attention"])
+@pytest.mark.parametrize("fusion", ["concat", "mlp", "sum", "attention"])
 def test_one_modality_is_enough(trimodal, fusion):
     X, y = trimodal
     clf = MultimodalClassifier(fusion=fusion, max_epochs=2, random_state=0)

@@ -194,7 +194,7 @@ class NoArguments(nn.Module):
             "sums",
             {},
             ValueError,
-            ["'fusion' parameter", "'concat', 'sum', 'gated', 'film', 'attention'", "Got 'sums'"],
+            ["'fusion' parameter", "'concat', 'mlp', 'sum', 'gated', 'film'", "Got 'sums'"],
         ),
         ("concatt", {}, ValueError, ["Got 'concatt'; did you mean 'concat'?"]),
         (3, {}, TypeError, ["'fusion' parameter", "'concat'", "callable", "Got 3."]),

@@ -295,6 +295,7 @@ class OwnAdamW(torch.optim.AdamW):
     "settings",
     [
         {"fusion": "sum"},
+        {"fusion": "mlp"},
         {"fusion": "gated", "fusion__conditioning": "text"},
         {"method": OwnLoss(**ACTIVE)},
         {"method": NeedsGraph(**ACTIVE)},
