@@ -30,6 +30,7 @@ ROOMS = [
     "classifier",
     "regressor",
     "model_selection",
+    "ensemble",
     "inspection",
     "testing",
 ]
