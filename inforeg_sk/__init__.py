@@ -5,6 +5,7 @@ from ._version import __version__
 from .classifier import MultimodalClassifier, MultimodalInfoRegClassifier
 from .compose import ModalityTransformer
 from .data import ColumnsToModalities, ModalityDict
+from .ensemble import EvidencePool
 from .methods import BalancingMethod, InfoReg, Joint
 from .model_selection.cv import MultimodalInfoRegClassifierCV, MultimodalInfoRegRegressorCV
 from .regressor import MultimodalInfoRegRegressor, MultimodalRegressor
@@ -12,6 +13,7 @@ from .regressor import MultimodalInfoRegRegressor, MultimodalRegressor
 __all__ = [
     "BalancingMethod",
     "ColumnsToModalities",
+    "EvidencePool",
     "InfoReg",
     "Joint",
     "ModalityDict",

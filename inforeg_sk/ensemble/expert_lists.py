@@ -232,7 +232,7 @@ def _built_in(name, needs, of_user, problem):
             return None
         return LinearPathClassifier(0.5) if classifies else LinearPathRegressor(0.5)
     if name == "extra_trees":
-        return ExtraTreesClassifier(200) if classifies else ExtraTreesRegressor(200)
+        return ExtraTreesClassifier() if classifies else ExtraTreesRegressor()
     thin = any(modality in problem.sparse for modality in needs)
     if name == "hist_gradient_boosting":
         if thin and not of_user:  # takes dense tables only

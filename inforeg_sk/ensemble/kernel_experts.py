@@ -1,4 +1,4 @@
-"""Support vector machines as experts: strength and probabilities by folds that keep groups whole."""
+"""Support vector machines as experts, with probabilities by folds that keep groups whole."""
 
 from numbers import Integral
 from typing import ClassVar
@@ -55,12 +55,14 @@ class KernelClassifier(ClassifierMixin, _Kernel):
     """A support vector machine with probabilities.
 
     The strength, and a logistic regression from decision values to probabilities, come from folds
-    of the training part. scikit-learn's ``SVC(probability=True)`` cuts groups there.
+    of the training part; scikit-learn's ``SVC(probability=True)`` cuts groups there. Where no fold
+    has all classes in its training part, the strength is the middle one, and the regression goes
+    by the training samples themselves.
 
     Parameters
     ----------
     cv : int, default=3
-        Folds; fewer if there are fewer groups. At least two groups are needed.
+        Folds; fewer if there are fewer groups.
     random_state : int, RandomState instance or None, default=None
         Which samples are in which fold; None is 0.
 
@@ -79,14 +81,13 @@ class KernelClassifier(ClassifierMixin, _Kernel):
         parts = self._parts(position, groups)
         n_classes = len(self.classes_)
         parts = [part for part in parts if len(np.unique(position[part[0]])) == n_classes]
-        if not parts:
-            raise ValueError(
-                "KernelClassifier needs folds whose training parts have all classes: each class in "
-                "2 samples (or 2 groups) at least."
-            )
+        strengths = _STRENGTHS
+        if not parts:  # nothing to choose by
+            everything = np.arange(len(position))
+            parts, strengths = [(everything, everything)], _STRENGTHS[1:2]
         rows = np.concatenate([test for _, test in parts])
         best = (np.inf, None, None)
-        for strength in _STRENGTHS:
+        for strength in strengths:
             values = []
             for train, test in parts:
                 machine = self._machine(SVC, X, strength)

@@ -267,8 +267,6 @@ class _Standard:
             self.scale = np.sqrt(np.asarray(X.multiply(X).T @ u).ravel())
         else:
             self.mean = u @ X
-            self.scale = np.sqrt(np.maximum(u @ X**2 - self.mean**2, 0))
-            # Exact where the mean is large beside the spread.
             self.scale = np.sqrt(u @ (X - self.mean) ** 2)
         tiny = self.scale <= 1e-10 * np.maximum(np.abs(self.mean), 1e-300)
         self.scale[tiny] = np.inf  # a constant column counts nothing
