@@ -89,7 +89,7 @@ def ridge(Z, target, u, alpha, loss, start=None, tol=1e-4):
         gradient = np.vstack([Z.T @ slope + alpha * B[:-1], slope.sum(axis=0)]) / scale
         return value + alpha / 2 * (B[:-1] ** 2).sum(), gradient.ravel()
 
-    options = {"gtol": tol, "ftol": 1e-12, "maxiter": 300, "maxcor": 10}
+    options = {"gtol": tol, "ftol": 1e-3 * tol, "maxiter": 300, "maxcor": 10}
     found = minimize(
         objective, (start * scale).ravel(), jac=True, method="L-BFGS-B", options=options
     )
