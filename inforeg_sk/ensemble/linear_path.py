@@ -20,12 +20,14 @@ class SoftmaxLoss:
     @staticmethod
     def value(logits, target, u):
         """Mean loss, and its gradient in the logits (ndarray of the shape of `logits`)."""
-        shifted = logits - logits.max(axis=1, keepdims=True)
-        p = np.exp(shifted)
-        total = p.sum(axis=1, keepdims=True)
-        loss = u @ (np.log(total)[:, 0] - (shifted * target).sum(axis=1))
-        p /= total
-        return float(loss), u[:, None] * (p - target)
+        p = logits - logits.max(axis=1, keepdims=True)
+        said = np.einsum("nk,nk,n->", p, target, u)
+        np.exp(p, out=p)
+        total = p.sum(axis=1)
+        loss = u @ np.log(total) - said
+        p *= (u / total)[:, None]
+        p -= u[:, None] * target
+        return float(loss), p
 
     @staticmethod
     def start(target, u):

@@ -167,8 +167,8 @@ class PoolFit:
             if units < self.cv:
                 what = "samples" if self.groups is None else "groups"
                 raise ValueError(
-                    f"The 'cv' parameter of {self.owner} must be at most the number of {what}, "
-                    f"{units}. Got {self.cv}."
+                    f"The 'cv' parameter of {self.owner} must be at most the number of {what} "
+                    f"(n_{what}={units}). Got {self.cv}."
                 )
             fold = assign_folds(self.position, self.cv, self.groups, self.fold_seed)
             splits = [

@@ -20,7 +20,13 @@ from inforeg_sk.functional import pool_log_proba, pool_weights
 
 def test_noise_is_seen_as_noise_out_of_fold():
     rng = np.random.default_rng(0)
-    X = {"a": rng.normal(size=(90, 300)), "b": rng.normal(size=(90, 200))}
+    # The last goes to its linear expert as features of the network that was trained on it.
+    X = {
+        "a": rng.normal(size=(90, 300)),
+        "b": rng.normal(size=(90, 200)),
+        "padded": rng.normal(size=(90, 10, 20)),
+    }
+    X["padded"][::3, 8:] = np.nan
     y = rng.integers(0, 2, 90)
     made = pool(small(max_epochs=10), "default").fit(X, y)
     right = made.oof_log_proba_.argmax(axis=2) == y[:, None]
@@ -30,6 +36,8 @@ def test_noise_is_seen_as_noise_out_of_fold():
     assert log_loss(rng.integers(0, 2, 90), p) < np.log(2) + 0.1
     # The same experts know all of their own training data by heart.
     assert made.experts_["joint"]["extra_trees"].score(np.hstack([X["a"], X["b"]]), y) == 1
+    features = made.network_.transform_by_modality(X)["padded"]
+    assert made.experts_["padded"]["ridge"].score(features, y) > 0.9
 
 
 def test_an_expert_that_learns_by_heart_gets_the_weight_of_its_held_out_guesses():
@@ -76,7 +84,7 @@ def test_no_sample_and_no_group_is_in_both_parts(grouped):
 
 def test_too_few_groups_are_refused():
     X, y = two_modalities()
-    with pytest.raises(ValueError, match=r"at most the number of groups, 2\. Got 3"):
+    with pytest.raises(ValueError, match=r"at most the number of groups \(n_groups=2\)\. Got 3"):
         pool().fit(X, y, groups=np.arange(90) % 2)
 
 
