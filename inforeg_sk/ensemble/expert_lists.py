@@ -5,6 +5,7 @@ from typing import NamedTuple
 from zlib import crc32
 
 import numpy as np
+from sklearn import get_config
 from sklearn.base import BaseEstimator, clone, is_classifier, is_regressor
 from sklearn.ensemble import (
     ExtraTreesClassifier,
@@ -240,6 +241,8 @@ def _built_in(name, needs, of_user, problem):
         leaf = int(np.clip(problem.n_samples // 50, 1, 20))
         cls = HistGradientBoostingClassifier if classifies else HistGradientBoostingRegressor
         made = cls(early_stopping=False, min_samples_leaf=leaf)
+        if problem.several and get_config()["enable_metadata_routing"]:
+            made.set_fit_request(sample_weight=True)
         return MultiOutputRegressor(made) if problem.several else made
     return KernelClassifier() if classifies else KernelRegressor()
 

@@ -4,8 +4,8 @@ from numbers import Integral
 from typing import ClassVar
 
 import numpy as np
+from scipy import sparse
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
-from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, SVR
 from sklearn.utils.validation import check_array, check_is_fitted
@@ -41,14 +41,27 @@ class _Kernel(BaseEstimator):
         fold = assign_folds(position, n_folds, groups, seed)
         return [(np.flatnonzero(fold != k), np.flatnonzero(fold == k)) for k in range(n_folds)]
 
-    @staticmethod
-    def _machine(kind, X, strength):
-        scaler = StandardScaler(with_mean=not hasattr(X, "tocsr"))
-        return make_pipeline(scaler, kind(C=strength))
 
-    @staticmethod
-    def _fit_machine(machine, X, y, weight):
-        return machine.fit(X, y, **{f"{machine.steps[-1][0]}__sample_weight": weight})
+class _Scaled:
+    """A support vector machine behind a scaler.
+
+    No Pipeline, whose ways with weights depend on scikit-learn's configuration.
+    """
+
+    def __init__(self, kind, strength):
+        self.machine = kind(C=strength)
+
+    def fit(self, X, y, weight):
+        self.scaler = StandardScaler(with_mean=not sparse.issparse(X)).fit(X)
+        self.machine.fit(self.scaler.transform(X), y, sample_weight=weight)
+        return self
+
+    def predict(self, X):
+        return self.machine.predict(self.scaler.transform(X))
+
+    def decision_values(self, X):
+        values = self.machine.decision_function(self.scaler.transform(X))
+        return values.reshape(len(values), -1)
 
 
 class KernelClassifier(ClassifierMixin, _Kernel):
@@ -90,9 +103,8 @@ class KernelClassifier(ClassifierMixin, _Kernel):
         for strength in strengths:
             values = []
             for train, test in parts:
-                machine = self._machine(SVC, X, strength)
-                self._fit_machine(machine, X[train], position[train], weight[train])
-                values.append(self._values(machine, X[test]))
+                machine = _Scaled(SVC, strength).fit(X[train], position[train], weight[train])
+                values.append(machine.decision_values(X[test]))
             values = np.concatenate(values)
             link = LinearPathClassifier(random_state=0)
             link.fit(values, position[rows], weight[rows], None if groups is None else groups[rows])
@@ -102,22 +114,16 @@ class KernelClassifier(ClassifierMixin, _Kernel):
             if loss < best[0]:
                 best = (loss, strength, link)
         _, self.C_, self.link_ = best
-        self.machine_ = self._machine(SVC, X, self.C_)
-        self._fit_machine(self.machine_, X, position, weight)
+        self.machine_ = _Scaled(SVC, self.C_).fit(X, position, weight)
         self.n_features_in_ = X.shape[1]
         return self
-
-    @staticmethod
-    def _values(machine, X):
-        values = machine.decision_function(X)
-        return values.reshape(len(values), -1)
 
     def predict_proba(self, X):
         """Probabilities of the classes; ndarray of shape (n_samples, n_classes)."""
         check_is_fitted(self)
         X = check_array(X, accept_sparse="csr", dtype=np.float64)
         p = np.zeros((X.shape[0], len(self.classes_)))
-        p[:, self.link_.classes_] = self.link_.predict_proba(self._values(self.machine_, X))
+        p[:, self.link_.classes_] = self.link_.predict_proba(self.machine_.decision_values(X))
         return p
 
     def predict(self, X):
@@ -155,13 +161,11 @@ class KernelRegressor(RegressorMixin, _Kernel):
             for strength in _STRENGTHS:
                 loss = 0.0
                 for train, test in parts:
-                    machine = self._machine(SVR, X, strength)
-                    self._fit_machine(machine, X[train], target[train], weight[train])
+                    machine = _Scaled(SVR, strength).fit(X[train], target[train], weight[train])
                     loss += weight[test] @ (target[test] - machine.predict(X[test])) ** 2
                 losses.append(loss)
             self.C_.append(_STRENGTHS[int(np.argmin(losses)) if parts else 1])
-            machine = self._machine(SVR, X, self.C_[-1])
-            self.machines_.append(self._fit_machine(machine, X, target, weight))
+            self.machines_.append(_Scaled(SVR, self.C_[-1]).fit(X, target, weight))
         self.n_features_in_ = X.shape[1]
         return self
 

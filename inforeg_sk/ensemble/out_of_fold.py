@@ -4,6 +4,7 @@ from contextlib import nullcontext
 
 import numpy as np
 from joblib import Parallel, delayed, effective_n_jobs
+from sklearn import get_config
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import has_fit_parameter
@@ -86,7 +87,8 @@ def _fit_params(estimator, weight, groups, where):
     prefix, last = "", estimator
     while isinstance(last, Pipeline):
         name, last = last.steps[-1]
-        prefix = f"{prefix}{name}__"
+        # With metadata routing the steps ask for what they get.
+        prefix = "" if get_config()["enable_metadata_routing"] else f"{prefix}{name}__"
     if weight is not None:
         if not has_fit_parameter(last, "sample_weight"):
             raise ValueError(

@@ -9,10 +9,11 @@ from joblib import parallel_config
 from pools import pool, small, small_regressor, two_modalities, two_numbers
 from scipy.optimize import Bounds, minimize
 from scipy.special import log_softmax
+from sklearn import config_context
 from sklearn.base import clone, is_classifier, is_regressor
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, r2_score
-from sklearn.model_selection import GridSearchCV, KFold, ShuffleSplit
+from sklearn.model_selection import GridSearchCV, KFold, ShuffleSplit, cross_validate
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -219,6 +220,30 @@ def test_nested_parameters_can_be_searched():
     search = GridSearchCV(pool(cv=2), grid, cv=2).fit(ModalityDict(X), y)
     assert search.best_estimator_.network_.alpha in (0.0, 1.0)
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+
+
+def test_weights_and_groups_are_routed():
+    X, y = two_numbers(48, n_outputs=2)
+    weight, groups = np.linspace(1, 2, 48), np.arange(48) // 4
+    with config_context(enable_metadata_routing=True):
+        network = small_regressor().set_fit_request(sample_weight=True)
+        experts = {"text": ["hist_gradient_boosting"], "audio": ["svc"], "joint": []}
+        made = pool(network, experts, cv=2).set_score_request(sample_weight=True)
+        made.set_fit_request(sample_weight=True, groups=True)
+        done = cross_validate(
+            made,
+            ModalityDict(X),
+            y,
+            cv=2,
+            params={"sample_weight": weight, "groups": groups},
+            return_estimator=True,
+            return_indices=True,
+            error_score="raise",
+        )
+    for one, rows in zip(done["estimator"], done["indices"]["train"], strict=True):
+        np.testing.assert_allclose(one.prior_, np.average(y[rows], axis=0, weights=weight[rows]))
+        held = [set(groups[rows][one.fold_ == k]) for k in (0, 1)]
+        assert not held[0] & held[1]
 
 
 def test_tags_are_those_of_the_wrapped_estimator():
