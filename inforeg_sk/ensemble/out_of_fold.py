@@ -3,6 +3,7 @@
 from contextlib import nullcontext
 
 import numpy as np
+import torch
 from joblib import Parallel, delayed, effective_n_jobs
 from sklearn import get_config
 from sklearn.base import clone
@@ -124,4 +125,4 @@ def ask(estimator, X, classes):
         found = np.log(np.asarray(estimator.predict_proba(X), dtype=np.float64))
     said = np.full((len(found), len(classes)), -np.inf)
     said[:, np.searchsorted(classes, estimator.classes_)] = found
-    return floor_log_proba(said)
+    return floor_log_proba(torch.from_numpy(said)).numpy()

@@ -4,6 +4,7 @@ import copy
 from time import perf_counter
 
 import numpy as np
+import torch
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.model_selection import check_cv
@@ -12,7 +13,7 @@ from sklearn.utils import check_consistent_length, check_random_state
 
 from ..data.checks import as_selectable, check_rows_beside
 from ..estimator import MultimodalEstimator
-from ..functional import smoothed_log_prior
+from ..functional import class_log_prior
 from ..model_selection.fits import fit_parts
 from ..model_selection.parts import Part
 from ..utils.callers import warn_caller
@@ -109,7 +110,8 @@ class PoolFit:
             rule, target_values = ValueRule(base, self.lam), values
         else:
             self.position = target.encode(y, None)
-            base = smoothed_log_prior(self.position, len(self.classes), self.weight)
+            position, by_weight = map(torch.from_numpy, (self.position, self.weight))
+            base = class_log_prior(position, len(self.classes), by_weight).numpy()
             rule, target_values = ClassRule(base, self.lam), self.position
         splits, fold = self._splits(X)
         known = self._known(splits, fold)

@@ -1,8 +1,10 @@
 """The two levels of a pool: experts within blocks, and blocks with one another."""
 
 import numpy as np
+import torch
 
 from ..functional import (
+    PoolWeights,
     mean_pool_values,
     mean_pool_weights,
     pool_log_proba,
@@ -28,11 +30,11 @@ class ClassRule:
 
     def fit(self, opinions, y, weight, w0):
         """Weights of experts (PoolWeights); see `inforeg_sk.functional.pool_weights`."""
-        return pool_weights(opinions, y, self.base, weight, w0, self.lam)
+        return _as_arrays(pool_weights, opinions, y, self.base, weight, w0, self.lam)
 
     def apply(self, opinions, pool):
         """Log-probabilities of the pool (ndarray of shape (n_samples, n_classes))."""
-        return pool_log_proba(opinions, self.base, pool)
+        return _as_arrays(pool_log_proba, opinions, self.base, pool)
 
     @staticmethod
     def outer_start(n_modalities, n_blocks):
@@ -60,11 +62,11 @@ class ValueRule:
 
     def fit(self, opinions, y, weight, w0):
         """Weights of experts (PoolWeights); see `inforeg_sk.functional.mean_pool_weights`."""
-        return mean_pool_weights(opinions, y, self.base, weight, w0, self.lam)
+        return _as_arrays(mean_pool_weights, opinions, y, self.base, weight, w0, self.lam)
 
     def apply(self, opinions, pool):
         """Values of the pool (ndarray of shape (n_samples, n_outputs))."""
-        return mean_pool_values(opinions, self.base, pool)
+        return _as_arrays(mean_pool_values, opinions, self.base, pool)
 
     @staticmethod
     def outer_start(n_modalities, n_blocks):
@@ -188,3 +190,17 @@ class TwoLevels:
             rows = speaks[:, positions].any(axis=1)
             bias[rows] += of_block * self.inner[block].bias
         return experts, bias
+
+
+def _as_arrays(function, *arguments):
+    """Call a function of tensors with arrays; what it returns are arrays again."""
+    found = function(*map(_tensors, arguments))
+    if isinstance(found, PoolWeights):
+        return PoolWeights(*(part.numpy() for part in found))
+    return found.numpy()
+
+
+def _tensors(value):
+    if isinstance(value, PoolWeights):
+        return PoolWeights(*map(_tensors, value))
+    return torch.from_numpy(np.ascontiguousarray(value)) if isinstance(value, np.ndarray) else value

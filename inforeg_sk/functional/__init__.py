@@ -2,8 +2,8 @@
 
 Modalities are the last axis, in sorted-name order, and any leading axes are free: what holds for
 one network of M modalities holds for a stack of K of them in one call; the norms of gradients of
-samples are of one layer, with the samples first, and pools of experts are of numpy arrays. Nothing
-here knows of
+samples are of one layer, with the samples first, and experts take the place of modalities in pools.
+Nothing here knows of
 networks, optimizers or batches of data; `inforeg_sk.methods` and `inforeg_sk.training` do.
 """
 
@@ -26,7 +26,6 @@ from .pool import (
     pool_evidence,
     pool_log_proba,
     pool_weights,
-    smoothed_log_prior,
 )
 from .prior import class_log_prior
 from .pull import decoupled_pull, gradient_pull, pull_share
@@ -91,7 +90,6 @@ __all__ = [
     "shift_sample_norms",
     "regulation_coefficient",
     "share_numbers",
-    "smoothed_log_prior",
     "squared_losses",
     "trace_from_norms",
     "weighted_mean",

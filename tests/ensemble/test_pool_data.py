@@ -13,7 +13,7 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from torch import nn
 
-from inforeg_sk.functional import pool_log_proba, pool_weights
+from inforeg_sk.ensemble.pool_levels import ClassRule
 
 # Out of fold
 
@@ -111,13 +111,13 @@ def test_weights_are_refitted_for_each_pattern_of_absent_modalities():
     net = np.maximum(np.log(made.network_.predict_proba(left)), -12)
     ridge = made.experts_["text"]["ridge"].predict_log_proba(X["text"][:20].astype(np.float32))
     new = {"text": np.maximum(ridge, -12)[:, None], "joint": net[:, None]}
-    inner, there = [], []
+    rule, inner, there = ClassRule(prior, 1.0), [], []
     for block in ("text", "joint"):
-        weights = pool_weights(said[block], position, prior)
-        inner.append(pool_log_proba(said[block], prior, weights))
-        there.append(pool_log_proba(new[block], prior, weights))
-    outer = pool_weights(np.stack(inner, axis=1), position, prior, w0=1 / 2)
-    expected = pool_log_proba(np.stack(there, axis=1), prior, outer)
+        weights = rule.fit(said[block], position, None, 1.0)
+        inner.append(rule.apply(said[block], weights))
+        there.append(rule.apply(new[block], weights))
+    outer = rule.fit(np.stack(inner, axis=1), position, None, 1 / 2)
+    expected = rule.apply(np.stack(there, axis=1), outer)
     np.testing.assert_allclose(log_p, expected, atol=1e-6)
     evidence = made.evidence(left)
     assert (evidence.experts["audio"]["ridge"] == 0).all()
