@@ -8,6 +8,7 @@ from .data import ColumnsToModalities, ModalitiesToColumns, ModalityDict
 from .ensemble import (
     DeepEnsembleClassifier,
     DeepEnsembleRegressor,
+    EvidencePool,
     LateFusionClassifier,
     LateFusionRegressor,
     StackedModalitiesClassifier,
@@ -22,6 +23,7 @@ __all__ = [
     "ColumnsToModalities",
     "DeepEnsembleClassifier",
     "DeepEnsembleRegressor",
+    "EvidencePool",
     "InfoReg",
     "Joint",
     "LateFusionClassifier",

@@ -2,7 +2,8 @@
 
 Modalities are the last axis, in sorted-name order, and any leading axes are free: what holds for
 one network of M modalities holds for a stack of K of them in one call; the norms of gradients of
-samples are of one layer, with the samples first. Nothing here knows of
+samples are of one layer, with the samples first, and experts take the place of modalities in pools.
+Nothing here knows of
 networks, optimizers or batches of data; `inforeg_sk.methods` and `inforeg_sk.training` do.
 """
 
@@ -15,6 +16,16 @@ from .numbers import (
     on_host,
     pairwise_gap_numbers,
     share_numbers,
+)
+from .pool import (
+    LOG_FLOOR,
+    PoolWeights,
+    floor_log_proba,
+    mean_pool_values,
+    mean_pool_weights,
+    pool_evidence,
+    pool_log_proba,
+    pool_weights,
 )
 from .prior import class_log_prior
 from .pull import decoupled_pull, gradient_pull, pull_share
@@ -40,8 +51,10 @@ from .scores import (
 from .window import PADDINGS, moving_average, window_open, window_ratio
 
 __all__ = [
+    "LOG_FLOOR",
     "PADDINGS",
     "Moments",
+    "PoolWeights",
     "SampleLosses",
     "merge_moments",
     "scale_of_moments",
@@ -55,10 +68,13 @@ __all__ = [
     "decoupled_pull",
     "diagonal_sample_norms",
     "fisher_trace",
+    "floor_log_proba",
     "gap_numbers",
     "gradient_pull",
     "window_open",
     "log_probability",
+    "mean_pool_values",
+    "mean_pool_weights",
     "moving_average",
     "on_host",
     "outer_sample_norms",
@@ -66,6 +82,9 @@ __all__ = [
     "pairwise_gap_numbers",
     "pairwise_performance_gap",
     "performance_gap",
+    "pool_evidence",
+    "pool_log_proba",
+    "pool_weights",
     "probability",
     "pull_share",
     "shift_sample_norms",
