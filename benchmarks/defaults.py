@@ -22,7 +22,9 @@ the smallest regret, averaged over the tasks.
 6. ``standardize``: the defaults with and without the network's own standardization, by the same
    rule; a sixth task, ``unscaled``, is the tables as they come, without the scaler that is in
    front everywhere else. The synthetic ones have columns in units from 0.01 to 1000 there.
-7. ``sequences``: encoders of sequences at the defaults, on the validation data of three tasks.
+7. ``fusion``: the defaults with the fusions "concat" and "mlp", by the same rule; a sixth task,
+   ``interaction``, is two made tables whose classes only both modalities together tell.
+8. ``sequences``: encoders of sequences at the defaults, on the validation data of three tasks.
 
 Validation data: av digits its own; CMU-MOSI one half of the test videos (why: see
 ``examples/cmu_mosi.py``), and the other half is what the report uses; UTD-MHAD one of the four
@@ -48,7 +50,7 @@ from joblib import Parallel, delayed
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
-from tasks import TASKS, UNSCALED, cmu_mosi_whole, five_folds, load
+from tasks import INTERACTION, TASKS, UNSCALED, cmu_mosi_whole, five_folds, load
 
 from inforeg_sk import ModalityDict, ModalityTransformer, MultimodalInfoRegClassifier
 
@@ -84,11 +86,13 @@ METHOD = {"unimodal_weight": [0.0, 0.3, 1.0], "regulation": list(REGULATION)}
 N_NETWORKS = 40
 PRIOR = [{"prior_offset": False}, {"prior_offset": True}]
 STANDARDIZE = {"standardize": [False, True]}
+FUSION = [{"fusion": "concat"}, {"fusion": "mlp"}]
 SEEDS = {
     "network": [0, 1, 2],
     "method": [0, 1, 2, 3],
     "prior": [0, 1, 2, 3, 4],
     "standardize": [0, 1],
+    "fusion": [0, 1, 2, 3, 4],
 }
 REPORT_SEEDS = [100, 101, 102, 103, 104]
 # Tables for `unseen`: file, target, columns left out, column of the groups (the same person or
@@ -189,16 +193,22 @@ def standardize_configurations():
     ]
 
 
+def fusion_configurations():
+    return FUSION
+
+
 CONFIGURATIONS = {
     "network": network_configurations,
     "method": method_configurations,
     "prior": prior_configurations,
     "standardize": standardize_configurations,
+    "fusion": fusion_configurations,
 }
+FURTHER = {"standardize": UNSCALED, "fusion": INTERACTION}
 
 
 def tasks_of(stage):
-    return [*TASKS, *UNSCALED] if stage == "standardize" else list(TASKS)
+    return [*TASKS, *FURTHER.get(stage, ())]
 
 
 def results(stage):
@@ -329,7 +339,16 @@ def beside_logistic_regression(name, X, y, folds, n_jobs):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    stages = ["network", "method", "report", "unseen", "prior", "standardize", "sequences"]
+    stages = [
+        "network",
+        "method",
+        "report",
+        "unseen",
+        "prior",
+        "standardize",
+        "fusion",
+        "sequences",
+    ]
     parser.add_argument("stages", nargs="+", choices=stages)
     parser.add_argument("--tables", help="folder of the csv files of pydataset, for `unseen`")
     parser.add_argument("--n-jobs", type=int, default=2)

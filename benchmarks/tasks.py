@@ -19,7 +19,7 @@ from inforeg_sk.datasets import (
     make_multimodal_classification,
 )
 
-__all__ = ["TASKS", "UNSCALED", "cmu_mosi_whole", "five_folds", "load"]
+__all__ = ["INTERACTION", "TASKS", "UNSCALED", "cmu_mosi_whole", "five_folds", "load"]
 
 HOME = Path(os.environ.get("INFOREG_SK_DATA", Path(__file__).resolve().parents[2] / "shared/data"))
 
@@ -118,6 +118,22 @@ def unscaled_tables():
     return problems
 
 
+def interaction():
+    """Two made tables whose classes only both modalities together tell: wholly, and by half."""
+    made = [
+        make_multimodal_classification(
+            600,
+            n_classes=2,
+            modalities={"a": {"strength": 4.0}, "b": {"strength": 4.0}},
+            redundancy=0.0,
+            interaction=share,
+            random_state=seed,
+        )
+        for seed, share in enumerate((1.0, 0.5))
+    ]
+    return [(X, y, five_folds(y), None) for X, y in made]
+
+
 def cut(table, *at):
     """The columns of a table as modalities, cut at some positions."""
     parts = np.split(np.asarray(table, dtype=float), at, axis=1)
@@ -147,10 +163,12 @@ TASKS = {
 }
 #: The same tables as they come, without a scaler in front.
 UNSCALED = {"unscaled": unscaled_tables}
+#: What no network can learn that is additive over the modalities.
+INTERACTION = {"interaction": interaction}
 _loaded = {}
 
 
 def load(task):
     if task not in _loaded:
-        _loaded[task] = {**TASKS, **UNSCALED}[task]()
+        _loaded[task] = {**TASKS, **UNSCALED, **INTERACTION}[task]()
     return _loaded[task]

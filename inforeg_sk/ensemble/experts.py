@@ -18,7 +18,7 @@ from ..data.container import ModalityDict, is_mapping
 from ..data.presence import find_present
 from ..data.to_columns import ModalitiesToColumns
 from ..estimator import MultimodalEstimator
-from ..functional import class_log_prior
+from ..functional import LOG_FLOOR, class_log_prior
 from ..utils.parameters import ByName, Constraint, IsNone, check_parameter
 from ..utils.suggestions import did_you_mean
 
@@ -40,8 +40,6 @@ __all__ = [
     "take_modalities_again",
 ]
 
-#: The lowest log-probability of a class that an expert has a say with: a tree's 0 is no veto.
-LOG_FLOOR = -12.0
 #: The evidence of an absent modality.
 NOTHING_SAID = 0.0
 
