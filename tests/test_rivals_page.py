@@ -8,7 +8,7 @@ import pytest
 from docutils.core import publish_doctree
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "benchmarks"))
-import rivals  # noqa: E402
+import rivals
 
 
 def right(bits):
