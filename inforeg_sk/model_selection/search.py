@@ -194,9 +194,10 @@ class BatchedGridSearchCV(_BatchedSearch, GridSearchCV):
 
     Within ``joblib.parallel_config("dask")`` (extra ``dask``) the fits are made by the workers of a
     cluster with more than one core, on all of its cores whatever `n_jobs` is. Data are sent to the
-    workers once. A worker that is lost costs what it was training: another one trains that again,
-    with the same result. Scores are computed in the process of the caller, where candidates that
-    scikit-learn's own code trains are trained, too.
+    workers once. A worker that is lost costs what it was training, and what it had just finished if
+    that was not fetched yet: another one trains that again, with the same result. Scores are
+    computed in the process of the caller, where candidates that scikit-learn's own code trains are
+    trained, too.
 
     Examples
     --------

@@ -162,7 +162,8 @@ def test_a_killed_worker_costs_its_running_stack_and_changes_nothing(client, tmp
     journal = journal_of_stacks(client, tmp_path, n_killed=1)
     found = search()
     client.unregister_worker_plugin("journal")
-    assert len(journal.killed) == 1 and len(journal.begun) == 6 + 1
+    # Besides what it was training, what it had just finished may be lost before it is fetched.
+    assert len(journal.killed) == 1 and len(journal.begun) in (6 + 1, 6 + 2)
     assert_same(found, undisturbed)
 
 
@@ -171,5 +172,6 @@ def test_a_killed_worker_costs_its_running_single_fit_and_changes_nothing(client
     found = search(callbacks=[("journal", cluster.WriteDownFits(journal))])
     assert len(journal.killed) == 1
     # Besides, the best is fitted on all data in this process.
-    assert len([pid for pid in journal.begun if pid != journal.caller]) == 12 + 1
+    elsewhere = [pid for pid in journal.begun if pid != journal.caller]
+    assert len(elsewhere) in (12 + 1, 12 + 2)
     assert_same(found, locally(search, callbacks=[]))
