@@ -60,7 +60,8 @@ def heart_rate(rng):
     rest = ModalityDict({name: X[name] for name in X if name != "hr"})
     chosen = rng.permutation(np.unique(subject))[: len(np.unique(subject)) // 3]
     inside = np.isin(subject, chosen)
-    return rest, np.asarray(X["hr"])[:, 0], np.flatnonzero(~inside), np.flatnonzero(inside)
+    y = np.asarray(X["hr"])[:, 0]
+    return rest, y, np.flatnonzero(~inside), np.flatnonzero(inside), subject
 
 
 TARGETS = {
@@ -108,6 +109,7 @@ REGRESSORS = {
     ),
     "pool": lambda s: EvidencePool(MultimodalInfoRegRegressor(), random_state=s),
 }
+TAKES_GROUPS = (EvidencePool, LateFusionRegressor, StackedModalitiesRegressor)
 ABSENT_SETS = ["av digits", "UTD-MHAD", "prokaryotic"]
 ABSENT = {
     "late fusion": lambda s, allow: LateFusionClassifier(
@@ -125,11 +127,14 @@ ABSENT = {
 
 def regression(name, split, row):
     torch.set_num_threads(1)
-    X, y, train, test = TARGETS[name](np.random.default_rng(split))
+    X, y, train, test, *groups = TARGETS[name](np.random.default_rng(split))
+    model, given = REGRESSORS[row](split), {}
+    if groups and isinstance(model, TAKES_GROUPS):
+        given["groups"] = groups[0][train]
     start = time.process_time()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        model = REGRESSORS[row](split).fit(X[train], y[train])
+        model.fit(X[train], y[train], **given)
         score = model.score(X[test], y[test])
     return {"r2": round(float(score), 4), "seconds": round(time.process_time() - start, 2)}
 
@@ -139,8 +144,9 @@ def absent(name, split, row):
     X, y, groups, splits = load(name)
     train, test = splits[split]
     rng = np.random.default_rng(split)
-    gone = rng.random((len(test), len(X))) < SHARE
-    kept = rng.integers(len(X), size=len(test))
+    names = list(X)  # len(X) is the number of samples
+    gone = rng.random((len(test), len(names))) < SHARE
+    kept = rng.integers(len(names), size=len(test))
     gone[np.arange(len(test)), kept] &= ~gone.all(axis=1)
     holes = {}
     for i, (modality, values) in enumerate(X[test].items()):

@@ -85,3 +85,23 @@ def test_search_on_a_cluster(tmp_path):
     ]
     # What was best, and its score: the same, but for the time.
     assert printed[1].partition(" s, ")[2] == printed[3].partition(" s, ")[2] != ""
+
+
+@pytest.mark.slow
+def test_tables(tmp_path):
+    printed = run("tables.py", "--folds", "2", "--epochs", "10", folder=tmp_path)
+    rows = {line[:25].strip(): line[25:].split() for line in printed.splitlines()[1:6]}
+    assert list(rows) == [
+        "linear on all",
+        "stacked linear",
+        "late fusion of networks",
+        "one network",
+        "pool",
+    ]
+    assert all(float(accuracy) > 0.9 for accuracy, _ in rows.values())
+    assert [line.split()[0] for line in printed.splitlines()[-4:]] == [
+        "mean",
+        "error",
+        "largest",
+        "joint",
+    ]
