@@ -366,8 +366,8 @@ def page():
         "CMU-MOSI: seeds). No row was tuned, or it chooses inside the training part. The rows are "
         "described in ``benchmarks/rivals.py``; joint* has unimodal losses, InfoReg* is "
         "``MultimodalInfoRegClassifier()`` as it is, and the pools are ``EvidencePool()`` with "
-        "its lists of experts. A dash: not run on all splits. Other programs ran on the machine, so "
-        "that times are good to some tens of percent.",
+        "its lists of experts. A dash: not run on all splits. Other programs ran on the machine, "
+        "so that times are good to some tens of percent.",
         "",
     ]
     measures = [("Accuracy in %", "accuracy", 1), ("Log-loss", "log_loss", 3),
