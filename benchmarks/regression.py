@@ -24,35 +24,15 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from sklearn.datasets import load_diabetes
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from tasks import additive, diabetes, redundant
 
-from inforeg_sk import ModalityDict, ModalityTransformer, MultimodalInfoRegRegressor
+from inforeg_sk import ModalityTransformer, MultimodalInfoRegRegressor
 from inforeg_sk.datasets import load_cmu_mosi
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "examples"))
 from sentiment_regression import METHODS, write_synthetic
-
-
-def diabetes(rng):
-    bunch, order = load_diabetes(), rng.permutation(442)
-    X = ModalityDict({"blood": bunch.data[:, 4:], "body": bunch.data[:, :4]})
-    return X, bunch.target, order[:300], order[300:]
-
-
-def additive(rng):
-    X = {name: rng.normal(size=(1500, 20)) for name in "abc"}
-    y = X["a"][:, 0] + X["b"][:, 0] / 2 + X["c"][:, 0] / 4 + 0.5 * rng.normal(size=1500)
-    return ModalityDict(X), y, np.arange(700), np.arange(700, 1500)
-
-
-def redundant(rng):
-    y = rng.normal(size=1500)
-    X = {
-        name: np.c_[y + 0.7 * rng.normal(size=1500), rng.normal(size=(1500, 19))] for name in "abc"
-    }
-    return ModalityDict(X), y, np.arange(700), np.arange(700, 1500)
 
 
 def mosi_shaped(rng):

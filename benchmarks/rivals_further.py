@@ -1,7 +1,7 @@
 """Two more tables beside the rivals: regression, and modalities that are absent at prediction.
 
 ``regression``: R^2 on five sets, two of them real (diabetes; the heart rate from other sensors of
-the stress data), two of `benchmarks/regression.py`, and one whose target is a product of two
+the stress data), two of ``benchmarks/regression.py``, and one whose target is a product of two
 modalities; three splits or draws each. ``absent``: trained
 on complete samples; at prediction each modality is absent for 30 % of the samples, but never all of
 a sample.
@@ -20,7 +20,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from joblib import Parallel, delayed
-from regression import additive, diabetes, redundant
 from rivals import N_SPLITS, load, text_table
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.dummy import DummyRegressor
@@ -30,6 +29,7 @@ from sklearn.metrics import log_loss
 from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from tasks import additive, diabetes, redundant
 
 from inforeg_sk import (
     EvidencePool,

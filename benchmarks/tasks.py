@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 
 import numpy as np
-from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wine
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_iris, load_wine
 from sklearn.model_selection import GroupShuffleSplit, StratifiedGroupKFold, StratifiedKFold
 
 from inforeg_sk import ModalityDict
@@ -19,7 +19,17 @@ from inforeg_sk.datasets import (
     make_multimodal_classification,
 )
 
-__all__ = ["INTERACTION", "TASKS", "UNSCALED", "cmu_mosi_whole", "five_folds", "load"]
+__all__ = [
+    "INTERACTION",
+    "TASKS",
+    "UNSCALED",
+    "additive",
+    "cmu_mosi_whole",
+    "diabetes",
+    "five_folds",
+    "load",
+    "redundant",
+]
 
 HOME = Path(os.environ.get("INFOREG_SK_DATA", Path(__file__).resolve().parents[2] / "shared/data"))
 
@@ -132,6 +142,29 @@ def interaction():
         for seed, share in enumerate((1.0, 0.5))
     ]
     return [(X, y, five_folds(y), None) for X, y in made]
+
+
+# Regression: X, y, rows to train on, rows to score
+
+
+def diabetes(rng):
+    bunch, order = load_diabetes(), rng.permutation(442)
+    X = ModalityDict({"blood": bunch.data[:, 4:], "body": bunch.data[:, :4]})
+    return X, bunch.target, order[:300], order[300:]
+
+
+def additive(rng):
+    X = {name: rng.normal(size=(1500, 20)) for name in "abc"}
+    y = X["a"][:, 0] + X["b"][:, 0] / 2 + X["c"][:, 0] / 4 + 0.5 * rng.normal(size=1500)
+    return ModalityDict(X), y, np.arange(700), np.arange(700, 1500)
+
+
+def redundant(rng):
+    y = rng.normal(size=1500)
+    X = {
+        name: np.c_[y + 0.7 * rng.normal(size=1500), rng.normal(size=(1500, 19))] for name in "abc"
+    }
+    return ModalityDict(X), y, np.arange(700), np.arange(700, 1500)
 
 
 def cut(table, *at):
