@@ -21,7 +21,7 @@ from ..classifier import MultimodalClassifier, MultimodalInfoRegClassifier
 from ..data.checks import check_rows_beside
 from ..data.target import as_labels, as_numbers
 from ..estimator.targets import check_y_given
-from ..estimator.unimodal import score_by_modality
+from ..estimator.unimodal import check_scored, score_by_modality
 from ..model_selection.pairs import train_pairs
 from ..model_selection.parts import Part, fit_alone
 from ..regressor import MultimodalInfoRegRegressor, MultimodalRegressor
@@ -29,8 +29,6 @@ from ..utils.parameters import (
     Constraint,
     Interval,
     IsNone,
-    Options,
-    check_parameter,
     check_parameters,
     error_kind,
 )
@@ -221,8 +219,7 @@ class _DeepEnsemble(MetaEstimatorMixin, BaseEstimator):
         return np.sqrt(squares / len(self.members_))
 
     def _score_by_modality(self, outputs, decode, X, y, sample_weight, samples):
-        check_parameter("samples", samples, [Options("common", "each")], "score_by_modality")
-        check_rows_beside(X, {"y": y, "sample_weight": sample_weight})
+        check_scored(X, y, sample_weight, samples)
         means = outputs(X)
         _, present = next(self._each("_unimodal_outputs", X))
         metric = _last(self.members_[0]).target_.metric

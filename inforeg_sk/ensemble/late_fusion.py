@@ -11,9 +11,8 @@ from sklearn.metrics import accuracy_score, r2_score
 from sklearn.utils.validation import check_is_fitted
 
 from ..classifier import MultimodalClassifier
-from ..data.checks import check_rows_beside
 from ..estimator.targets import ClassLabels, TargetScaler, check_sample_weight
-from ..estimator.unimodal import score_by_modality
+from ..estimator.unimodal import check_scored, score_by_modality
 from ..model_selection.fits import fit_parts
 from ..model_selection.parts import Part
 from ..regressor import MultimodalRegressor
@@ -22,7 +21,6 @@ from ..utils.parameters import (
     Interval,
     IsNone,
     Options,
-    check_parameter,
     check_parameters,
     error_kind,
 )
@@ -117,8 +115,7 @@ class _LateFusion(MetaEstimatorMixin, ByModality):
         return said, present
 
     def _score_by_modality(self, values, present, X, y, sample_weight, samples, decode, metric):
-        check_parameter("samples", samples, [Options("common", "each")], "score_by_modality")
-        check_rows_beside(X, {"y": y, "sample_weight": sample_weight})
+        check_scored(X, y, sample_weight, samples)
         return score_by_modality(values, present, y, sample_weight, samples, decode, metric)
 
     def __sklearn_tags__(self):

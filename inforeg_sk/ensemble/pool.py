@@ -14,14 +14,14 @@ from sklearn.utils.validation import check_is_fitted
 from ..classifier import MultimodalInfoRegClassifier
 from ..data.checks import check_rows_beside
 from ..data.target import as_labels
-from ..estimator.unimodal import score_by_modality
+from ..estimator.unimodal import check_scored, score_by_modality
 from ..utils.parameters import (
     Constraint,
     Instance,
     Interval,
     IsNone,
     Options,
-    check_parameter,
+    Splits,
     check_parameters,
 )
 from .expert_lists import JOINT, LISTS
@@ -29,18 +29,6 @@ from .pool_fit import PoolFit, last_step
 from .pool_report import Evidence, block_importance, by_block, weights_by_fold
 
 __all__ = ["EvidencePool"]
-
-
-class _Splits(Constraint):
-    """What `cv` may be beside a number."""
-
-    def accepts(self, value):
-        return hasattr(value, "split") or (
-            hasattr(value, "__iter__") and not isinstance(value, str | bytes | Mapping)
-        )
-
-    def __str__(self):
-        return "a splitter or an iterable of splits"
 
 
 def _classifies(pool):
@@ -195,7 +183,7 @@ class EvidencePool(MetaEstimatorMixin, BaseEstimator):
 
     _parameter_constraints: ClassVar[dict[str, list[Constraint]]] = {
         "experts": [Options(*LISTS), Instance(Mapping, text="a dict of lists by block")],
-        "cv": [Interval(Integral, 2), _Splits()],
+        "cv": [Interval(Integral, 2), Splits()],
         "lam": [Interval(Real, 0, closed="neither")],
         "n_jobs": [Instance(Integral), IsNone()],
         "verbose": [Interval(Integral, 0), Instance(bool)],
@@ -368,8 +356,7 @@ class EvidencePool(MetaEstimatorMixin, BaseEstimator):
             Without modalities that no sample has, or that have no experts.
         """
         check_is_fitted(self)
-        check_parameter("samples", samples, [Options("common", "each")], "score_by_modality")
-        check_rows_beside(X, {"y": y, "sample_weight": sample_weight})
+        check_scored(X, y, sample_weight, samples)
         asked = self._pool.ask(X)
         blocks = self._pool.blocks()
         outputs = {

@@ -7,18 +7,16 @@ from scipy import sparse
 from sklearn.base import clone
 
 from ..data.arrays import CheckedModalities, check_arrays
-from ..data.batches import ModalityDataset
+from ..data.batches import ModalityDataset, each_part
 from ..data.checks import as_modalities, as_selectable, check_modalities
 from ..data.columns import split_columns
 from ..data.container import is_mapping
 from ..data.presence import Presence
+from ..network.encoders import FLATTENED
 from ..training.device import resolve_dtype
 from ..utils.compat import safe_indexing
 
 __all__ = ["Side", "Sides", "table_kinds"]
-
-#: Values of a sample up to which "auto" encoders flatten sequences, and so do experts.
-_FLATTENED = 10_000
 
 
 def table_kinds(checked):
@@ -42,7 +40,7 @@ def table_kinds(checked):
             kinds[name] = "vector"
         else:
             rows = checked.presence.mask(name).numpy()
-            small = array.ndim == 3 and prod(array.shape[1:]) <= _FLATTENED
+            small = array.ndim == 3 and prod(array.shape[1:]) <= FLATTENED  # as by the network
             kinds[name] = "flat" if small and np.isfinite(array[rows]).all() else "features"
     return kinds
 
@@ -94,7 +92,7 @@ class Side:
         """
         chosen = self._rows if rows is None else self._rows[rows]
         arrays = {
-            name: _cut(value, chosen)
+            name: each_part(lambda array: array[chosen], value)
             for name, value in self._checked.arrays.items()
             if name not in absent
         }
@@ -220,9 +218,3 @@ class Sides:
             parts, len(parts), dtype, missing=network.missing, expected=self.checked.modalities
         )
         return Side(made, self.kinds)
-
-
-def _cut(value, rows):
-    if isinstance(value, dict):
-        return {part: array[rows] for part, array in value.items()}
-    return value[rows]

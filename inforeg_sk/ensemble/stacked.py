@@ -1,7 +1,6 @@
 """Stacking: one estimator a modality, and a regularized model on what they predict out of fold."""
 
 import warnings
-from collections.abc import Iterable
 from numbers import Integral
 from typing import Any, ClassVar
 
@@ -36,6 +35,7 @@ from ..utils.parameters import (
     Interval,
     IsNone,
     Options,
+    Splits,
     check_parameter,
     check_parameters,
 )
@@ -176,18 +176,6 @@ def _log_likelihood(estimator, X, y):
 # Stacks
 
 
-class _Splits(Constraint):
-    """A splitter, or an iterable of splits."""
-
-    def accepts(self, value):
-        if isinstance(value, str):  # it has a `split`, too
-            return False
-        return hasattr(value, "split") or isinstance(value, Iterable)
-
-    def __str__(self):
-        return "a splitter, an iterable of splits"
-
-
 class _Stacked(MetaEstimatorMixin, ByModality):
     """What the two share; `StackedModalitiesClassifier` documents it."""
 
@@ -200,7 +188,7 @@ class _Stacked(MetaEstimatorMixin, ByModality):
     _target_class: ClassVar[type]
     _final_class: ClassVar[type]
     _parameter_constraints: ClassVar[dict[str, list[Constraint]]] = {
-        "cv": [Interval(Integral, 2), IsNone(), _Splits()],
+        "cv": [Interval(Integral, 2), IsNone(), Splits()],
         "missing": [Options("error", "allow")],
         "n_jobs": [Interval(Integral), IsNone()],
     }

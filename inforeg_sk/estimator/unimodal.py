@@ -4,9 +4,11 @@ import numpy as np
 import torch
 from sklearn.utils import check_consistent_length
 
+from ..data.checks import check_rows_beside
 from ..utils.compat import safe_indexing
+from ..utils.parameters import Options, check_parameter
 
-__all__ = ["by_modality", "score_by_modality"]
+__all__ = ["by_modality", "check_scored", "score_by_modality"]
 
 
 def by_modality(estimator, X, function):
@@ -44,6 +46,20 @@ def by_modality(estimator, X, function):
         {name: torch.cat(values) for name, values in parts.items()},
         {name: present[:, i] for i, name in enumerate(parts)},
     )
+
+
+def check_scored(X, y, sample_weight, samples):
+    """Check what ``score_by_modality`` of an estimator that combines others is given.
+
+    Parameters
+    ----------
+    X : as in ``fit``
+    y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+    sample_weight : array-like of shape (n_samples,) or None
+    samples : {"common", "each"}
+    """
+    check_parameter("samples", samples, [Options("common", "each")], "score_by_modality")
+    check_rows_beside(X, {"y": y, "sample_weight": sample_weight})
 
 
 def score_by_modality(outputs, present, y, sample_weight, samples, decode, metric):

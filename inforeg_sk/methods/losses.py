@@ -46,6 +46,25 @@ class WeightMeans(NamedTuple):
         """Mean over the samples that have a modality (float); None: over all."""
         return self.by_modality.get(modality, self.overall)
 
+    def epoch_factor(self, n_samples, total_weight):
+        """What scales losses of batches so that their mean by batch sizes is the weighted mean.
+
+        The loss divides weights by their mean in the first fit; the samples of an epoch may have
+        another one: validation data, further data, batches left out.
+
+        Parameters
+        ----------
+        n_samples : int
+            Of all batches.
+        total_weight : float
+            Sum of the weights of these samples; with 0 the losses, all 0, stay as they are.
+
+        Returns
+        -------
+        float
+        """
+        return n_samples * self.mean() / total_weight if total_weight else 1.0
+
 
 def weighted_criterion(criterion, prediction, target, weight=None, *, mean=None, n_samples=None):
     """Criterion of a batch, with sample weights.

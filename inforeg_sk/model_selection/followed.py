@@ -102,7 +102,7 @@ class FollowedRun(MemberRun):
             self._traces.append(result.values["fisher_trace"])
         losses = result.losses
         if job.total_weight is not None:
-            factor = n_samples * job.means.mean() / job.total_weight if job.total_weight else 1.0
+            factor = job.means.epoch_factor(n_samples, job.total_weight)
             losses = [loss * factor for loss in losses]
         self._row["batches"] = [
             {"train_loss": loss, "train_batch_size": n}
@@ -136,8 +136,8 @@ class FollowedRun(MemberRun):
         weight = self._held_out_weight
         if weight is None:
             return (np.add.reduceat(losses, starts) / self._sizes).tolist()
-        # Their mean by batch sizes is the weighted mean.
-        factor = len(losses) / weight.sum()
+        means = self._job.means
+        factor = means.epoch_factor(len(losses), weight.sum()) / means.mean()
         return (np.add.reduceat(losses * weight, starts) / self._sizes * factor).tolist()
 
     def _score(self, name, value, lower_is_better=True):

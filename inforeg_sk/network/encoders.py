@@ -15,7 +15,7 @@ from .images import CNNEncoder, ResNet18Encoder, warn_of_layout
 from .sequences import GRUEncoder, TransformerEncoder
 from .vectors import MLPEncoder
 
-__all__ = ["ENCODERS", "build_encoders", "feature_width", "is_built_in", "is_light"]
+__all__ = ["ENCODERS", "FLATTENED", "build_encoders", "feature_width", "is_built_in", "is_light"]
 
 ENCODERS = {
     "mlp": MLPEncoder,
@@ -31,7 +31,7 @@ _TYPES = {"int": torch.int64, "bool": torch.bool}
 _BY_AXES = {1: "mlp", 2: "mlp", 3: "cnn", 4: "cnn"}
 # Values of a sample up to which it takes an MLP for sequences, as measured in
 # benchmarks/DEFAULTS.rst; beyond, the first layer would grow without limit.
-_FLATTENED = 10_000
+FLATTENED = 10_000
 
 
 def build_encoders(encoders, shapes, settings, owner="MultimodalNetwork"):
@@ -135,7 +135,7 @@ def _factory(name, spec, shape, owner):
                     "height, width). Give one, "
                     f"encoders={{{name!r}: module class, callable, instance or name}}."
                 )
-            long = len(shape) == 2 and prod(shape) > _FLATTENED
+            long = len(shape) == 2 and prod(shape) > FLATTENED
             return ENCODERS["gru" if long else _BY_AXES[len(shape)]]
         others = ", 'auto', a torch module class or instance, or a callable"
         return lookup(spec, ENCODERS, parameter, owner, others)

@@ -415,7 +415,8 @@ class TrainingLoop(NeuralNet):
         self._mode = self._listeners = None
         losses = self._run.resolve_epoch() if training else torch.stack(losses).tolist()
         if weights:
-            losses = self._run.weighted_mean_losses(losses, n_samples, sum(weights).item())
+            factor = self._run.weight_means.epoch_factor(n_samples, sum(weights).item())
+            losses = [loss * factor for loss in losses]
         # Training batches come first in an epoch's list, validation batches after them.
         batches = self.history[-1]["batches"]
         batches[-len(losses) :] = [

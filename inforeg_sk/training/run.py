@@ -270,27 +270,6 @@ class TrainingRun:
         self._batch = None
         return joint
 
-    def weighted_mean_losses(self, losses, n_samples, total_weight):
-        """Losses of batches, scaled so that their mean by batch sizes is the weighted mean.
-
-        The loss divides weights by their mean in the first fit; the samples of an epoch may have
-        another one: validation data, further data, batches left out.
-
-        Parameters
-        ----------
-        losses : list of float
-        n_samples : int
-            Of all batches.
-        total_weight : float
-            Sum of the weights of these samples; with 0 the losses, all 0, stay as they are.
-
-        Returns
-        -------
-        list of float
-        """
-        factor = n_samples * self.weight_means.mean() / total_weight if total_weight else 1.0
-        return [loss * factor for loss in losses]
-
     def resolve_epoch(self):
         """Move the epoch's values off the device, once, and write them to the history.
 

@@ -18,6 +18,7 @@ __all__ = [
     "IsNone",
     "Options",
     "SequenceOf",
+    "Splits",
     "Subclass",
     "check_parameter",
     "check_parameters",
@@ -210,6 +211,18 @@ class ByName(Constraint):
 
     def __str__(self) -> str:
         return "a dict of these by modality"
+
+
+class Splits(Constraint):
+    """A splitter of scikit-learn, or an iterable of splits."""
+
+    def accepts(self, value: object) -> bool:
+        if isinstance(value, str | bytes | Mapping):  # a str has a `split`, too
+            return False
+        return hasattr(value, "split") or isinstance(value, Iterable)
+
+    def __str__(self) -> str:
+        return "a splitter, an iterable of splits"
 
 
 def check_parameter(name: str, value: Any, constraints: Iterable[Constraint], owner: str) -> None:

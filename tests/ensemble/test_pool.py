@@ -302,6 +302,7 @@ def test_what_is_said_on_the_way(capsys):
         ({"experts": {"text": [("a", 3)]}}, r"pairs of a name and an estimator"),
         ({"experts": {"text": ["ridge", "ridge"]}}, r"'ridge' twice for 'text'"),
         ({"cv": 1}, r"'cv' parameter of EvidencePool must be an int in \[2, inf\)"),
+        ({"cv": "five"}, r"'cv' parameter of EvidencePool .* an iterable of splits\. Got 'five'"),
         ({"cv": 91}, r"at most the number of samples \(n_samples=90\)\. Got 91"),
         ({"cv": ShuffleSplit(3, random_state=0)}, r"must hold out each sample once, as KFold does"),
         ({"lam": 0}, r"'lam' parameter of EvidencePool"),
