@@ -51,10 +51,16 @@ class BalancingMethod(BaseEstimator):
     curves : dict of str to Curve
         What it records, for displays, and how batches make an epoch. Quantities that are not
         declared are recorded too, as means over batches.
+    closed_form : bool
+        Whether all it does is `loss_weights`, `on_gradients` and `on_step` on each encoder by
+        itself. Gradients may then be computed in closed form: nothing of a batch has a graph.
     batchable : bool
-        Whether many networks may be trained as one with this method, because all it does is
-        `loss_weights`, `on_gradients` and `on_step` on each encoder by itself. Its gradients may
-        then be computed in closed form: nothing of a batch has a graph.
+        Whether many networks may be trained as one with this method: its hooks for a batch also
+        take tensors that have one more axis in front, of the networks; see Notes.
+    per_modality : bool
+        Whether the method asks ``epoch.active`` itself which modalities it may act on. If not, it
+        acts in epochs where any is active, and in others its hooks for a batch are not called and
+        the loss is the joint one.
     trace : {"encoder", "layers"}
         How the Fisher trace is measured; see `InfoReg`.
     score : {"auto", "log_probability", "probability_sum", "negative_loss"}
@@ -66,6 +72,13 @@ class BalancingMethod(BaseEstimator):
     Samples may lack modalities. If no sample of a batch has a certain one, its parameters have no
     gradients, and its entry of ``batch.scores`` means nothing (``batch.scored`` says so). Compare
     modalities by ``batch.performance_gap``.
+
+    With `batchable`, logits may be of shape (n_networks, n_samples, n_outputs), scores of shape
+    (n_networks, n_modalities), parameters have the axis of the networks in front
+    (``batch.n_leading`` is 1, else 0), and a loss is one number a network. Count axes from the
+    end, and act on gradients by the functions of `inforeg_sk.network.parameters`, which take one
+    factor a network. Networks that are trained as one have the same settings, and their samples
+    have no weights and lack no modality.
 
     Examples
     --------
@@ -92,7 +105,9 @@ class BalancingMethod(BaseEstimator):
     """
 
     curves: ClassVar[dict[str, Curve]] = {}
+    closed_form: ClassVar[bool] = False
     batchable: ClassVar[bool] = False
+    per_modality: ClassVar[bool] = False
     trace: str = "encoder"
     score: str = "auto"
     _parameter_constraints: ClassVar[dict[str, list[Constraint]]] = {
@@ -306,6 +321,7 @@ class Joint(BalancingMethod):
     >>> clf = MultimodalClassifier(method="joint")
     """
 
+    closed_form = True
     batchable = True
 
 

@@ -186,5 +186,5 @@ class ClosedBatch(BatchContext):
     def gradients(self, loss, parameters):
         raise RuntimeError(
             "The gradients of this batch were computed in closed form, since the method declares "
-            "batchable = True: set batchable = False for a method that needs graphs of its own."
+            "closed_form = True: set closed_form = False for a method that needs graphs of its own."
         )

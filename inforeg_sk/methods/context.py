@@ -226,10 +226,13 @@ class EpochContext(EpochRecorder):
     parameters : dict of str to EncoderParameters
         Of each encoder the ``trainable`` parameters, and the ``regulated`` ones: those that no
         other modality shares.
+    active : dict of str to bool
+        Which modalities a method may act on in this epoch (`active` of the estimators).
     """
 
-    def __init__(self, training, index, n_batches, parameters, keys, declared):
+    def __init__(self, training, index, n_batches, parameters, keys, declared, active=None):
         super().__init__(training.history, keys, declared)
+        self.active = dict.fromkeys(training.modalities, True) if active is None else active
         self.training = training
         self.network = training.network
         self.modalities = training.modalities
@@ -249,6 +252,8 @@ class BatchContext(BatchRecorder):
     modalities : tuple of str
         In sorted order.
     n_samples : int
+    n_leading : int
+        Axes in front of those given here: 0, or 1 where many networks are trained as one.
     logits : Tensor of shape (n_samples, n_outputs)
         Joint logits. In regression the logits are the predictions, here and below. All logits
         have the log prior of the classes, ``network.log_prior``, once; None if there is none.
@@ -277,6 +282,8 @@ class BatchContext(BatchRecorder):
     What belongs to one modality (loss, score) is taken over the samples that have it, and what
     compares two, over those that have both.
     """
+
+    n_leading = 0
 
     def __init__(
         self,
@@ -453,6 +460,19 @@ class BatchContext(BatchRecorder):
     def unimodal_logits(self):
         """Unimodal logits with gradients (dict of Tensors of shape (n_samples, n_outputs))."""
         return self.network.unimodal_logits(self.features)
+
+    @cached_property
+    def head_logits(self):
+        """Logits of the unimodal heads (dict of Tensors of shape (n_samples, n_outputs)).
+
+        For a method that adds them in `prepare`: ``network.add_unimodal_heads()``.
+        """
+        return self.network.head_logits(self.features)
+
+    @cached_property
+    def head_losses(self):
+        """Loss of each modality's own head (dict)."""
+        return {name: self.loss_of(u, name) for name, u in self.head_logits.items()}
 
     def coalition_logits(self, coalition, *, zero="features"):
         """Joint logits of some of the modalities, with gradients, in evaluation mode.

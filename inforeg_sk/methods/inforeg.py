@@ -107,7 +107,9 @@ class InfoReg(BalancingMethod):
         "window": Curve("Whether the prime learning window is open", flag=True),
         "coefficient": Curve("Regulation coefficient"),
     }
+    closed_form = True
     batchable = True
+    per_modality = True
     # What an epoch needs: base strengths, weights at its start, parameters, coefficients.
     _alpha: torch.Tensor | None
     _alphas_now: list[float]

@@ -76,6 +76,7 @@ class MultimodalNetwork(nn.Module):
         self._attributes = {name: attribute_name(name) for name in encoders}
         for name, encoder in encoders.items():
             self.add_module(self._attributes[name], encoder)
+        self._head_attributes = {}
         self._scaler_attributes = {m: attribute_name(m, "scaler") for m in scalers or {}}
         for name, scaler in (scalers or {}).items():
             self.add_module(self._scaler_attributes[name], scaler)
@@ -217,6 +218,38 @@ class MultimodalNetwork(nn.Module):
         else:
             logits = self.fusion.unimodal_logits(features, self.head)
         return {name: self._with_prior(logits[name]) for name in self.modalities}
+
+    def add_unimodal_heads(self):
+        """Add a linear head for each modality, for the losses of a method.
+
+        Its parameters are named ``unimodal_head_<modality>.weight`` and ``.bias``, and drawn from
+        torch's global generator. Predictions do not use it.
+        """
+        like, n_outputs = next(self.head.parameters()), self.head.out_features
+        for name in self.modalities:
+            head = nn.Linear(self.widths[name], n_outputs, dtype=like.dtype, device=like.device)
+            self._head_attributes[name] = attribute_name(name, "unimodal_head")
+            self.add_module(self._head_attributes[name], head)
+
+    @property
+    def unimodal_heads(self):
+        """The heads that `add_unimodal_heads` has added (dict)."""
+        return {name: getattr(self, a) for name, a in self._head_attributes.items()}
+
+    def head_logits(self, features):
+        """Logits of the unimodal heads, with the log prior.
+
+        Parameters
+        ----------
+        features : dict of str to Tensor of shape (n_samples, n_features)
+
+        Returns
+        -------
+        dict of str to Tensor of shape (n_samples, n_outputs)
+        """
+        features = self._in_type_of_head(features)
+        heads = self.unimodal_heads.items()
+        return {name: self._with_prior(head(features[name])) for name, head in heads}
 
     def _in_type_of_head(self, features):
         # Under autocast the encoders' features may be of a shorter type than the head.

@@ -52,14 +52,15 @@ def check_settings(method):
 
 
 def check_declarations(method):
-    """`tasks`, `requires`, `curves` and `batchable` hold what they may."""
+    """`tasks`, `requires`, `curves` and the flags hold what they may."""
     assert method.tasks and set(method.tasks) <= set(TASKS), f"tasks={method.tasks!r}"
     assert set(method.requires) <= set(REQUIREMENTS), f"requires={method.requires!r}"
     assert isinstance(method.curves, Mapping), f"curves={method.curves!r} must be a dict."
     for name, curve in method.curves.items():
         assert isinstance(curve, Curve), f"curves[{name!r}] must be a Curve; got {curve!r}."
         assert curve.reduction in REDUCTIONS, f"curves[{name!r}].reduction={curve.reduction!r}"
-    assert isinstance(method.batchable, bool), f"batchable={method.batchable!r}"
+    for flag in ("closed_form", "batchable", "per_modality"):
+        assert isinstance(getattr(method, flag), bool), f"{flag}={getattr(method, flag)!r}"
     hooks = [name for name in dir(BalancingMethod) if not name.startswith("_")]
     for name in set(dir(method)) - set(hooks) - set(method.get_params()):
         near = get_close_matches(name, hooks, n=1, cutoff=0.85)
@@ -67,7 +68,7 @@ def check_declarations(method):
             f"{name!r} is not a hook; did you mean {near[0]!r}?"
         )
     declared = type(method).loss is BalancingMethod.loss
-    assert declared or not method.batchable, "a batchable method declares its loss by loss_weights."
+    assert declared or not method.closed_form, "closed_form: declare the loss by loss_weights."
 
 
 def check_tasks(method):

@@ -64,7 +64,7 @@ class ClosedStep:
             or net._optimizers != ["optimizer"]
             or not is_fused(net.optimizer_)
             or not has_closed_form(net.criterion_)
-            or not run.method.batchable
+            or not run.method.closed_form
             or type(run.method).loss is not BalancingMethod.loss
             or any(monitor.needs_graph for monitor in run.monitors)
             or torch.is_anomaly_enabled()

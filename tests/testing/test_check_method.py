@@ -140,7 +140,7 @@ class ByPresence(BalancingMethod):
 
 
 class Lying(BalancingMethod):
-    batchable = True
+    closed_form = True
 
     def loss(self, batch):
         return batch.joint_loss

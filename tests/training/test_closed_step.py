@@ -28,7 +28,7 @@ ACTIVE = {"window_threshold": -1e9, "alpha": 2.0}
 class Weighted(BalancingMethod):
     """Loss weights of the user's; it declares that it needs no graph."""
 
-    batchable = True
+    closed_form = True
 
     def __init__(self, joint=1.0, text=0.0, audio=0.0, video=0.0):
         self.joint, self.text, self.audio, self.video = joint, text, audio, video
@@ -271,7 +271,7 @@ class OwnLoss(InfoReg):
 
 
 class NeedsGraph(InfoReg):
-    batchable = False
+    closed_form = False
 
 
 class Sharp(nn.CrossEntropyLoss):
@@ -426,7 +426,7 @@ def test_a_method_that_asks_for_a_graph_hears_what_to_declare(data):
         def on_gradients(self, batch):
             batch.gradients(batch.joint_loss, [batch.network.head.bias])
 
-    with pytest.raises(RuntimeError, match="set batchable = False"):
+    with pytest.raises(RuntimeError, match="set closed_form = False"):
         MultimodalClassifier(Asks(**ACTIVE), **SETTINGS).fit(*data)
 
 
@@ -435,7 +435,7 @@ def test_hooks_of_a_method_see_the_same_batch(data, monkeypatch, name):
     seen = []
 
     class Sees(type(METHODS["inforeg"]) if name == "inforeg" else BalancingMethod):
-        batchable = True
+        closed_form = True
 
         def loss_weights(self, batch):
             before = batch.logits.clone(), batch.joint_loss.clone()
