@@ -14,7 +14,7 @@ from .ensemble import (
     StackedModalitiesClassifier,
     StackedModalitiesRegressor,
 )
-from .methods import BalancingMethod, InfoReg, Joint
+from .methods import OGMGE, BalancingMethod, InfoReg, Joint
 from .model_selection.cv import MultimodalInfoRegClassifierCV, MultimodalInfoRegRegressorCV
 from .regressor import MultimodalInfoRegRegressor, MultimodalRegressor
 
@@ -37,6 +37,7 @@ __all__ = [
     "MultimodalInfoRegRegressor",
     "MultimodalInfoRegRegressorCV",
     "MultimodalRegressor",
+    "OGMGE",
     "StackedModalitiesClassifier",
     "StackedModalitiesRegressor",
     "__version__",

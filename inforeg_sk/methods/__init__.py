@@ -3,7 +3,19 @@
 from .base import BalancingMethod, Joint
 from .curves import Curve
 from .inforeg import InfoReg
+from .ogm_ge import OGMGE
 
-METHODS = {"inforeg": InfoReg, "joint": Joint}
+METHODS = {
+    "inforeg": InfoReg,
+    "joint": Joint,
+    "ogm-ge": OGMGE,
+}
 
-__all__ = ["METHODS", "BalancingMethod", "Curve", "InfoReg", "Joint"]
+__all__ = [
+    "METHODS",
+    "OGMGE",
+    "BalancingMethod",
+    "Curve",
+    "InfoReg",
+    "Joint",
+]
