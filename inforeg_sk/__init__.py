@@ -14,7 +14,7 @@ from .ensemble import (
     StackedModalitiesClassifier,
     StackedModalitiesRegressor,
 )
-from .methods import BalancingMethod, InfoReg, Joint, PrimeWindow
+from .methods import OGMGE, BalancingMethod, InfoReg, Joint, PrimeWindow
 from .model_selection.cv import MultimodalInfoRegClassifierCV, MultimodalInfoRegRegressorCV
 from .regressor import MultimodalInfoRegRegressor, MultimodalRegressor
 
@@ -37,6 +37,7 @@ __all__ = [
     "MultimodalInfoRegRegressor",
     "MultimodalInfoRegRegressorCV",
     "MultimodalRegressor",
+    "OGMGE",
     "PrimeWindow",
     "StackedModalitiesClassifier",
     "StackedModalitiesRegressor",

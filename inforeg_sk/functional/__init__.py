@@ -17,6 +17,7 @@ from .numbers import (
     pairwise_gap_numbers,
     share_numbers,
 )
+from .ogm import modulation_coefficient, score_ratio
 from .pool import (
     LOG_FLOOR,
     PoolWeights,
@@ -75,6 +76,7 @@ __all__ = [
     "log_probability",
     "mean_pool_values",
     "mean_pool_weights",
+    "modulation_coefficient",
     "moving_average",
     "on_host",
     "outer_sample_norms",
@@ -89,6 +91,7 @@ __all__ = [
     "pull_share",
     "shift_sample_norms",
     "regulation_coefficient",
+    "score_ratio",
     "share_numbers",
     "squared_losses",
     "trace_from_norms",

@@ -4,7 +4,20 @@ from .active import PrimeWindow
 from .base import BalancingMethod, Joint
 from .curves import Curve
 from .inforeg import InfoReg
+from .ogm_ge import OGMGE
 
-METHODS = {"inforeg": InfoReg, "joint": Joint}
+METHODS = {
+    "joint": Joint,
+    "inforeg": InfoReg,
+    "ogm-ge": OGMGE,
+}
 
-__all__ = ["METHODS", "BalancingMethod", "Curve", "InfoReg", "Joint", "PrimeWindow"]
+__all__ = [
+    "METHODS",
+    "BalancingMethod",
+    "Curve",
+    "PrimeWindow",
+    "Joint",
+    "InfoReg",
+    "OGMGE",
+]

@@ -151,8 +151,7 @@ class StackedView:
         self._widths = net.widths
         self._heads = net.unimodal_heads(leaves)
         self.encoder_parameters = {
-            name: EncoderParameters(own, own)
-            for name, own in net.encoder_parameters(leaves).items()
+            m: EncoderParameters(own, own) for m, own in net.encoder_parameters(leaves).items()
         }
         prior = net.prior
         #: Of shape (n_networks, n_classes), or None.
