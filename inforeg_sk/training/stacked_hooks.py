@@ -65,8 +65,8 @@ class HookedTraining(StackedTraining):
 
     def _step(self, j, kept):
         k, net, method = len(self._members), self._net, self._method
-        at = j - self._block_starts
-        inputs = [x[:, at] for x in self._block]
+        at, n_samples = j - self._block_starts, int(self._sizes[0, j])
+        inputs = [x[:, at, :n_samples] for x in self._block]
         drawn = self._drawn(self._sizes[:, j], None)
         for leaf in self._leaves:
             leaf.grad = None
@@ -75,7 +75,7 @@ class HookedTraining(StackedTraining):
             batch = StackedBatch(
                 self._view,
                 dict(zip(self._modalities, features, strict=True)),
-                self._targets[:, j],
+                self._targets[:, j, :n_samples],
                 self._criterion,
                 self._members[0].score,
                 self._epoch,
@@ -109,13 +109,12 @@ class HookedTraining(StackedTraining):
         batch.record("fisher_trace", self._net.traces(gradients, len(self._members)))
 
     def _gradients(self, k):
-        """Gradients of all parameters, and which encoders have any."""
-        used = np.ones((k, len(self._modalities)), dtype=bool)
-        gradients = []
-        for i, leaf in zip(self._net.groups, self._leaves, strict=True):
-            if leaf.grad is None and i < len(self._modalities):
-                used[:, i] = False
-            gradients.append(torch.zeros_like(leaf) if leaf.grad is None else leaf.grad)
+        """Gradients of all parameters, the number of networks, and which groups have any."""
+        groups = self._net.groups
+        used = np.zeros((k, max(groups) + 1), dtype=bool)
+        for i, leaf in zip(groups, self._leaves, strict=True):
+            used[:, i] |= leaf.grad is not None
+        gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in self._leaves]
         return gradients, k, used
 
     def _epoch_values(self, kept):

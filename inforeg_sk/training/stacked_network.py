@@ -52,11 +52,13 @@ class StackedNetwork:
             for of_all in zip(*heads, strict=True)
             for name in ("weight", "bias")
         ]
-        self.groups += [len(self.modalities)] * 2 * len(heads[0])
+        of_head = len(self.modalities)
+        for group in (*range(of_head + 1, of_head + len(heads[0])), of_head):
+            self.groups += [group] * 2
         self._moments = [torch.zeros_like(p) for p in self.parameters]
         self._squares = [torch.zeros_like(p) for p in self.parameters]
-        # Of each encoder and of the head: one that gets no gradient makes no step.
-        self._n_steps = np.zeros((len(networks), len(self.modalities) + 1), dtype=np.int64)
+        # Of each encoder, the head and unimodal heads: what gets no gradient makes no step.
+        self._n_steps = np.zeros((len(networks), max(self.groups) + 1), dtype=np.int64)
         self.prior = None
         if first.log_prior is not None:
             self.prior = self._stacked(network.log_prior for network in networks)[:, :, None]
@@ -286,12 +288,12 @@ class StackedNetwork:
         ----------
         gradients : list of Tensor
         k : int
-        used : ndarray of bool of shape (k, n_modalities), default=None
-            Which encoders have a gradient. None: all.
+        used : ndarray of bool of shape (k, n_modalities) or (k, n_groups), default=None
+            Which encoders, or groups of parameters, have a gradient. None: all.
         """
         moved = np.ones((k, self._n_steps.shape[1]), dtype=bool)
         if used is not None:
-            moved[:, :-1] = used
+            moved[:, : used.shape[1]] = used
         steps = self._n_steps[:k]
         steps += moved
         if self._is_uniform and (steps == steps[0]).all() and (moved == moved[0]).all():

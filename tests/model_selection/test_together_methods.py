@@ -54,7 +54,7 @@ class OwnGradients(BalancingMethod):
     batchable = True
 
     def on_gradients(self, batch):
-        for m, parameters in batch.epoch.parameters.items():
+        for parameters in batch.epoch.parameters.values():
             for p in parameters.regulated:
                 p.grad.add_(0.01 * batch.draw_normal(p.grad))
 
@@ -99,7 +99,7 @@ GRID = [{"lr": 0.01}, {"lr": 0.02}, {"random_state": 3}]
 def test_members_equal_single_fits_and_go_on_as_they_do(method, names, stacks):
     X, y = make_data(names)
     base = MultimodalClassifier(method, **{**SETTINGS, "max_epochs": 5})
-    folds = [np.arange(96), np.arange(40, 136)]
+    folds = [np.arange(100), np.arange(40, 140)]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for estimator, alone, rows in check(base, GRID, X, y, [4, 2], stacks, folds=folds):
@@ -122,7 +122,7 @@ KINDS = {
 def test_every_setting_equals_single_fits(method, kind, stacks):
     X, y = make_data()
     base = MultimodalClassifier(method, **{**SETTINGS, "max_epochs": 4, **KINDS[kind]})
-    folds = [np.arange(96), np.arange(40, 136)]
+    folds = [np.arange(100), np.arange(40, 140)]
     found = list(check(base, [{"lr": 0.01}, {"lr": 0.05}], X, y, [4], stacks, folds=folds))
     if kind == "early_stopping":
         assert len({len(estimator.history_) for estimator, _, _ in found}) > 1
@@ -179,7 +179,7 @@ def test_what_the_hooks_cannot_do_for_many_is_fitted_alone(kind, stacks):
     if kind == "weights":
         params = {"sample_weight": np.arange(1.0, len(y) + 1)}
     if kind == "missing":
-        X["text"][:5] = np.nan
+        X["text"][30:35] = np.nan
         base.set_params(missing="allow")
     (one,) = fit_all([clone(base)], X, y, [FOLDS[0]], fit_params=params)
     assert one.error is None and not stacks
