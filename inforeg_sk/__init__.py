@@ -14,7 +14,7 @@ from .ensemble import (
     StackedModalitiesClassifier,
     StackedModalitiesRegressor,
 )
-from .methods import OGMGE, BalancingMethod, InfoReg, Joint
+from .methods import OGMGE, BalancingMethod, InfoReg, Joint, MMPareto
 from .model_selection.cv import MultimodalInfoRegClassifierCV, MultimodalInfoRegRegressorCV
 from .regressor import MultimodalInfoRegRegressor, MultimodalRegressor
 
@@ -28,6 +28,7 @@ __all__ = [
     "Joint",
     "LateFusionClassifier",
     "LateFusionRegressor",
+    "MMPareto",
     "ModalitiesToColumns",
     "ModalityDict",
     "ModalityTransformer",

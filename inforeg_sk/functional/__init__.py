@@ -18,6 +18,7 @@ from .numbers import (
     share_numbers,
 )
 from .ogm import modulation_coefficient, score_ratio
+from .pareto import min_norm_weight, norm_growth, pareto_weight
 from .pool import (
     LOG_FLOOR,
     PoolWeights,
@@ -76,13 +77,16 @@ __all__ = [
     "log_probability",
     "mean_pool_values",
     "mean_pool_weights",
+    "min_norm_weight",
     "modulation_coefficient",
     "moving_average",
+    "norm_growth",
     "on_host",
     "outer_sample_norms",
     "pairwise_batch_scores",
     "pairwise_gap_numbers",
     "pairwise_performance_gap",
+    "pareto_weight",
     "performance_gap",
     "pool_evidence",
     "pool_log_proba",

@@ -3,11 +3,13 @@
 from .base import BalancingMethod, Joint
 from .curves import Curve
 from .inforeg import InfoReg
+from .mmpareto import MMPareto
 from .ogm_ge import OGMGE
 
 METHODS = {
     "inforeg": InfoReg,
     "joint": Joint,
+    "mmpareto": MMPareto,
     "ogm-ge": OGMGE,
 }
 
@@ -18,4 +20,5 @@ __all__ = [
     "Curve",
     "InfoReg",
     "Joint",
+    "MMPareto",
 ]
