@@ -7,6 +7,7 @@ Nothing here knows of
 networks, optimizers or batches of data; `inforeg_sk.methods` and `inforeg_sk.training` do.
 """
 
+from .agm import agm_coefficient, mean_others_ahead, response_losses, shapley_values
 from .fisher import fisher_trace, trace_from_norms
 from .losses import SampleLosses, cross_entropy_losses, squared_losses
 from .moments import Moments, merge_moments, scale_of_moments, weighted_moments
@@ -62,6 +63,7 @@ __all__ = [
     "scale_of_moments",
     "weighted_moments",
     "TIE_TOLERANCE",
+    "agm_coefficient",
     "batch_score",
     "class_log_prior",
     "coefficient_numbers",
@@ -75,6 +77,7 @@ __all__ = [
     "gradient_pull",
     "window_open",
     "log_probability",
+    "mean_others_ahead",
     "mean_pool_values",
     "mean_pool_weights",
     "min_norm_weight",
@@ -95,7 +98,9 @@ __all__ = [
     "pull_share",
     "shift_sample_norms",
     "regulation_coefficient",
+    "response_losses",
     "score_ratio",
+    "shapley_values",
     "share_numbers",
     "squared_losses",
     "trace_from_norms",

@@ -1,5 +1,6 @@
 """Balancing methods. A new one is one new file and one line here."""
 
+from .agm import AGM
 from .base import BalancingMethod, Joint
 from .curves import Curve
 from .inforeg import InfoReg
@@ -7,6 +8,7 @@ from .mmpareto import MMPareto
 from .ogm_ge import OGMGE
 
 METHODS = {
+    "agm": AGM,
     "inforeg": InfoReg,
     "joint": Joint,
     "mmpareto": MMPareto,
@@ -14,6 +16,7 @@ METHODS = {
 }
 
 __all__ = [
+    "AGM",
     "METHODS",
     "OGMGE",
     "BalancingMethod",
