@@ -39,8 +39,8 @@ def shapley_values(values: Tensor) -> Tensor:
     return (weights @ values.reshape(len(values), -1)).reshape(n, *values.shape[1:])
 
 
-def _shapley_weights(n):
-    """What the value of each coalition counts for each player (list of n lists)."""
+def _shapley_weights(n: int) -> list[list[float]]:
+    """What the value of each coalition counts for each player."""
     rows = [[0.0] * 2**n for _ in range(n)]
     for coalition in range(2**n):
         size = coalition.bit_count()

@@ -68,8 +68,8 @@ class AGM(BalancingMethod):
 
     References
     ----------
-    Li, Li, Hu, Lei, Li, Zhou: "Boosting Multi-modal Model Performance with Adaptive Gradient Modulation",
-    ICCV 2023, arXiv:2308.07686.
+    Li, Li, Hu, Lei, Li, Zhou: "Boosting Multi-modal Model Performance with Adaptive Gradient
+    Modulation", ICCV 2023, arXiv:2308.07686.
 
     Examples
     --------
