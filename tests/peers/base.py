@@ -232,6 +232,7 @@ def run(
     before_epoch=None,
     after_epoch=None,
     plain=plain_step,
+    forget=None,
 ):
     """Train a copy of a network, batch by batch.
 
@@ -255,6 +256,8 @@ def run(
         ``(network, epoch, active, record)``.
     plain : callable
         ``(network, x, target) -> (loss, gradients by name)`` of a batch that is not active.
+    forget : callable or None
+        Whether the optimizer forgets its momentum at the start of an epoch: a wrong rule only.
 
     Returns
     -------
@@ -273,6 +276,8 @@ def run(
 
         if before_epoch is not None:
             before_epoch(network, epoch, active, record)
+        if forget is not None and forget():
+            optimizer.buffers.clear()
         for index in epoch_batches:
             index = [int(i) for i in index]
             x = {m: inputs[m][index] for m in inputs}

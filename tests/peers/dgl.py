@@ -64,7 +64,9 @@ def train(
             a = a / len(names)
 
         # L_joint of detached features, for fusion and head.
-        detached = {m: z[m] if wrong == "encoders feel the joint loss" else z[m].detach() for m in z}
+        detached = {
+            m: z[m] if wrong == "encoders feel the joint loss" else z[m].detach() for m in z
+        }
         joint = base.mean_loss(base.joint_logits(network, detached), target)
         grads = base.gradients(joint, parameters)
         if wrong == "joint loss weighted too":
@@ -94,8 +96,7 @@ def train(
                 grads.update(base.clip({key: grads[key] for key in keys}, max_norm))
         elif max_norm is not None and wrong == "clipped by value":
             grads = {
-                key: None if g is None else g.clamp(-max_norm, max_norm)
-                for key, g in grads.items()
+                key: None if g is None else g.clamp(-max_norm, max_norm) for key, g in grads.items()
             }
         elif max_norm is not None and wrong != "not clipped":
             grads = base.clip(grads, max_norm)

@@ -102,9 +102,7 @@ def train(
         logits = base.unimodal_logits(network, z)
         if wrong == "joint logits score":
             logits[names[0]] = base.joint_logits(network, z)
-        score = {
-            m: math.fsum(base.true_class_probabilities(logits[m], target)) for m in names
-        }
+        score = {m: math.fsum(base.true_class_probabilities(logits[m], target)) for m in names}
         rho = ratios(score, wrong)
         k = {m: factor(rho[m], alpha, wrong) for m in names}
         if wrong == "modalities reversed":
