@@ -18,6 +18,7 @@ import itertools
 import math
 
 import torch
+
 from peers import base
 
 WRONG = {

@@ -5,8 +5,8 @@ In its order: purity P of clusters of min-max scaled features of m, on training 
 w_m = tanh(3 |P_m(train) - P_m(held-out)|); every parameter (no buffer) of encoder m:
 theta <- w_m theta_initial + (1 - w_m) theta. Momentum is kept; head and fusion stay.
 
-When: before the first batch of epoch `every`, 2 `every`, ... (epochs from 0), at most `times` of them;
-not after the last epoch. An epoch that is not active has none, which does not count.
+When: before the first batch of epoch `every`, 2 `every`, ... (epochs from 0), at most `times` of
+them; not after the last epoch. An epoch that is not active has none, which does not count.
 All training is plain joint training. The initial weights are those of the network handed in.
 
 Records: "purity" ((train, held-out) by modality) and "reset" (w_m by modality), an entry for each
@@ -17,6 +17,7 @@ import math
 
 import numpy as np
 import torch
+
 from peers import base
 
 WRONG = {

@@ -4,7 +4,8 @@ L = sum_m w_m CE(h_m(z_m)) + w_0 CE(f), the extra heads h_m being ``network.unim
 w_0 under the key "joint". Weights of a super-epoch: for each head a copy of the network as it is at
 the start of the epoch is trained on that one loss with a fresh optimizer; then
 G = LV_before - LV_after, O = (LV - LT)_after - (LV - LT)_before, w proportional to
-max(G, 0) / max(O^2, 1e-8), equal where all are 0. All losses are means over samples in evaluation mode.
+max(G, 0) / max(O^2, 1e-8), equal where all are 0. All losses are means over samples in evaluation
+mode.
 
 When: at the start of every epoch that is a key of `trials` (offline: {0: ...}; online: every n
 epochs), if it is active. A loss with weight 0 still counts as one (its gradient is 0, not missing).
@@ -18,6 +19,7 @@ import copy
 import math
 
 import torch
+
 from peers import base
 
 JOINT = "joint"
@@ -60,28 +62,28 @@ def gains(before, after, wrong=None):
     before, after : dict of str to (float, float)
         Mean training loss LT and held-out loss LV of each head.
     """
-    G, O = {}, {}
+    G, gap = {}, {}
     for head in before:
         (lt0, lv0), (lt1, lv1) = before[head], after[head]
         G[head] = lv0 - lv1
-        O[head] = (lv1 - lt1) - (lv0 - lt0)
+        gap[head] = (lv1 - lt1) - (lv0 - lt0)
         if wrong == "gain inverted":
             G[head] = lv1 - lv0
         if wrong == "gain of the training loss":
             G[head] = lt0 - lt1
         if wrong == "gap from the end only":
-            O[head] = lv1 - lt1
-    return G, O
+            gap[head] = lv1 - lt1
+    return G, gap
 
 
-def weights_from(G, O, wrong=None):
+def weights_from(G, gap, wrong=None):
     """w proportional to max(G, 0) / max(O^2, 1e-8), of sum 1; equal where no head gained."""
     raw = {}
     for head in G:
         gain = abs(G[head]) if wrong == "absolute gain" else max(G[head], 0.0)
-        bottom = O[head] * O[head]
+        bottom = gap[head] * gap[head]
         if wrong == "gap not squared":
-            bottom = abs(O[head])
+            bottom = abs(gap[head])
         bottom = bottom if wrong == "floor missing" else max(bottom, 1e-8)
         raw[head] = gain / bottom
         if wrong == "gap over gain":
@@ -178,11 +180,11 @@ def train(
             after[head] = measure(trial_network, head)
         if wrong == "main network trained by the trials":
             network.load_state_dict(trial_network.state_dict())
-        G, O = gains(before, after, wrong)
-        state["weights"] = weights_from(G, O, wrong)
+        G, gap = gains(before, after, wrong)
+        state["weights"] = weights_from(G, gap, wrong)
         record(
             "estimate",
-            {"weights": state["weights"], "G": G, "O": O, "before": before, "after": after},
+            {"weights": state["weights"], "G": G, "O": gap, "before": before, "after": after},
         )
 
     def step(network, x, target, record):

@@ -2,27 +2,28 @@
 
 Model ("Late fusion" [X]): e = relu(A [z_1, .., z_M] + a), gates w_m = sigmoid(B_m e + b_m),
 h_m = w_m * z_m, branch logits f_m = H_m h_m + c_m. Loss sum_m CE(f_m); prediction: mean of f_m.
-Then in the specification's order: "Speeds", "Decision", "Re-balancing batch", "Running mean of gates";
-"M > 2" as ours: trigger max v - min v > alpha, branch argmax v (the first of equals).
+Then in the specification's order: "Speeds", "Decision", "Re-balancing batch", "Running mean of
+gates"; "M > 2" as ours: trigger max v - min v > alpha, branch argmax v (the first of equals).
 
-mu(G) = sum ||g||^2 / sum ||w||^2 of the weights before the step and gradients without weight decay;
-main of m: encoder m, H_m, c_m; bypass of m: B_m, b_m, A, a.
-The decision follows the accumulation of the same batch, and concerns the batches after it; the Q batches go
-on over the end of an epoch. Gate means: of each branch's own gate, over all training batches, the re-balancing
-ones too, the batch itself counted before use; evaluation passes are not (they are not part of
-a statement of training).
+mu(G) = sum ||g||^2 / sum ||w||^2 of the weights before the step and gradients without weight
+decay; main of m: encoder m, H_m, c_m; bypass of m: B_m, b_m, A, a.
+The decision follows the accumulation of the same batch, and concerns the batches after it; the Q
+batches go on over the end of an epoch. Gate means: of each branch's own gate, over all training
+batches, the re-balancing ones too, the batch itself counted before use; evaluation passes are not
+counted (they are no part of a statement of training).
 Outside the active epochs batches are regular; nothing is accumulated or decided, batches still
 to re-balance are forgotten, gate means go on.
 
-Records for each batch: "mode" (modality that is re-balanced, or None), "speed" (v_m by modality, after the
-batch; nan before the first), "gate" (mean gate of the batch by modality, Tensor (d_m,)), "gate_mean"
-(the running means, likewise).
+Records for each batch: "mode" (modality that is re-balanced, or None), "speed" (v_m by modality,
+after the batch), "gate" (mean gate of the batch by modality, Tensor (d_m,)), "gate_mean" (the
+running means, likewise).
 """
 
 import math
 from dataclasses import dataclass
 
 import torch
+
 from peers import base
 
 WRONG = {

@@ -3,7 +3,7 @@
 Also its "Offer both" (lambda for each tensor, the default, or for the whole encoder) and the
 baselines it asks for (`pareto` off: weights 1/2 and 1/2, so h = a + u; gamma 1: uniform).
 Pitfalls stated: lambda is 1 where h is zero; two zero gradients have weights 1/2 and 1/2; a
-parameter that neither loss reaches has no gradient, one that one loss reaches has zero of the other.
+parameter that neither loss reaches has no gradient, one that only one reaches has 0 of the other.
 
 The heads h_m are ``network.unimodal_heads[m]``. Outside the active epochs they rest.
 

@@ -2,19 +2,20 @@
 
 In its order, for each batch: rho_m of OGM (section 1, its "M > 2" included) from the whole batch in
 training mode; p_m = q tanh(alpha (rho_m - 1)) for rho_m > 1, else 0; each modality of each sample
-dropped with p_m, never all of a sample's; then the loss of the joint logits with the features of what is
-dropped set to 0, and one step. One forward of the encoders, on the whole batch; that the
+dropped with p_m, never all of a sample's; then the loss of the joint logits with the features of
+what is dropped set to 0, and one step. One forward of the encoders, on the whole batch; that the
 encoders leave out dropped samples is the same unless they hold batch normalization.
 
 Never all: not every rho_m can be above 1, so some p_m is 0 and what is dropped is never all.
 
-Records, a dict by modality for each batch: "score" (s_m, the batch sum), "ratio", "rate" (p_m), "kept"
-(list of bool).
+Records, a dict by modality for each batch: "score" (s_m, the batch sum), "ratio", "rate" (p_m),
+"kept" (list of bool).
 """
 
 import math
 
 import torch
+
 from peers import base
 
 WRONG = {

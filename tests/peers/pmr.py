@@ -16,6 +16,7 @@ force in it, Tensor (classes, d_m) by modality; and one after the last.
 import math
 
 import torch
+
 from peers import base
 
 WRONG = {

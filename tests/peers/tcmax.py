@@ -12,6 +12,7 @@ import itertools
 import math
 
 import torch
+
 from peers import base
 
 WRONG = {
