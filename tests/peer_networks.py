@@ -21,10 +21,15 @@ class WithHeads(MultimodalNetwork):
         return {m: getattr(self, f"unimodal_head_{m}") for m in self.modalities}
 
 
-def make_network(names=TWO, fusion=Concat, seed=0, prior=False, gates=False, norm=False):
-    """Random, in float64; encoders of two layers, with batch normalization where `norm`."""
+def make_network(
+    names=TWO, fusion=Concat, seed=0, prior=False, gates=False, norm=False, width=None
+):
+    """Random, in float64; encoders of two layers, with batch normalization where `norm`.
+
+    All features are of one width where it is given.
+    """
     torch.manual_seed(seed)
-    widths = {m: FEATURES[m] for m in names}
+    widths = {m: width or FEATURES[m] for m in names}
     encoders = {}
     for m in names:
         layers = [nn.Linear(WIDTHS[m], 4), nn.Tanh(), nn.Linear(4, widths[m])]
@@ -32,8 +37,8 @@ def make_network(names=TWO, fusion=Concat, seed=0, prior=False, gates=False, nor
             layers.insert(1, nn.BatchNorm1d(4))
         encoders[m] = nn.Sequential(*layers)
     fuse = fusion(widths)
-    width = fuse({m: torch.zeros(1, widths[m]) for m in names}).shape[1]
-    network = WithHeads(encoders, fuse, nn.Linear(width, 3), widths, 3 if prior else 0)
+    fused = fuse({m: torch.zeros(1, widths[m]) for m in names}).shape[1]
+    network = WithHeads(encoders, fuse, nn.Linear(fused, 3), widths, 3 if prior else 0)
     for m in names:
         network.add_module(f"unimodal_head_{m}", nn.Linear(widths[m], 3))
     if gates:
