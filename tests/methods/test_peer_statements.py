@@ -107,6 +107,19 @@ def test_an_unknown_wrong_rule_is_an_error():
         tcmax.train(make_network(), *make_data(), BATCHES, lr=0.1, wrong="nothing")
 
 
+def test_disagreement_and_means_by_epoch():
+    slow = base.Result({"w": torch.tensor([2.0, -4.0]).double()}, {}, None)
+    assert base.disagreement({"w": torch.tensor([2.0, -4.2]).double()}.items(), slow) == (
+        pytest.approx(0.05)
+    )
+    assert base.disagreement({"w": torch.tensor([2.0, float("nan")])}, slow) == float("inf")
+    with pytest.raises(ValueError, match="other names"):
+        base.disagreement({"v": slow.weights["w"]}, slow)
+    slow.records["factor"] = [[{"a": 1.0, "b": 0.0}, {"a": 2.0, "b": 0.5}], []]
+    means = base.by_epoch(slow, "factor")
+    assert means["a"][0] == 1.5 and means["b"][0] == 0.25 and np.isnan(means["a"][1])
+
+
 # OGM-GE.
 
 

@@ -424,6 +424,31 @@ def test_greedy_gate_means_are_cumulative_and_held_in_rebalancing():
     assert all(g is None for g in leaks)
 
 
+def test_greedy_counts_the_gates_of_evaluation_passes_that_are_named():
+    network, X, y = gated()
+    rows = np.arange(5)
+    kwargs = {"evaluated": [[rows], []], "alpha": inf}
+    result = greedy.train(network, X, y, BATCHES[:2], **kwargs, **SGD)
+    gates, means = each_batch(result, "gate"), each_batch(result, "gate_mean")
+    one = greedy.train(network, X, y, BATCHES[:1], alpha=inf, **SGD).network
+    z = one.encode({m: v[rows] for m, v in tensors(X).items()})
+    e = torch.relu(one.fusion.squeeze(torch.cat([z[m] for m in TWO], 1)))
+    looked = torch.sigmoid(one.fusion.gates[1](e)).mean(0).detach()
+    expected = (sum(g["text"] for g in gates[:4]) + looked) / 5
+    torch.testing.assert_close(means[3]["text"], expected)
+
+
+def test_greedy_gates_are_counted_before_they_are_used_or_after():
+    network, X, y = gated()
+    first, last = (
+        greedy.train(network, X, y, BATCHES, alpha=0.0, counted_first=c, **SGD)
+        for c in (True, False)
+    )
+    n = next(i for i, mode in enumerate(each_batch(first, "mode")) if mode is not None)
+    assert each_batch(first, "loss")[:n] == each_batch(last, "loss")[:n]
+    assert each_batch(first, "loss")[n] != each_batch(last, "loss")[n]
+
+
 def test_greedy_does_nothing_outside_the_active_epochs():
     network, X, y = gated()
     off = greedy.train(network, X, y, BATCHES, alpha=0.0, active_epochs=(), **SGD)

@@ -22,7 +22,7 @@ class Result:
     Parameters
     ----------
     weights : dict of str to Tensor
-        Final parameters, by their names in the network.
+        Final parameters, by their names in the network; those that are not trained too.
     records : dict of str to list
         ``records[what][epoch]`` is a list with an entry for each batch, empty in epochs that are
         not active; "loss" is there for every epoch. A module's docstring names the others.
@@ -33,6 +33,42 @@ class Result:
     weights: dict
     records: dict
     network: torch.nn.Module
+
+
+def disagreement(parameters, result):
+    """Largest difference between parameters and a statement's, as a share of each tensor's largest.
+
+    Parameters
+    ----------
+    parameters : dict of str to Tensor, or iterable of (str, Tensor)
+        Such as ``clf.module_.named_parameters()``; the names must be the statement's.
+    result : Result
+    """
+    parameters = dict(parameters)
+    if set(parameters) != set(result.weights):
+        raise ValueError(f"other names: {sorted(set(parameters) ^ set(result.weights))}")
+    worst = 0.0
+    for name, slow in result.weights.items():
+        scale = max(slow.abs().max().item(), 1e-300)
+        difference = (parameters[name].detach().cpu().double() - slow).abs().max().item()
+        worst = max(worst, math.inf if math.isnan(difference) else difference / scale)
+    return worst
+
+
+def by_epoch(result, what):
+    """Means over the batches of each epoch of a record that has a float for each modality.
+
+    nan where there is none: in epochs that are not active.
+    """
+    epochs = result.records[what]
+    names = next(iter(entry for epoch in epochs for entry in epoch))
+    return {
+        m: [
+            math.fsum(entry[m] for entry in epoch) / len(epoch) if epoch else math.nan
+            for epoch in epochs
+        ]
+        for m in names
+    }
 
 
 def check_wrong(wrong, known):

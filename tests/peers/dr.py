@@ -29,7 +29,7 @@ WRONG = {
     "weights of the last re-learning": "twice",
     "modalities reversed": "",
     "mean weight for all": "",
-    "head too": "",
+    "head too": "a weight of the first modality above 0",
     "matrices only": "an encoder with biases",
     "momentum cleared": "momentum above 0",
     "one epoch late": "",

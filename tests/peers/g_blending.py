@@ -32,7 +32,7 @@ WRONG = {
     "gap from the end only": "",
     "absolute gain": "a head that got worse",
     "floor missing": "O^2 below 1e-8, so seldom in a training",
-    "not normalized": "",
+    "not normalized": "a head that gained",
     "heads reversed": "",
     "joint head left out": "",
     "losses summed": "other numbers of samples held out than fitted",

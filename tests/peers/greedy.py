@@ -9,8 +9,8 @@ mu(G) = sum ||g||^2 / sum ||w||^2 of the weights before the step and gradients w
 decay; main of m: encoder m, H_m, c_m; bypass of m: B_m, b_m, A, a.
 The decision follows the accumulation of the same batch, and concerns the batches after it; the Q
 batches go on over the end of an epoch. Gate means: of each branch's own gate, over all training
-batches, the re-balancing ones too, the batch itself counted before use; evaluation passes are not
-counted (they are no part of a statement of training).
+batches, the re-balancing ones too, the batch itself counted before use (or after, `counted_first`
+off), and over the evaluation passes that `evaluated` names.
 Outside the active epochs batches are regular; nothing is accumulated or decided, batches still
 to re-balance are forgotten, gate means go on.
 
@@ -26,14 +26,17 @@ import torch
 
 from peers import base
 
+# What a rule about speeds needs; "speed" always shows it.
+CHANGED = "a decision that it changes"
+
 WRONG = {
     "slowest branch": "a re-balancing batch",
-    "shared part left out": "a re-balancing batch",
-    "classifier left out of main": "a re-balancing batch",
-    "bypass over main inverted": "a re-balancing batch",
-    "norms not squared": "a decision that it changes",
+    "shared part left out": CHANGED,
+    "classifier left out of main": CHANGED,
+    "bypass over main inverted": CHANGED,
+    "norms not squared": CHANGED,
     "one batch more": "a re-balancing batch",
-    "accumulates while re-balancing": "a decision that it changes",
+    "accumulates while re-balancing": CHANGED,
     "other branch's gate held": "a re-balancing batch",
     "both gates held": "a re-balancing batch",
     "gate mean of the batch": "a re-balancing batch after a regular one",
@@ -43,7 +46,7 @@ WRONG = {
     "loss of the averaged logits": "",
     "gate times 2": "",
     "only the branch's loss": "a re-balancing batch",
-    "weight decay in the gradient": "weight decay, a decision that it changes",
+    "weight decay in the gradient": "weight decay; " + CHANGED,
 }
 
 
@@ -117,6 +120,8 @@ def train(
     Q=5,
     start=1,
     parts=parts_of,
+    evaluated=None,
+    counted_first=True,
     active_epochs=None,
     wrong=None,
 ):
@@ -131,11 +136,16 @@ def train(
         The first epoch, from 0, in which decisions are made.
     parts : callable
         Network to `Parts`.
+    evaluated : list of list of array of int, or None
+        For each epoch, for each evaluation pass at its end, the rows of X whose gates count in the
+        running means. None: no pass counts.
+    counted_first : bool
+        Whether a batch's own gates are in the running mean that it is given itself.
 
     See `base.run` for the others.
     """
     base.check_wrong(wrong, WRONG)
-    names = base.modalities(network)
+    names, inputs = base.modalities(network), base.tensors(X)
     state = {"mode": None, "left": 0, "epoch": 0, "passes": 0}
     state["bypass"], state["main"] = dict.fromkeys(names, 0.0), dict.fromkeys(names, 0.0)
     state["gate"] = dict.fromkeys(names, 0.0)
@@ -143,17 +153,32 @@ def train(
     def before_epoch(network, epoch, active, record):
         state["epoch"] = epoch
 
+    def count_gates(mean):
+        n = state["passes"]
+        for m in names:
+            fed = mean[names[0]] if wrong == "first branch's gate mean for all" else mean[m]
+            state["gate"][m] = (n * state["gate"][m] + fed) / (n + 1)
+        state["passes"] = n + 1
+
+    def after_epoch(network, epoch, active, record):
+        for rows in evaluated[epoch] if evaluated else []:
+            rows = [int(i) for i in rows]
+            network.eval()
+            with torch.no_grad():
+                z = base.features(network, {m: inputs[m][rows] for m in names})
+                w = gate_values(parts(network), z)
+            network.train()
+            count_gates({m: w[m].sum(dim=0) / len(rows) for m in names})
+
     def forward(network, x, target, mode):
         """The loss, and this batch's mean gates; gate means move on."""
         own = parts(network)
         z = base.features(network, x)
         w = gate_values(own, z)
         mean = {m: w[m].detach().sum(dim=0) / len(target) for m in names}
-        n = state["passes"]
-        for m in names:
-            fed = mean[names[0]] if wrong == "first branch's gate mean for all" else mean[m]
-            state["gate"][m] = (n * state["gate"][m] + fed) / (n + 1)
-        state["passes"] = n + 1
+        before = dict(state["gate"])
+        count_gates(mean)
+        running = state["gate"] if counted_first else before
 
         logits, losses = {}, {}
         for m in names:
@@ -164,7 +189,7 @@ def train(
                 held = True
             gate = w[m]
             if held:
-                gate = mean[m] if wrong == "gate mean of the batch" else state["gate"][m]
+                gate = mean[m] if wrong == "gate mean of the batch" else running[m]
             if wrong == "gate times 2":
                 gate = 2.0 * gate
             logits[m] = linear(own.heads[m], gate * z[m]) + base.prior_of(network)
@@ -235,5 +260,6 @@ def train(
         active_epochs=active_epochs,
         step=step,
         before_epoch=before_epoch,
+        after_epoch=after_epoch,
         plain=plain,
     )
