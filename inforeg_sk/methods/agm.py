@@ -63,8 +63,8 @@ class AGM(BalancingMethod):
     published with SGD; see ``presets.AGM``.
 
     The published window of epochs is the parameter `active` of the estimators. Outside of it
-    factors are 1 (in the authors' code the last ones stay), responses are not computed, and only
-    the clipping remains.
+    factors are 1 (in the authors' code the last ones stay), responses are not computed, and nothing
+    is clipped: it is joint training.
 
     References
     ----------
@@ -157,10 +157,8 @@ class AGM(BalancingMethod):
     @torch.no_grad()
     def _coefficient(self, batch, responses):
         """Factor of each modality; brings the running means up to date."""
-        prior = batch.network.log_prior
-        logits = responses if prior is None else responses + prior
         running = self.running_losses_
-        losses = response_losses(logits.to(running.dtype), batch.target)
+        losses = response_losses(responses.to(running.dtype), batch.target)
         losses = batch.modality_means(losses)
         scored = None
         if batch.present is not None or batch.weight is not None:
@@ -181,7 +179,7 @@ class AGM(BalancingMethod):
 
     def on_gradients(self, batch):
         gradient = batch.network.head.weight.grad
-        if self.clip is None or gradient is None:
+        if self.clip is None or gradient is None or not any(batch.epoch.active.values()):
             return
         limit = gradient.new_full((), self.clip * batch.gradient_scale)
         max_norm = torch.where(gradient.abs().amax() > limit, limit, inf)
