@@ -14,7 +14,7 @@ from .ensemble import (
     StackedModalitiesClassifier,
     StackedModalitiesRegressor,
 )
-from .methods import AGM, OGMGE, BalancingMethod, InfoReg, Joint, MMPareto
+from .methods import AGM, OGMGE, BalancingMethod, InfoReg, Joint, MMPareto, PrimeWindow
 from .model_selection.cv import MultimodalInfoRegClassifierCV, MultimodalInfoRegRegressorCV
 from .regressor import MultimodalInfoRegRegressor, MultimodalRegressor
 
@@ -40,6 +40,7 @@ __all__ = [
     "MultimodalInfoRegRegressorCV",
     "MultimodalRegressor",
     "OGMGE",
+    "PrimeWindow",
     "StackedModalitiesClassifier",
     "StackedModalitiesRegressor",
     "__version__",

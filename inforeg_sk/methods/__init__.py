@@ -1,5 +1,6 @@
 """Balancing methods. A new one is one new file and one line here."""
 
+from .active import PrimeWindow
 from .agm import AGM
 from .base import BalancingMethod, Joint
 from .curves import Curve
@@ -8,20 +9,21 @@ from .mmpareto import MMPareto
 from .ogm_ge import OGMGE
 
 METHODS = {
-    "agm": AGM,
-    "inforeg": InfoReg,
     "joint": Joint,
+    "inforeg": InfoReg,
     "mmpareto": MMPareto,
+    "agm": AGM,
     "ogm-ge": OGMGE,
 }
 
 __all__ = [
     "AGM",
     "METHODS",
-    "OGMGE",
     "BalancingMethod",
     "Curve",
-    "InfoReg",
+    "PrimeWindow",
     "Joint",
+    "InfoReg",
     "MMPareto",
+    "OGMGE",
 ]
