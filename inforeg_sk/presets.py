@@ -40,7 +40,7 @@ OGM_GE = {
     "method__alpha": 0.8,
     "method__noise": True,
     "method__layers": "convolutions",
-    "active": (0, 50),
+    "active": range(51),
     **_NETWORK,
 }
 
@@ -63,7 +63,7 @@ AGM = {
     "method__cap": 10.0,
     "method__clip": 1.0,
     "method__zero": "inputs",
-    "active": (0, 19),
+    "active": range(20),
     **_NETWORK,
 }
 

@@ -1,5 +1,6 @@
 """MMPareto: each encoder gets a step that serves the joint and its own loss (ICML 2024)."""
 
+from collections.abc import Sequence
 from numbers import Real
 from typing import ClassVar
 
@@ -73,7 +74,7 @@ class MMPareto(BalancingMethod):
     batchable = True
     per_modality = True
     # Parameters, and what is added to their gradients before the step.
-    _changes: list[tuple[Tensor, Tensor]]
+    _changes: Sequence[tuple[Tensor, Tensor]] = ()
     _parameter_constraints: ClassVar[dict[str, list[Constraint]]] = {
         **BalancingMethod._parameter_constraints,
         "gamma": [Interval(Real, 0, closed="neither")],
@@ -90,11 +91,8 @@ class MMPareto(BalancingMethod):
         network.add_unimodal_heads()
         return network
 
-    def on_epoch_start(self, epoch):
-        self._changes = []
-
     def on_train_end(self):
-        self._changes = []
+        self._changes = ()
 
     def loss(self, batch):
         names = [m for m in batch.modalities if batch.epoch.active[m]]
@@ -102,9 +100,7 @@ class MMPareto(BalancingMethod):
             return batch.joint_loss
         alone = sum(batch.head_losses[m] for m in names)
         encoders = {m: batch.epoch.parameters[m].regulated for m in names}
-        wanted = [p for parameters in encoders.values() for p in parameters]
-        if not batch.n_leading:  # then no further backward pass is needed
-            wanted = _trained(batch)
+        wanted = _trained(batch)  # with those of all, no further backward pass is needed
         # The loss of a modality reaches no encoder but its own: one pass for all of them.
         joint_gradients = batch.gradients(batch.joint_loss, wanted)
         own_gradients = batch.gradients(alone, wanted)
@@ -121,8 +117,6 @@ class MMPareto(BalancingMethod):
         batch.record("cosine", torch.stack(cosines, dim=-1))
         batch.record("joint_weight", torch.stack(weights, dim=-1))
         loss = batch.joint_loss + alone
-        if batch.n_leading:
-            return loss
         return _with_sums(loss, wanted, joint_gradients, own_gradients, batch.gradient_scale)
 
     def _combine(self, triples, n_leading):
@@ -137,6 +131,7 @@ class MMPareto(BalancingMethod):
             spread(2 * weight, a) * a + spread(2 * (1 - weight), u) * u
             for a, u in zip(joint, own, strict=True)
         ]
+        changes = list(self._changes)
         parts = [[i] for i in range(len(sums))] if self.rescale == "tensor" else [range(len(sums))]
         for part in parts:
             wanted, norm = (
@@ -146,7 +141,8 @@ class MMPareto(BalancingMethod):
             factor = self.gamma * norm_growth(wanted, norm)
             for i in part:
                 change = spread(factor, mixed[i]) * mixed[i] - sums[i]
-                self._changes.append((parameters[i], change))
+                changes.append((parameters[i], change))
+        self._changes = changes
         length = aa.sqrt() * uu.sqrt()
         return torch.where(length > 0, au / length, torch.nan), weight
 
@@ -155,7 +151,7 @@ class MMPareto(BalancingMethod):
         for p, change in self._changes:
             if p.grad is not None:
                 p.grad.add_(change)
-        self._changes = []
+        self._changes = ()
 
 
 def _trained(batch):

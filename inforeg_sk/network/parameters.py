@@ -263,7 +263,7 @@ def spread(values: Tensor, like: Tensor) -> Tensor:
 
 
 class _Replaced(torch.autograd.Function):
-    """The identity of a number, with given gradients."""
+    """The identity of the losses of networks, with given gradients."""
 
     @staticmethod
     def forward(ctx, value, n, *tensors):
@@ -273,7 +273,8 @@ class _Replaced(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, grad):
-        return (None, None, *(g * grad for g in ctx.saved_tensors), *(None for _ in range(ctx.n)))
+        found = [g * spread(grad, g) for g in ctx.saved_tensors]
+        return (None, None, *found, *(None for _ in range(ctx.n)))
 
 
 def replace_gradients(
@@ -283,14 +284,15 @@ def replace_gradients(
 
     Parameters
     ----------
-    value : Tensor of shape ()
+    value : Tensor of shape () or (n_networks,)
     parameters : sequence of Tensor
+        Of networks they have their axis in front.
     gradients : sequence of Tensor
         Of the shapes of the parameters.
 
     Returns
     -------
-    Tensor of shape ()
-        The same number; it depends on nothing but `parameters`.
+    Tensor of the shape of `value`
+        The same numbers; they depend on nothing but `parameters`.
     """
     return _Replaced.apply(value.detach(), len(parameters), *parameters, *gradients)

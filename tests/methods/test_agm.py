@@ -338,4 +338,4 @@ def test_bad_settings_are_refused_by_name(trimodal, settings, message):
 def test_its_preset_sets_it():
     published = AGM(**presets.method_settings(presets.AGM))
     assert (published.alpha, published.cap, published.zero) == (1.0, 10.0, "inputs")
-    assert presets.AGM["active"] == (0, 19)
+    assert presets.AGM["active"] == range(20)

@@ -280,7 +280,6 @@ def test_many_networks_at_once_are_a_loop():
             ),
         )  # fmt: skip
         method = MMPareto(gamma=1.3)
-        method.on_epoch_start(batch.epoch)
         loss = method.loss(batch)
         torch.testing.assert_close(loss, joint + own["a"] + own["b"], rtol=1e-14, atol=0)
         loss.sum().backward()

@@ -258,4 +258,4 @@ def test_it_is_a_method_by_name_and_its_preset_sets_it():
     assert clf.get_params()["method__alpha"] == 0.1
     published = OGMGE(**presets.method_settings(presets.OGM_GE))
     assert (published.alpha, published.noise, published.layers) == (0.8, True, "convolutions")
-    assert presets.OGM_GE["active"] == (0, 50)
+    assert presets.OGM_GE["active"] == range(51)
