@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ..functional import norm_growth, pareto_weight
-from ..network.parameters import inner_products, replace_gradients, spread
+from ..network.parameters import inner_products, replace_gradients, spread, tensor_norms
 from ..utils.parameters import Constraint, Instance, Interval, Options
 from .base import BalancingMethod
 from .curves import Curve
@@ -131,18 +131,12 @@ class MMPareto(BalancingMethod):
             spread(2 * weight, a) * a + spread(2 * (1 - weight), u) * u
             for a, u in zip(joint, own, strict=True)
         ]
-        changes = list(self._changes)
-        parts = [[i] for i in range(len(sums))] if self.rescale == "tensor" else [range(len(sums))]
-        for part in parts:
-            wanted, norm = (
-                inner_products(some, some, n_leading).sqrt()
-                for some in ([sums[i] for i in part], [mixed[i] for i in part])
-            )
-            factor = self.gamma * norm_growth(wanted, norm)
-            for i in part:
-                change = spread(factor, mixed[i]) * mixed[i] - sums[i]
-                changes.append((parameters[i], change))
-        self._changes = changes
+        norms = [tensor_norms(some, n_leading) for some in (sums, mixed)]
+        if self.rescale == "encoder":
+            norms = [norm.norm(dim=0).expand(norm.shape) for norm in norms]
+        factors = (self.gamma * norm_growth(*norms)).unbind()
+        changes = [spread(f, h) * h - s for f, h, s in zip(factors, mixed, sums, strict=True)]
+        self._changes = [*self._changes, *zip(parameters, changes, strict=True)]
         length = aa.sqrt() * uu.sqrt()
         return torch.where(length > 0, au / length, torch.nan), weight
 

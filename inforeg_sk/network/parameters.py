@@ -21,6 +21,7 @@ __all__ = [
     "replace_gradients",
     "scale_gradients",
     "spread",
+    "tensor_norms",
 ]
 
 # Layers that the authors' code measures (transposed convolutions and normalisation are left out).
@@ -216,13 +217,28 @@ def clip_gradient_norm(
     used = [p for p in parameters if p.grad is not None]
     if not used:
         return 0.0
-    if n_leading:
-        norms = [p.grad.reshape(len(p.grad), -1).norm(dim=1) for p in used]
-    else:
-        norms = list(torch._foreach_norm([p.grad for p in used]))
-    norm = torch.stack(norms).norm(dim=0)
+    norm = tensor_norms([p.grad for p in used], n_leading).norm(dim=0)
     scale_gradients(used, (max_norm / (norm + 1e-6)).clamp(max=1.0))
     return norm
+
+
+def tensor_norms(tensors: Sequence[Tensor], n_leading: int = 0) -> Tensor:
+    """Norm of each tensor of a list.
+
+    Parameters
+    ----------
+    tensors : sequence of Tensor
+        At least one.
+    n_leading : {0, 1}, default=0
+        1: the tensors have the axis of the networks in front.
+
+    Returns
+    -------
+    Tensor of shape (n_tensors,) or (n_tensors, n_networks)
+    """
+    if n_leading:
+        return torch.stack([x.reshape(len(x), -1).norm(dim=1) for x in tensors])
+    return torch.stack(list(torch._foreach_norm(list(tensors))))
 
 
 def inner_products(first: Sequence[Tensor], second: Sequence[Tensor], n_leading: int = 0) -> Tensor:

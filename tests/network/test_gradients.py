@@ -12,6 +12,7 @@ from inforeg_sk.network.parameters import (
     replace_gradients,
     scale_gradients,
     spread,
+    tensor_norms,
 )
 
 SHAPES = [(4, 3), (3,), (), (2, 3, 2, 2), (1,)]
@@ -146,3 +147,14 @@ def test_a_value_with_replaced_gradients_keeps_the_value_and_leaves_those():
     assert torch.equal(replaced, value)
     (2 * replaced).backward()
     assert_same([p.grad for p in parameters], [2 * g for g in wanted])
+
+
+def test_norms_of_tensors_are_those_of_each_and_of_each_network():
+    stacked = gradients(make(3))
+    got = tensor_norms(stacked, n_leading=1)
+    assert got.shape == (len(stacked), 3)
+    for k in range(3):
+        alone = [g[k] for g in stacked]
+        expected = torch.tensor([g.square().sum().sqrt() for g in alone], dtype=torch.float64)
+        torch.testing.assert_close(got[:, k], expected)
+        torch.testing.assert_close(tensor_norms(alone), expected)
