@@ -14,11 +14,12 @@ from .ensemble import (
     StackedModalitiesClassifier,
     StackedModalitiesRegressor,
 )
-from .methods import OGMGE, BalancingMethod, InfoReg, Joint, PrimeWindow
+from .methods import AGM, OGMGE, BalancingMethod, InfoReg, Joint, MMPareto, PrimeWindow
 from .model_selection.cv import MultimodalInfoRegClassifierCV, MultimodalInfoRegRegressorCV
 from .regressor import MultimodalInfoRegRegressor, MultimodalRegressor
 
 __all__ = [
+    "AGM",
     "BalancingMethod",
     "ColumnsToModalities",
     "DeepEnsembleClassifier",
@@ -28,6 +29,7 @@ __all__ = [
     "Joint",
     "LateFusionClassifier",
     "LateFusionRegressor",
+    "MMPareto",
     "ModalitiesToColumns",
     "ModalityDict",
     "ModalityTransformer",

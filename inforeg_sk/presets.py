@@ -11,7 +11,7 @@ The settings of other methods, such as ``OGM_GE``, are those of their authors' c
 each says how it trains.
 """
 
-__all__ = ["OGM_GE", "PAPER", "PAPER_STAR", "authors_code", "method_settings"]
+__all__ = ["AGM", "MMPARETO", "OGM_GE", "PAPER", "PAPER_STAR", "authors_code", "method_settings"]
 
 #: What the published networks do not have.
 _NETWORK = {"prior_offset": False, "standardize": False}
@@ -40,7 +40,30 @@ OGM_GE = {
     "method__alpha": 0.8,
     "method__noise": True,
     "method__layers": "convolutions",
-    "active": (0, 50),
+    "active": range(51),
+    **_NETWORK,
+}
+
+#: MMPareto as its authors' code has it, for all epochs. They train by SGD with lr 2e-3, momentum
+#: 0.9, weight decay 1e-4, batches of 64, 50 epochs and a constant learning rate: the scheduler that
+#: their code makes never steps.
+MMPARETO = {
+    "method__gamma": 1.5,
+    "method__pareto": True,
+    "method__rescale": "tensor",
+    **_NETWORK,
+}
+
+#: AGM as its authors' code has it for CREMA-D, with the default alpha; the alphas of their tables
+#: are not published. It acts in the first 20 epochs. They train by SGD with momentum 0.9, weight
+#: decay 1e-4, batches of 64, 100 epochs, and a learning rate (1e-4 in their example) divided by 10
+#: after 70 of them.
+AGM = {
+    "method__alpha": 1.0,
+    "method__cap": 10.0,
+    "method__clip": 1.0,
+    "method__zero": "inputs",
+    "active": range(20),
     **_NETWORK,
 }
 

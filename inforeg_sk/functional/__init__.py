@@ -7,6 +7,7 @@ Nothing here knows of
 networks, optimizers or batches of data; `inforeg_sk.methods` and `inforeg_sk.training` do.
 """
 
+from .agm import agm_coefficient, mean_others_ahead, response_losses, shapley_values
 from .fisher import fisher_trace, trace_from_norms
 from .losses import SampleLosses, cross_entropy_losses, squared_losses
 from .moments import Moments, merge_moments, scale_of_moments, weighted_moments
@@ -18,6 +19,7 @@ from .numbers import (
     share_numbers,
 )
 from .ogm import modulation_coefficient, score_ratio
+from .pareto import min_norm_weight, norm_growth, pareto_weight
 from .pool import (
     LOG_FLOOR,
     PoolWeights,
@@ -61,6 +63,7 @@ __all__ = [
     "scale_of_moments",
     "weighted_moments",
     "TIE_TOLERANCE",
+    "agm_coefficient",
     "batch_score",
     "class_log_prior",
     "coefficient_numbers",
@@ -74,15 +77,19 @@ __all__ = [
     "gradient_pull",
     "window_open",
     "log_probability",
+    "mean_others_ahead",
     "mean_pool_values",
     "mean_pool_weights",
+    "min_norm_weight",
     "modulation_coefficient",
     "moving_average",
+    "norm_growth",
     "on_host",
     "outer_sample_norms",
     "pairwise_batch_scores",
     "pairwise_gap_numbers",
     "pairwise_performance_gap",
+    "pareto_weight",
     "performance_gap",
     "pool_evidence",
     "pool_log_proba",
@@ -91,7 +98,9 @@ __all__ = [
     "pull_share",
     "shift_sample_norms",
     "regulation_coefficient",
+    "response_losses",
     "score_ratio",
+    "shapley_values",
     "share_numbers",
     "squared_losses",
     "trace_from_norms",

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 from sketches.g_blending import GBlending
-from sketches.mmpareto import MMPareto
 from sketches.pmr import PMR
 from skorch.dataset import ValidSplit
 
@@ -27,7 +26,6 @@ METHODS = [
     InfoReg(**presets.method_settings(presets.authors_code("a", {"a": 0.95, "b": 0.1}))),
     PMR(),
     GBlending(),
-    MMPareto(),
 ]
 CHECKS = [
     pytest.param(check, id=f"{type(method).__name__}-{i}-{name}")
@@ -85,19 +83,6 @@ def test_g_blending_with_all_weight_on_joint_is_joint_training(trimodal):
     assert list(first.curves_["blend"]) == ["text", "audio", "video", "joint"]
     # Estimated every second epoch.
     assert np.isnan(first.curves_["overfitting"]["joint"]).tolist() == [False, True, False]
-
-
-def test_mmpareto_without_conflict_is_the_uniform_baseline(trimodal):
-    """Gamma 1 and equal weights give the gradient of the summed losses."""
-    X, y = trimodal
-    uniform = MultimodalClassifier(MMPareto(gamma=1.0, pareto=False), **SGD).fit(X, y)
-    summed = MultimodalClassifier(InfoReg(alpha=0.0, unimodal_weight=1.0), **SGD).fit(X, y)
-    expected = weights(summed)
-    for name, value in weights(uniform).items():
-        torch.testing.assert_close(value, expected[name], rtol=1e-10, atol=1e-13)
-    pareto = MultimodalClassifier(MMPareto(gamma=1.0), **SGD).fit(X, y)
-    cosines = np.array(list(pareto.curves_["cosine"].values()))
-    assert ((cosines > -1) & (cosines <= 1)).all()
 
 
 @pytest.mark.parametrize("method", [PMR()])
