@@ -11,19 +11,19 @@ from .ogm_ge import OGMGE
 METHODS = {
     "joint": Joint,
     "inforeg": InfoReg,
-    "mmpareto": MMPareto,
-    "agm": AGM,
     "ogm-ge": OGMGE,
+    "agm": AGM,
+    "mmpareto": MMPareto,
 }
 
 __all__ = [
-    "AGM",
     "METHODS",
     "BalancingMethod",
     "Curve",
     "PrimeWindow",
     "Joint",
     "InfoReg",
-    "MMPareto",
     "OGMGE",
+    "AGM",
+    "MMPareto",
 ]
