@@ -14,11 +14,12 @@ from .ensemble import (
     StackedModalitiesClassifier,
     StackedModalitiesRegressor,
 )
-from .methods import BalancingMethod, InfoReg, Joint
+from .methods import DGL, BalancingMethod, InfoReg, Joint
 from .model_selection.cv import MultimodalInfoRegClassifierCV, MultimodalInfoRegRegressorCV
 from .regressor import MultimodalInfoRegRegressor, MultimodalRegressor
 
 __all__ = [
+    "DGL",
     "BalancingMethod",
     "ColumnsToModalities",
     "DeepEnsembleClassifier",

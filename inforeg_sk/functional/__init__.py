@@ -8,6 +8,7 @@ networks, optimizers or batches of data; `inforeg_sk.methods` and `inforeg_sk.tr
 """
 
 from .fisher import fisher_trace, trace_from_norms
+from .given import with_gradients
 from .losses import SampleLosses, cross_entropy_losses, squared_losses
 from .moments import Moments, merge_moments, scale_of_moments, weighted_moments
 from .numbers import (
@@ -94,4 +95,5 @@ __all__ = [
     "trace_from_norms",
     "weighted_mean",
     "window_ratio",
+    "with_gradients",
 ]

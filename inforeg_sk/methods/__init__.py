@@ -2,8 +2,13 @@
 
 from .base import BalancingMethod, Joint
 from .curves import Curve
+from .dgl import DGL
 from .inforeg import InfoReg
 
-METHODS = {"inforeg": InfoReg, "joint": Joint}
+METHODS = {
+    "dgl": DGL,
+    "inforeg": InfoReg,
+    "joint": Joint,
+}
 
-__all__ = ["METHODS", "BalancingMethod", "Curve", "InfoReg", "Joint"]
+__all__ = ["DGL", "METHODS", "BalancingMethod", "Curve", "InfoReg", "Joint"]
