@@ -14,7 +14,7 @@ from .ensemble import (
     StackedModalitiesClassifier,
     StackedModalitiesRegressor,
 )
-from .methods import DGL, BalancingMethod, InfoReg, Joint
+from .methods import DGL, BalancingMethod, InfoReg, Joint, TCMax
 from .model_selection.cv import MultimodalInfoRegClassifierCV, MultimodalInfoRegRegressorCV
 from .regressor import MultimodalInfoRegRegressor, MultimodalRegressor
 
@@ -40,6 +40,7 @@ __all__ = [
     "MultimodalRegressor",
     "StackedModalitiesClassifier",
     "StackedModalitiesRegressor",
+    "TCMax",
     "__version__",
     "presets",
 ]

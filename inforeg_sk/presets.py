@@ -8,7 +8,7 @@ training: the authors' optimizer is SGD with lr 0.002, momentum 0.9, weight deca
 64, 50 epochs, and a learning rate divided by 10 after 30 of them; the paper states none.
 """
 
-__all__ = ["DGL", "PAPER", "PAPER_STAR", "authors_code", "method_settings"]
+__all__ = ["DGL", "PAPER", "PAPER_STAR", "TCMAX", "authors_code", "method_settings"]
 
 #: What the published networks do not have.
 _NETWORK = {"prior_offset": False, "standardize": False}
@@ -31,6 +31,9 @@ PAPER_STAR = {**PAPER, "method__unimodal_weight": 1.0}
 
 #: DGL as in the authors' script ``main_dgl.py``.
 DGL = {"method__strength": 4.0, "method__max_norm": 40.0, **_NETWORK}
+
+#: TCMax, which has no settings of its own.
+TCMAX = {**_NETWORK}
 
 
 def authors_code(leader, alpha):

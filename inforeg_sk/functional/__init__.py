@@ -49,6 +49,7 @@ from .scores import (
     probability,
     weighted_mean,
 )
+from .tcmax import re_paired_log_normalizer, total_correlation_loss
 from .window import PADDINGS, moving_average, window_open, window_ratio
 
 __all__ = [
@@ -92,6 +93,8 @@ __all__ = [
     "regulation_coefficient",
     "share_numbers",
     "squared_losses",
+    "re_paired_log_normalizer",
+    "total_correlation_loss",
     "trace_from_norms",
     "weighted_mean",
     "window_ratio",

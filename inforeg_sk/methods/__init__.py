@@ -4,11 +4,13 @@ from .base import BalancingMethod, Joint
 from .curves import Curve
 from .dgl import DGL
 from .inforeg import InfoReg
+from .tcmax import TCMax
 
 METHODS = {
     "dgl": DGL,
     "inforeg": InfoReg,
     "joint": Joint,
+    "tcmax": TCMax,
 }
 
-__all__ = ["DGL", "METHODS", "BalancingMethod", "Curve", "InfoReg", "Joint"]
+__all__ = ["DGL", "METHODS", "BalancingMethod", "Curve", "InfoReg", "Joint", "TCMax"]
