@@ -14,7 +14,7 @@ from .ensemble import (
     StackedModalitiesClassifier,
     StackedModalitiesRegressor,
 )
-from .methods import DGL, BalancingMethod, InfoReg, Joint, TCMax
+from .methods import DGL, BalancingMethod, Greedy, InfoReg, Joint, TCMax
 from .model_selection.cv import MultimodalInfoRegClassifierCV, MultimodalInfoRegRegressorCV
 from .regressor import MultimodalInfoRegRegressor, MultimodalRegressor
 
@@ -25,6 +25,7 @@ __all__ = [
     "DeepEnsembleClassifier",
     "DeepEnsembleRegressor",
     "EvidencePool",
+    "Greedy",
     "InfoReg",
     "Joint",
     "LateFusionClassifier",

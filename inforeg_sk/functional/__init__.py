@@ -9,6 +9,7 @@ networks, optimizers or batches of data; `inforeg_sk.methods` and `inforeg_sk.tr
 
 from .fisher import fisher_trace, trace_from_norms
 from .given import with_gradients
+from .greedy import branch_to_rebalance, conditional_speed, learning_speed
 from .losses import SampleLosses, cross_entropy_losses, squared_losses
 from .moments import Moments, merge_moments, scale_of_moments, weighted_moments
 from .numbers import (
@@ -63,7 +64,10 @@ __all__ = [
     "weighted_moments",
     "TIE_TOLERANCE",
     "batch_score",
+    "branch_to_rebalance",
     "class_log_prior",
+    "conditional_speed",
+    "learning_speed",
     "coefficient_numbers",
     "cross_entropy_losses",
     "conv_positions",

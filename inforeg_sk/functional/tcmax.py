@@ -2,7 +2,6 @@
 
 from math import log
 
-import torch
 from torch import Tensor
 
 from .scores import class_index

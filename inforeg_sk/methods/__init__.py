@@ -3,14 +3,16 @@
 from .base import BalancingMethod, Joint
 from .curves import Curve
 from .dgl import DGL
+from .greedy import Greedy
 from .inforeg import InfoReg
 from .tcmax import TCMax
 
 METHODS = {
     "dgl": DGL,
+    "greedy": Greedy,
     "inforeg": InfoReg,
     "joint": Joint,
     "tcmax": TCMax,
 }
 
-__all__ = ["DGL", "METHODS", "BalancingMethod", "Curve", "InfoReg", "Joint", "TCMax"]
+__all__ = ["DGL", "METHODS", "BalancingMethod", "Curve", "Greedy", "InfoReg", "Joint", "TCMax"]
