@@ -1,7 +1,7 @@
 """Greedy, feature-level adaptation: now and then, a branch learns without the others' help."""
 
 from numbers import Integral, Real
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -90,8 +90,8 @@ class Greedy(BalancingMethod):
     branch_: int
     n_left_: int
     # What stands for a call of fit, and for an epoch.
-    _fusion: GatedBranches | None = None
-    _groups: "_Groups | None" = None
+    _fusion: Any = None  # GatedBranches
+    _groups: Any = None  # _Groups
     _active: Tensor | None = None
 
     def __init__(self, threshold=0.01, n_rebalancing=5, start_epoch=2):
@@ -182,7 +182,7 @@ class _Groups:
     def __init__(self, groups):
         groups = [[p for p in group if p.requires_grad] for group in groups]
         self._parameters = list(dict.fromkeys(p for group in groups for p in group))
-        members = [[p in set(group) for p in self._parameters] for group in groups]
+        members = [[p in group for p in self._parameters] for group in map(set, groups)]
         self._members = torch.tensor(members, dtype=torch.float64)
 
     def learning_speeds(self, gradient_scale):
