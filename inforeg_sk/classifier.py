@@ -23,7 +23,8 @@ class MultimodalClassifier(ClassifierMixin, MultimodalEstimator):
     Parameters
     ----------
     method : str, class or BalancingMethod, default="joint"
-        "joint" (plain joint training), "inforeg", a `BalancingMethod` class, or an instance. Its
+        "joint" (plain joint training), "inforeg", "dgl", "greedy", "tcmax", a `BalancingMethod`
+        class, or an instance. Its
         settings are nested parameters: ``method__alpha=0.3``.
     modalities : dict of str to columns, default=None
         How to cut a 2-D array or DataFrame: ``{"text": slice(0, 100), "audio": ["pitch",
