@@ -38,11 +38,19 @@ def make_batch(weights, with_prior=True, seed=1):
         x = torch.randn(N_SAMPLES, 5, dtype=torch.float64, generator=generator)
         features[m] = torch.tanh(x @ parameters[f"encoder_{m}"])
         alone[m] = features[m] @ block.mT + parameters["bias"][..., None, :] / len(MODALITIES)
+    bias = parameters["bias"][..., None, :]
     logits = sum(alone.values())
+    unimodal = dict(alone)
     if prior is not None:
         logits = logits + prior[..., None, :]
         alone = {m: u + prior[..., None, :] for m, u in alone.items()}
     target = target.expand(logits.shape[:-1])
+
+    def coalition_logits(names):
+        shared = bias * (1 - len(names) / len(MODALITIES))
+        return (
+            sum(unimodal[m] for m in names) + shared + (0 if prior is None else prior[..., None, :])
+        )
 
     def loss_of(logits, modality=None):
         losses = F.cross_entropy(logits.flatten(0, -2), target.flatten(), reduction="none")
@@ -61,6 +69,7 @@ def make_batch(weights, with_prior=True, seed=1):
         features=features,
         logits=logits,
         unimodal_logits=alone,
+        coalition_logits=coalition_logits,
         joint_loss=loss_of(logits),
         unimodal_losses={m: loss_of(u) for m, u in alone.items()},
         target=target,

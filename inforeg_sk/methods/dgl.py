@@ -16,8 +16,8 @@ __all__ = ["DGL"]
 class DGL(BalancingMethod):
     """Decoupled gradient learning: no encoder feels the joint loss.
 
-    Each encoder gets the gradient of the loss of its own unimodal logits only, fusion and head
-    that of the joint loss only. So one fit gives encoders that were trained alone, and a learnt
+    Each encoder gets the gradient of the loss of its own logits only, fusion and head that of the
+    joint loss only. So one fit gives encoders that were trained alone, and a learnt
     fusion of what they find; it is the control arm of comparisons of balancing methods.
 
     Parameters
@@ -32,15 +32,15 @@ class DGL(BalancingMethod):
 
     Notes
     -----
-    With features ``z_m`` and unimodal logits ``u_m`` the encoders get the gradient of
-    ``strength * sum_m loss(u_m(z_m))``, and fusion and head that of ``loss(head(fusion(z)))`` at
-    fixed features. The unimodal logits of a concatenation with a linear head are
-    ``W_m z_m + b / M``; those of another fusion are the joint logits with the features of the other
-    modalities set to zero, in evaluation mode. A sample that lacks a modality does not count in its
-    loss. In regression the losses are those of the criterion (ours).
+    With features ``z_m`` the encoders get the gradient of ``strength * sum_m loss(u_m)``, and
+    fusion and head that of ``loss(head(fusion(z)))`` at fixed features. Here ``u_m`` are the joint
+    logits with the features of the other modalities set to zero, in evaluation mode. Of a
+    concatenation with a linear head they are ``W_m z_m + b``, with the whole bias, unlike its
+    unimodal logits elsewhere. A sample that lacks a modality does not count in its loss. In
+    regression the losses are those of the criterion (ours).
 
-    The loss in the history is the sum of both. The encoders have one backward pass a batch, fusion
-    and head have one for the joint loss and one for each modality, through their last layers only.
+    The loss in the history is the sum of both. A batch has one backward pass through the encoders;
+    fusion and head have one for the joint loss and one for each modality.
 
     References
     ----------
@@ -76,7 +76,9 @@ class DGL(BalancingMethod):
         self._others = tuple(p for p in self._all if p not in of_encoders)
 
     def loss(self, batch):
-        alone = self.strength * sum(batch.unimodal_losses.values())
+        # Of a concatenation, too, with the whole bias: not `batch.unimodal_losses`.
+        losses = [batch.loss_of(batch.coalition_logits({m}), m) for m in batch.modalities]
+        alone = self.strength * sum(losses)
         features = [z for z in batch.features.values() if z.requires_grad]
         tensors, gradients = [], []
         # Neither pass goes through the encoders.

@@ -139,6 +139,8 @@ class Greedy(BalancingMethod):
             self.branch_ = int(self.decision_)
             self.n_left_ = self.n_rebalancing if self.branch_ >= 0 else 0
         self.decision_ = None
+        if self.n_left_ and not epoch.active[epoch.modalities[self.branch_]]:
+            self.n_left_ = 0  # begun in an epoch in which the method might act
         self._fusion.rebalanced = epoch.modalities[self.branch_] if self.n_left_ else None
         self.n_left_ = max(0, self.n_left_ - 1)
         return inputs

@@ -63,13 +63,10 @@ def test_each_encoder_learns_as_a_network_of_its_own(trimodal, fusion):
     """Its gradient is that of strength times the loss of its own logits, others at zero."""
     settings = {"strength": 2.5, "max_norm": None, "fusion": fusion, **FUSIONS[fusion]}
     network, inputs, target, got = last_step(*trimodal, **settings)
-    n = len(network.modalities)
     for m, encoder in network.encoders.items():
         z = encoder(inputs[m])
         zeros = {k: z.new_zeros(len(z), d) for k, d in network.widths.items()}
         logits = network.head(network.fusion({**zeros, m: z}))
-        if fusion == "concat":  # each modality has its share of the bias
-            logits = logits - network.head.bias * (1 - 1 / n)
         expected = gradients_of(2.5 * F.cross_entropy(logits, target), network)
         own = [name for name in got if name.startswith(f"encoder_{m}.")]
         assert own and all(name in expected for name in own)
@@ -120,7 +117,7 @@ def test_the_loss_in_the_history_is_the_sum_of_both(trimodal):
     target = torch.from_numpy(np.unique(y, return_inverse=True)[1])
     with torch.no_grad():
         output = clf.module_({m: torch.from_numpy(x) for m, x in X.items()})
-        alone = clf.module_.unimodal_logits(output.features).values()
+        alone = [clf.module_.coalition_logits(output.features, {m}) for m in X]
         joint = F.cross_entropy(output.logits, target)
         expected = joint + 3 * sum(F.cross_entropy(u, target) for u in alone)
     assert clf.history[0, "train_objective"] == pytest.approx(expected.item(), rel=1e-12)
