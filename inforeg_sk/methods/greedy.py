@@ -193,14 +193,14 @@ class _Groups:
         All 0 if a gradient is not finite, since a loss scaler leaves out such a step.
         """
         used = [p for p in self._parameters if p.grad is not None]
-        zero = self._members.new_zeros(())
         norms = dict(zip(used, torch._foreach_norm([p.grad for p in used]), strict=True))
+        zero = norms[used[0]].new_zeros(())
         gradients = self._squares([norms.get(p, zero) for p in self._parameters])
         weights = self._squares(torch._foreach_norm([p.detach() for p in self._parameters]))
         speeds = learning_speed(gradients / gradient_scale**2, weights)
         return torch.where(speeds.isfinite().all(), speeds, torch.zeros_like(speeds))
 
     def _squares(self, norms):
-        norms = torch.stack([norm.to(self._parameters[0].device, torch.float64) for norm in norms])
+        norms = torch.stack(list(norms)).double()
         self._members = self._members.to(norms.device)
         return self._members @ norms.square()
