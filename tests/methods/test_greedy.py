@@ -168,6 +168,21 @@ def test_a_re_balancing_goes_on_across_calls_and_pickles(trimodal):
         assert torch.equal(value, parts.module_.state_dict()[name]), name
 
 
+def test_training_goes_on_from_files_in_mid_re_balancing(trimodal, tmp_path):
+    X, y = trimodal
+    settings = {**SGD, "iterator_train__shuffle": False}
+    whole = MultimodalClassifier(Greedy(n_rebalancing=8), **settings).fit(X, y)
+    half = MultimodalClassifier(Greedy(n_rebalancing=8), **{**settings, "max_epochs": 2}).fit(X, y)
+    assert half.method_.n_left_ == 3
+    files = {f"f_{part}": tmp_path / part for part in ("params", "optimizer", "history")}
+    half.save_params(**files)
+    other = MultimodalClassifier(Greedy(n_rebalancing=8), **settings)
+    other.load_params(**files)
+    other.partial_fit(X, y).partial_fit(X, y)
+    for name, value in whole.module_.state_dict().items():
+        assert torch.equal(value, other.module_.state_dict()[name]), name
+
+
 def test_predictions_leave_the_running_means_as_they_are_and_files_hold_them(trimodal, tmp_path):
     X, y = trimodal
     clf = MultimodalClassifier(Greedy(), **SGD).fit(X, y)
