@@ -14,7 +14,18 @@ from .ensemble import (
     StackedModalitiesClassifier,
     StackedModalitiesRegressor,
 )
-from .methods import AGM, OGMGE, BalancingMethod, InfoReg, Joint, MMPareto, PrimeWindow
+from .methods import (
+    AGM,
+    DGL,
+    OGMGE,
+    BalancingMethod,
+    Greedy,
+    InfoReg,
+    Joint,
+    MMPareto,
+    PrimeWindow,
+    TCMax,
+)
 from .model_selection.cv import MultimodalInfoRegClassifierCV, MultimodalInfoRegRegressorCV
 from .regressor import MultimodalInfoRegRegressor, MultimodalRegressor
 
@@ -22,9 +33,11 @@ __all__ = [
     "AGM",
     "BalancingMethod",
     "ColumnsToModalities",
+    "DGL",
     "DeepEnsembleClassifier",
     "DeepEnsembleRegressor",
     "EvidencePool",
+    "Greedy",
     "InfoReg",
     "Joint",
     "LateFusionClassifier",
@@ -43,6 +56,7 @@ __all__ = [
     "PrimeWindow",
     "StackedModalitiesClassifier",
     "StackedModalitiesRegressor",
+    "TCMax",
     "__version__",
     "presets",
 ]

@@ -11,7 +11,18 @@ The settings of other methods, such as ``OGM_GE``, are those of their authors' c
 each says how it trains.
 """
 
-__all__ = ["AGM", "MMPARETO", "OGM_GE", "PAPER", "PAPER_STAR", "authors_code", "method_settings"]
+__all__ = [
+    "AGM",
+    "DGL",
+    "GREEDY",
+    "MMPARETO",
+    "OGM_GE",
+    "PAPER",
+    "PAPER_STAR",
+    "TCMAX",
+    "authors_code",
+    "method_settings",
+]
 
 #: What the published networks do not have.
 _NETWORK = {"prior_offset": False, "standardize": False}
@@ -66,6 +77,21 @@ AGM = {
     "active": range(20),
     **_NETWORK,
 }
+#: DGL as in the authors' script ``main_dgl.py``.
+DGL = {"method__strength": 4.0, "method__max_norm": 40.0, **_NETWORK}
+
+#: Greedy with the values of the authors' code, in our adaptation to features. Their optimizer is
+#: SGD with lr 0.1, without momentum or weight decay, batches of 8, 300 epochs, a learning rate
+#: multiplied by 0.3 after 10 epochs without progress.
+GREEDY = {
+    "method__threshold": 0.01,
+    "method__n_rebalancing": 5,
+    "method__start_epoch": 2,
+    **_NETWORK,
+}
+
+#: TCMax, which has no settings of its own.
+TCMAX = {**_NETWORK}
 
 
 def authors_code(leader, alpha):

@@ -9,6 +9,8 @@ networks, optimizers or batches of data; `inforeg_sk.methods` and `inforeg_sk.tr
 
 from .agm import agm_coefficient, mean_others_ahead, response_losses, shapley_values
 from .fisher import fisher_trace, trace_from_norms
+from .given import with_gradients
+from .greedy import branch_to_rebalance, conditional_speed, learning_speed
 from .losses import SampleLosses, cross_entropy_losses, squared_losses
 from .moments import Moments, merge_moments, scale_of_moments, weighted_moments
 from .numbers import (
@@ -51,6 +53,7 @@ from .scores import (
     probability,
     weighted_mean,
 )
+from .tcmax import re_paired_log_normalizer, total_correlation_loss
 from .window import PADDINGS, moving_average, window_open, window_ratio
 
 __all__ = [
@@ -65,7 +68,10 @@ __all__ = [
     "TIE_TOLERANCE",
     "agm_coefficient",
     "batch_score",
+    "branch_to_rebalance",
     "class_log_prior",
+    "conditional_speed",
+    "learning_speed",
     "coefficient_numbers",
     "cross_entropy_losses",
     "conv_positions",
@@ -103,7 +109,10 @@ __all__ = [
     "shapley_values",
     "share_numbers",
     "squared_losses",
+    "re_paired_log_normalizer",
+    "total_correlation_loss",
     "trace_from_norms",
     "weighted_mean",
     "window_ratio",
+    "with_gradients",
 ]

@@ -4,9 +4,12 @@ from .active import PrimeWindow
 from .agm import AGM
 from .base import BalancingMethod, Joint
 from .curves import Curve
+from .dgl import DGL
+from .greedy import Greedy
 from .inforeg import InfoReg
 from .mmpareto import MMPareto
 from .ogm_ge import OGMGE
+from .tcmax import TCMax
 
 METHODS = {
     "joint": Joint,
@@ -14,6 +17,9 @@ METHODS = {
     "ogm-ge": OGMGE,
     "agm": AGM,
     "mmpareto": MMPareto,
+    "greedy": Greedy,
+    "dgl": DGL,
+    "tcmax": TCMax,
 }
 
 __all__ = [
@@ -26,4 +32,7 @@ __all__ = [
     "OGMGE",
     "AGM",
     "MMPareto",
+    "Greedy",
+    "DGL",
+    "TCMax",
 ]
