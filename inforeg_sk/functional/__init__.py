@@ -9,7 +9,6 @@ networks, optimizers or batches of data; `inforeg_sk.methods` and `inforeg_sk.tr
 
 from .agm import agm_coefficient, mean_others_ahead, response_losses, shapley_values
 from .fisher import fisher_trace, trace_from_norms
-from .given import with_gradients
 from .greedy import branch_to_rebalance, conditional_speed, learning_speed
 from .losses import SampleLosses, cross_entropy_losses, squared_losses
 from .moments import Moments, merge_moments, scale_of_moments, weighted_moments
@@ -114,5 +113,4 @@ __all__ = [
     "trace_from_norms",
     "weighted_mean",
     "window_ratio",
-    "with_gradients",
 ]
