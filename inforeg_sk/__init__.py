@@ -14,16 +14,28 @@ from .ensemble import (
     StackedModalitiesClassifier,
     StackedModalitiesRegressor,
 )
-from .methods import BalancingMethod, InfoReg, Joint
+from .methods import (
+    OPM,
+    PMR,
+    BalancingMethod,
+    DiagnosingRelearning,
+    GBlending,
+    InfoReg,
+    Joint,
+)
 from .model_selection.cv import MultimodalInfoRegClassifierCV, MultimodalInfoRegRegressorCV
 from .regressor import MultimodalInfoRegRegressor, MultimodalRegressor
 
 __all__ = [
+    "OPM",
+    "PMR",
     "BalancingMethod",
     "ColumnsToModalities",
     "DeepEnsembleClassifier",
     "DeepEnsembleRegressor",
+    "DiagnosingRelearning",
     "EvidencePool",
+    "GBlending",
     "InfoReg",
     "Joint",
     "LateFusionClassifier",

@@ -8,6 +8,7 @@ networks, optimizers or batches of data; `inforeg_sk.methods` and `inforeg_sk.tr
 """
 
 from .fisher import fisher_trace, trace_from_norms
+from .g_blending import blending_weights, gain_and_overfitting
 from .losses import SampleLosses, cross_entropy_losses, squared_losses
 from .moments import Moments, merge_moments, scale_of_moments, weighted_moments
 from .numbers import (
@@ -16,6 +17,16 @@ from .numbers import (
     on_host,
     pairwise_gap_numbers,
     share_numbers,
+)
+from .opm import lead_over_mean, leading_drop_rate
+from .pmr import (
+    class_sums,
+    helping_weight,
+    prototype_entropy,
+    prototype_logits,
+    prototypes_of,
+    refresh_prototypes,
+    restraining_weight,
 )
 from .pool import (
     LOG_FLOOR,
@@ -29,12 +40,14 @@ from .pool import (
 )
 from .prior import class_log_prior
 from .pull import decoupled_pull, gradient_pull, pull_share
+from .ratios import score_ratios
 from .regulation import (
     TIE_TOLERANCE,
     pairwise_performance_gap,
     performance_gap,
     regulation_coefficient,
 )
+from .relearning import cluster_purity, min_max_scaled, relearning_share
 from .sample_fisher import (
     conv_positions,
     diagonal_sample_norms,
@@ -61,7 +74,10 @@ __all__ = [
     "weighted_moments",
     "TIE_TOLERANCE",
     "batch_score",
+    "blending_weights",
     "class_log_prior",
+    "class_sums",
+    "cluster_purity",
     "coefficient_numbers",
     "cross_entropy_losses",
     "conv_positions",
@@ -70,11 +86,16 @@ __all__ = [
     "fisher_trace",
     "floor_log_proba",
     "gap_numbers",
+    "gain_and_overfitting",
     "gradient_pull",
+    "helping_weight",
     "window_open",
+    "lead_over_mean",
+    "leading_drop_rate",
     "log_probability",
     "mean_pool_values",
     "mean_pool_weights",
+    "min_max_scaled",
     "moving_average",
     "on_host",
     "outer_sample_norms",
@@ -86,9 +107,16 @@ __all__ = [
     "pool_log_proba",
     "pool_weights",
     "probability",
+    "prototype_entropy",
+    "prototype_logits",
+    "prototypes_of",
     "pull_share",
     "shift_sample_norms",
+    "refresh_prototypes",
     "regulation_coefficient",
+    "relearning_share",
+    "restraining_weight",
+    "score_ratios",
     "share_numbers",
     "squared_losses",
     "trace_from_norms",

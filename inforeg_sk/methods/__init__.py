@@ -2,8 +2,29 @@
 
 from .base import BalancingMethod, Joint
 from .curves import Curve
+from .diagnosing_relearning import DiagnosingRelearning
+from .g_blending import GBlending
 from .inforeg import InfoReg
+from .opm import OPM
+from .pmr import PMR
 
-METHODS = {"inforeg": InfoReg, "joint": Joint}
+METHODS = {
+    "inforeg": InfoReg,
+    "joint": Joint,
+    "pmr": PMR,
+    "g-blending": GBlending,
+    "dr": DiagnosingRelearning,
+    "opm": OPM,
+}
 
-__all__ = ["METHODS", "BalancingMethod", "Curve", "InfoReg", "Joint"]
+__all__ = [
+    "METHODS",
+    "OPM",
+    "PMR",
+    "BalancingMethod",
+    "Curve",
+    "DiagnosingRelearning",
+    "GBlending",
+    "InfoReg",
+    "Joint",
+]
