@@ -22,6 +22,7 @@ from .methods import (
     GBlending,
     InfoReg,
     Joint,
+    PrimeWindow,
 )
 from .model_selection.cv import MultimodalInfoRegClassifierCV, MultimodalInfoRegRegressorCV
 from .regressor import MultimodalInfoRegRegressor, MultimodalRegressor
@@ -49,6 +50,7 @@ __all__ = [
     "MultimodalInfoRegRegressor",
     "MultimodalInfoRegRegressorCV",
     "MultimodalRegressor",
+    "PrimeWindow",
     "StackedModalitiesClassifier",
     "StackedModalitiesRegressor",
     "__version__",

@@ -25,6 +25,12 @@ class MultimodalClassifier(ClassifierMixin, MultimodalEstimator):
     method : str, class or BalancingMethod, default="joint"
         "joint" (plain joint training), "inforeg", a `BalancingMethod` class, or an instance. Its
         settings are nested parameters: ``method__alpha=0.3``.
+    active : {"window", "outside"}, PrimeWindow, range or set of int, default=None
+        Where the method may act: inside the prime learning window of a modality, outside it, or in
+        given epochs, counted from 0, such as ``range(0, 51)``. A method that acts on each modality
+        by itself goes by each window, others act while any is open; where a method may not act, the
+        loss is the joint one. It takes the place of InfoReg's own window (and leaves InfoReg's
+        unimodal losses as they are). None: wherever the method itself does. See `PrimeWindow`.
     modalities : dict of str to columns, default=None
         How to cut a 2-D array or DataFrame: ``{"text": slice(0, 100), "audio": ["pitch",
         "energy"]}``; see `ColumnsToModalities`. Without it a 2-D array is one modality, "X".
@@ -291,6 +297,7 @@ class MultimodalClassifier(ClassifierMixin, MultimodalEstimator):
         self,
         method="joint",
         *,
+        active=None,
         modalities=None,
         encoders="auto",
         fusion="concat",
@@ -327,6 +334,7 @@ class MultimodalClassifier(ClassifierMixin, MultimodalEstimator):
     ):
         super().__init__(
             method,
+            active=active,
             modalities=modalities,
             encoders=encoders,
             fusion=fusion,
@@ -465,6 +473,12 @@ class MultimodalInfoRegClassifier(InfoRegEstimator, MultimodalClassifier):
     method : class, default=InfoReg
         `InfoReg` or a subclass. Its rarer settings are ``method__score``, ``method__trace`` and
         ``method__leader``.
+    active : {"window", "outside"}, PrimeWindow, range or set of int, default=None
+        Where the method may act: inside the prime learning window of a modality, outside it, or in
+        given epochs, counted from 0, such as ``range(0, 51)``. A method that acts on each modality
+        by itself goes by each window, others act while any is open; where a method may not act, the
+        loss is the joint one. It takes the place of InfoReg's own window (and leaves InfoReg's
+        unimodal losses as they are). None: wherever the method itself does. See `PrimeWindow`.
     modalities : dict of str to columns, default=None
         How to cut a 2-D array or DataFrame: ``{"text": slice(0, 100), "audio": ["pitch",
         "energy"]}``; see `ColumnsToModalities`. Without it a 2-D array is one modality, "X".
@@ -623,6 +637,7 @@ class MultimodalInfoRegClassifier(InfoRegEstimator, MultimodalClassifier):
         padding="zeros",
         first_epoch="open",
         method=InfoReg,
+        active=None,
         modalities=None,
         encoders="auto",
         fusion="concat",
@@ -659,6 +674,7 @@ class MultimodalInfoRegClassifier(InfoRegEstimator, MultimodalClassifier):
     ):
         super().__init__(
             method,
+            active=active,
             modalities=modalities,
             encoders=encoders,
             fusion=fusion,

@@ -23,6 +23,12 @@ class MultimodalRegressor(RegressorMixin, MultimodalEstimator):
     method : str, class or BalancingMethod, default="joint"
         "joint" (plain joint training), "inforeg", a `BalancingMethod` class, or an instance. Its
         settings are nested parameters: ``method__alpha=0.3``.
+    active : {"window", "outside"}, PrimeWindow, range or set of int, default=None
+        Where the method may act: inside the prime learning window of a modality, outside it, or in
+        given epochs, counted from 0, such as ``range(0, 51)``. A method that acts on each modality
+        by itself goes by each window, others act while any is open; where a method may not act, the
+        loss is the joint one. It takes the place of InfoReg's own window (and leaves InfoReg's
+        unimodal losses as they are). None: wherever the method itself does. See `PrimeWindow`.
     modalities : dict of str to columns, default=None
         How to cut a 2-D array or DataFrame: ``{"text": slice(0, 100), "audio": ["pitch",
         "energy"]}``; see `ColumnsToModalities`. Without it a 2-D array is one modality, "X".
@@ -169,6 +175,7 @@ class MultimodalRegressor(RegressorMixin, MultimodalEstimator):
         self,
         method="joint",
         *,
+        active=None,
         modalities=None,
         encoders="auto",
         fusion="concat",
@@ -203,6 +210,7 @@ class MultimodalRegressor(RegressorMixin, MultimodalEstimator):
     ):
         super().__init__(
             method,
+            active=active,
             modalities=modalities,
             encoders=encoders,
             fusion=fusion,
@@ -334,6 +342,12 @@ class MultimodalInfoRegRegressor(InfoRegEstimator, MultimodalRegressor):
     method : class, default=InfoReg
         `InfoReg` or a subclass. Its rarer settings are ``method__score``, ``method__trace`` and
         ``method__leader``.
+    active : {"window", "outside"}, PrimeWindow, range or set of int, default=None
+        Where the method may act: inside the prime learning window of a modality, outside it, or in
+        given epochs, counted from 0, such as ``range(0, 51)``. A method that acts on each modality
+        by itself goes by each window, others act while any is open; where a method may not act, the
+        loss is the joint one. It takes the place of InfoReg's own window (and leaves InfoReg's
+        unimodal losses as they are). None: wherever the method itself does. See `PrimeWindow`.
     modalities : dict of str to columns, default=None
         How to cut a 2-D array or DataFrame: ``{"text": slice(0, 100), "audio": ["pitch",
         "energy"]}``; see `ColumnsToModalities`. Without it a 2-D array is one modality, "X".
@@ -490,6 +504,7 @@ class MultimodalInfoRegRegressor(InfoRegEstimator, MultimodalRegressor):
         padding="zeros",
         first_epoch="open",
         method=InfoReg,
+        active=None,
         modalities=None,
         encoders="auto",
         fusion="concat",
@@ -524,6 +539,7 @@ class MultimodalInfoRegRegressor(InfoRegEstimator, MultimodalRegressor):
     ):
         super().__init__(
             method,
+            active=active,
             modalities=modalities,
             encoders=encoders,
             fusion=fusion,

@@ -55,6 +55,7 @@ class MultimodalEstimator(ParameterFiles, ParameterHandling):
         self,
         method,
         *,
+        active,
         modalities,
         encoders,
         fusion,
@@ -108,6 +109,7 @@ class MultimodalEstimator(ParameterFiles, ParameterHandling):
             **kwargs,
         )
         self.method = method
+        self.active = active
         self.modalities = modalities
         self.encoders = encoders
         self.fusion = fusion

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from ..methods import BalancingMethod
+from ..methods.active import ACTIVE_CONSTRAINTS, as_window
 from ..methods.losses import per_sample_loss
 from ..network.modes import has_batch_norm
 from ..network.sample_norms import mixes_samples
@@ -39,6 +40,7 @@ _RATE = Interval(Real, 0, 1)
 #: What the parameters that all estimators share may be. `random_state`, `dtype`, `device`,
 #: `modalities`, `encoders`, `fusion` and `method` have checks of their own.
 SHARED_CONSTRAINTS = {
+    "active": ACTIVE_CONSTRAINTS,
     "fisher": [Options("batch", "sample"), IsNone()],
     "fisher_samples": [Interval(Integral, 1), IsNone()],
     "record_batches": [Instance(bool, np.bool_, text="a bool")],
@@ -239,6 +241,9 @@ def check_requirements(estimator, method, network, dataset, settings, held_out=F
         is_provided, what = provided[need]
         if not is_provided:
             raise ValueError(f"The method {name} needs {what}.")
+    if as_window(estimator.active) is not None and not provided["fisher_trace"][0]:
+        needed = provided["fisher_trace"][1]
+        raise ValueError(f"The 'active' parameter of {type(estimator).__name__} needs {needed}.")
 
 
 def check_sample_trace(estimator, method, network):

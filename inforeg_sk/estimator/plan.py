@@ -1,6 +1,7 @@
 """The plan of a fit: everything checked and built, before the estimator changes."""
 
 from contextlib import contextmanager
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -9,6 +10,8 @@ from sklearn.base import clone
 from ..data.batches import ModalityDataset
 from ..data.checks import CheckedInput, check_fitted_modalities, check_modalities
 from ..methods import METHODS, BalancingMethod
+from ..methods.active import check_active
+from ..methods.base import loss_weights_of
 from ..methods.losses import WeightMeans
 from ..methods.sample_trace import with_sample_traces
 from ..network.network import MultimodalNetwork, build_network, update_widths
@@ -95,6 +98,7 @@ def plan_fit(estimator, X, y, sample_weight, classes=None, held_out=False):
     method = make_method(estimator, names)
     seeds = draw_seeds(estimator.random_state)
     network = _make_network(estimator, method, seeds, data, n_outputs, torch_dtype)
+    check_active(estimator.active, names, owner)
     settings = _call_settings(estimator, target, n_outputs, method, rates)
     check_requirements(estimator, method, network, dataset, settings, held_out)
     check_sample_trace(estimator, method, network)
@@ -184,6 +188,7 @@ def plan_continuation(estimator, X, y, sample_weight, held_out=False):
     dataset.made_for = fitted
     method = make_method(estimator, names)
     method.continue_from(estimator.method_)
+    check_active(estimator.active, names, type(estimator).__name__)
     settings = _call_settings(estimator, target, target.n_outputs, method, rates)
     check_requirements(estimator, method, estimator.module_, dataset, settings, held_out)
     check_sample_trace(estimator, method, estimator.module_)
@@ -230,7 +235,8 @@ def _same(before, now):
 
 def _call_settings(estimator, target, n_outputs, method, rates):
     score = target.scores[0] if method.score == "auto" else method.score
-    return CallSettings(target.task, n_outputs, score, rates, _monitors(estimator, method))
+    monitors = _monitors(estimator, method)
+    return CallSettings(target.task, n_outputs, score, rates, estimator.active, monitors)
 
 
 def _monitors(estimator, method):
@@ -239,7 +245,10 @@ def _monitors(estimator, method):
     if estimator.fisher == "sample":
         try:
             monitors = with_sample_traces(
-                monitors, method.loss_weights, estimator.fisher_samples, estimator.batch_size
+                monitors,
+                partial(loss_weights_of, method),
+                estimator.fisher_samples,
+                estimator.batch_size,
             )
         except ValueError as error:
             raise ValueError(

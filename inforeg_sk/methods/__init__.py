@@ -1,5 +1,6 @@
 """Balancing methods. A new one is one new file and one line here."""
 
+from .active import PrimeWindow
 from .base import BalancingMethod, Joint
 from .curves import Curve
 from .diagnosing_relearning import DiagnosingRelearning
@@ -27,4 +28,5 @@ __all__ = [
     "GBlending",
     "InfoReg",
     "Joint",
+    "PrimeWindow",
 ]

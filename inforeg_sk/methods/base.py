@@ -326,7 +326,12 @@ class Joint(BalancingMethod):
 
 
 def loss_weights_of(method: BalancingMethod, batch: BatchContext) -> dict[str, float] | None:
-    """Loss weights of a method for a batch, or None if its loss is not declared as such a sum."""
+    """Loss weights of a method for a batch, or None if its loss is not declared as such a sum.
+
+    In an epoch where the method may not act it is the joint loss.
+    """
+    if batch.epoch is not None and not batch.epoch.acts:
+        return {"joint": 1.0}
     return method.loss_weights(batch) if type(method).loss is BalancingMethod.loss else None
 
 

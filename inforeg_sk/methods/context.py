@@ -17,6 +17,7 @@ from ..functional import (
     probability,
 )
 from ..network.modes import evaluating
+from .active import active_modalities
 from .losses import WeightMeans, per_sample_loss, weighted_criterion
 from .records import BatchRecorder, EpochRecorder
 
@@ -226,19 +227,26 @@ class EpochContext(EpochRecorder):
     parameters : dict of str to EncoderParameters
         Of each encoder the ``trainable`` parameters, and the ``regulated`` ones: those that no
         other modality shares.
+    is_limited : bool
+        Whether the estimator's `active` limits the method.
     active : dict of str to bool
-        Which modalities a method may act on in this epoch (`active` of the estimators).
+        Which modalities the method may act on in this epoch; all, if it is not limited.
+    acts : bool
+        Whether its hooks for a batch are called.
     """
+
+    acts = True
 
     def __init__(self, training, index, n_batches, parameters, keys, declared, active=None):
         super().__init__(training.history, keys, declared)
-        self.active = dict.fromkeys(training.modalities, True) if active is None else active
         self.training = training
         self.network = training.network
         self.modalities = training.modalities
         self.index = index
         self.n_batches = n_batches
         self.parameters = parameters
+        self.is_limited = active is not None
+        self.active = active_modalities(active, self)
 
 
 class BatchContext(BatchRecorder):

@@ -1,7 +1,6 @@
 """InfoReg: inside the prime learning window, pull the leading encoder back (CVPR 2025)."""
 
 from collections.abc import Mapping
-from math import nan
 from numbers import Integral, Real
 from typing import ClassVar
 
@@ -13,8 +12,6 @@ from ..functional import (
     pull_share,
     regulation_coefficient,
     share_numbers,
-    window_open,
-    window_ratio,
 )
 from ..network.parameters import add_gradient_pull, apply_decoupled_pull
 from ..utils.parameters import (
@@ -26,6 +23,7 @@ from ..utils.parameters import (
     Options,
 )
 from ..utils.suggestions import did_you_mean
+from .active import PrimeWindow
 from .base import BalancingMethod
 from .curves import Curve
 
@@ -88,8 +86,9 @@ class InfoReg(BalancingMethod):
     prints the score with a minus sign; the text around it treats large as good, and so do we.
 
     Encoder weights at the start of the epoch are the reference; buffers, fusion and head are
-    never pulled. Frozen parameters, and those that several modalities share, are not pulled
-    either; a shared parameter enters the trace of each modality that uses it.
+    never pulled. The estimators' parameter `active` takes the place of the window; "window" and
+    "window_ratio" still tell what it is. Frozen parameters, and those that several modalities
+    share, are not pulled either; a shared parameter enters the trace of each modality that uses it.
 
     References
     ----------
@@ -191,7 +190,8 @@ class InfoReg(BalancingMethod):
         epoch.record("window", grows)
         parameters = epoch.parameters
         regulated = [name for name in epoch.modalities if parameters[name].regulated]
-        alphas = self.strengths(grows.tolist(), epoch.modalities, regulated)
+        acts = list(epoch.active.values()) if epoch.is_limited else grows.tolist()
+        alphas = self.strengths(acts, epoch.modalities, regulated)
         if any(alphas.values()) and len(alphas) > 1:
             some = next(p for e in parameters.values() for p in e.regulated)
             self._alpha = torch.tensor(list(alphas.values()), dtype=torch.float64).to(some)
@@ -223,13 +223,14 @@ class InfoReg(BalancingMethod):
         ratio : Tensor of float64 of shape (..., n_modalities)
         is_open : Tensor of bool of shape (..., n_modalities)
         """
-        if traces is None:  # nothing is known yet: the ratio only says what was decided
-            first = self.first_epoch == "open"
-            ratio = torch.full((len(modalities),), 1.0 if first else nan).double()
-            return ratio, torch.full_like(ratio, first, dtype=torch.bool)
-        ratio = window_ratio(traces, self.window_smoothing, self.padding)
-        leader = None if self.leader is None else modalities.index(self.leader)
-        return ratio, window_open(ratio, self.window_threshold, leader)
+        window = PrimeWindow(
+            self.window_threshold,
+            self.window_smoothing,
+            self.padding,
+            leader=self.leader,
+            first_epoch=self.first_epoch,
+        )
+        return window.decide(traces, modalities)
 
     def strengths(self, is_open, modalities, regulated):
         """Base strength of each modality in an epoch (dict of str to float); 0 if it is closed.

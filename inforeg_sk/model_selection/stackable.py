@@ -40,6 +40,7 @@ def why_not_together(estimator):
     if type(estimator) not in _ESTIMATORS:
         return f"{name} is none of the estimators of this library"
     kept = {
+        "active": None,
         "callbacks": None,
         "train_split": None,
         "compile": False,

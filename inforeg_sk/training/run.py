@@ -6,8 +6,10 @@ from typing import NamedTuple
 import torch
 
 from ..data.batches import Batch
+from ..methods.base import loss_weights_of
 from ..methods.closed_batch import ClosedBatch
 from ..methods.context import BatchContext, EpochContext
+from ..methods.curves import Curve
 from ..methods.records import CurveKeys
 from ..network.network import NetworkOutput
 from ..network.parameters import encoder_parameters
@@ -42,6 +44,7 @@ class CallSettings(NamedTuple):
     n_outputs: int
     score: str  # name of the performance score
     drop_rates: dict  # rate of modality dropout by modality; empty if there is none
+    active: object  # when the method may act, as the estimators take it
     monitors: tuple  # what tracks Fisher traces and scores; empty with fisher=None
 
 
@@ -106,6 +109,8 @@ class TrainingRun:
         self.n_steps, self.has_stepped = 0, True
         self.stopped_in = (len(history) + 1, training.last_epoch + 1)
         self._curves = {**self.method.curves}
+        if self.settings.active is not None:
+            self._curves["active"] = Curve("Whether the method may act", flag=True)
         for monitor in self.monitors:
             self._curves.update(monitor.curves)
         # A training step of the user's own may step an optimizer without a closure.
@@ -160,7 +165,11 @@ class TrainingRun:
             encoder_parameters(self.training.network.encoders),
             self.keys,
             self._curves,
+            self.settings.active,
         )
+        if self._epoch.is_limited:
+            self._epoch.record("active", self._epoch.active)
+            self._epoch.acts = self.method.per_modality or any(self._epoch.active.values())
         for monitor in self.monitors:
             monitor.on_epoch_start(self._epoch)
         self.method.on_epoch_start(self._epoch)
@@ -169,6 +178,8 @@ class TrainingRun:
         """The inputs of a batch, as modality dropout and the method leave them."""
         if self.settings.drop_rates:
             inputs = inputs.drop(self.settings.drop_rates, self.generators.modality_dropout)
+        if not self._epoch.acts:
+            return inputs
         changed = self.method.on_batch_start(inputs, self._epoch)
         if changed is not inputs:
             self._check_inputs(changed)
@@ -186,7 +197,7 @@ class TrainingRun:
     def loss(self, output, target, weight, criterion, gradient_scale):
         """The method's loss of a batch, after its forward pass."""
         self._start(BatchContext, output, target, weight, criterion, gradient_scale=gradient_scale)
-        loss = self.method.loss(self._batch)
+        loss = self.method.loss(self._batch) if self._epoch.acts else self._batch.joint_loss
         if loss.ndim:
             raise ValueError(
                 f"{type(self.method).__name__}.loss must return a single number. Got a tensor of "
@@ -211,7 +222,7 @@ class TrainingRun:
         """
         output = NetworkOutput(None, None, inputs.presence, inputs)
         self._start(ClosedBatch, output, target, weight, criterion, passed=passed, terms=terms)
-        weights = self.method.loss_weights(self._batch)
+        weights = loss_weights_of(self.method, self._batch)
         if weights is None:
             return self.method.loss(self._batch)  # which says what is wrong
         return self._batch.backward(weights)
@@ -243,7 +254,8 @@ class TrainingRun:
         for monitor in self.monitors:
             if not monitor.after_regulation:
                 monitor.on_gradients(self._batch)
-        self.method.on_gradients(self._batch)
+        if self._epoch.acts:
+            self.method.on_gradients(self._batch)
         for monitor in self.monitors:
             if monitor.after_regulation:
                 monitor.on_gradients(self._batch)
@@ -263,7 +275,7 @@ class TrainingRun:
         """
         self.n_steps += 1
         self.has_stepped = self._changed  # else gradients only add up for a later step
-        if self.has_stepped:
+        if self.has_stepped and self._epoch.acts:
             self.method.on_step(self._batch)
         self._records.add(self._batch, loss, n_samples)
         joint = self._batch.joint_loss.detach()
