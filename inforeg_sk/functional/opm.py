@@ -24,7 +24,7 @@ def lead_over_mean(ratios: Tensor) -> Tensor:
     >>> import torch
     >>> from inforeg_sk.functional import score_ratios
     >>> lead_over_mean(score_ratios(torch.tensor([[0.75], [0.5], [0.25]])))
-    tensor([2., 1., 0.4000])
+    tensor([2.0000, 1.0000, 0.4000])
     """
     others = ~torch.eye(ratios.shape[-1], dtype=torch.bool, device=ratios.device)
     # As the mean of s_n / s_m over the others, which holds on the samples of each pair, too.
@@ -57,4 +57,6 @@ def leading_drop_rate(ratio: Tensor, q: float, alpha: float) -> Tensor:
     >>> leading_drop_rate(torch.tensor([2.0, 0.5]), 0.5, 1.0)
     tensor([0.3808, 0.0000])
     """
-    return q * torch.tanh(alpha * (ratio - 1).clamp(min=0))
+    # Clamped: an infinite ratio times an alpha of 0 would be NaN.
+    lead = (ratio - 1).clamp(0, torch.finfo(ratio.dtype).max)
+    return q * torch.tanh(alpha * lead)

@@ -163,7 +163,8 @@ class DiagnosingRelearning(BalancingMethod):
 
     def _shares(self, purities, epoch):
         """Share of the way back of each modality (dict of str to float)."""
-        by_part = torch.tensor([list(purities[part].values()) for part in _PARTS]).double()
+        rows = [list(purities[part].values()) for part in _PARTS]
+        by_part = torch.tensor(rows, dtype=torch.float64)
         shares = relearning_share(by_part[0], by_part[1], self.strength).tolist()
         pairs = zip(epoch.modalities, shares, strict=True)
         return {name: share if epoch.active[name] else 0.0 for name, share in pairs}

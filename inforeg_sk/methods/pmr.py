@@ -38,8 +38,8 @@ class PMR(BalancingMethod):
     alpha : float, default=1.0
         Strength of the prototype losses, >= 0. 0, with `entropy_weight` 0, is joint training.
     momentum : float, default=0.2
-        Share of the old prototypes in those after an epoch, in [0, 1] (the paper's 1 - epsilon).
-        After the first epoch the fresh ones replace the old.
+        Share of the old prototypes in those after an epoch, in [0, 1]. After the first epoch the
+        fresh ones replace the old.
     share : float, default=1.0
         Share of the training samples that prototypes are measured on, drawn anew each time; in
         (0, 1]. The authors' code takes a tenth.
