@@ -15,6 +15,7 @@ from .ensemble import (
     StackedModalitiesRegressor,
 )
 from .methods import (
+    OGMGE,
     OPM,
     PMR,
     BalancingMethod,
@@ -50,6 +51,7 @@ __all__ = [
     "MultimodalInfoRegRegressor",
     "MultimodalInfoRegRegressorCV",
     "MultimodalRegressor",
+    "OGMGE",
     "PrimeWindow",
     "StackedModalitiesClassifier",
     "StackedModalitiesRegressor",

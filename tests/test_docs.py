@@ -10,7 +10,9 @@ PAGES = [
     ROOT / "README.rst",
     ROOT / "CHANGES.rst",
     ROOT / "CONTRIBUTING.rst",
-    *sorted(page for part in ("benchmarks", "datasets") for page in (ROOT / part).rglob("*.rst")),
+    *sorted(
+        page for part in ("benchmarks", "datasets", "docs") for page in (ROOT / part).rglob("*.rst")
+    ),
 ]
 
 

@@ -18,6 +18,7 @@ from .numbers import (
     pairwise_gap_numbers,
     share_numbers,
 )
+from .ogm import modulation_coefficient, score_ratio
 from .opm import lead_over_mean, leading_drop_rate
 from .pmr import (
     class_sums,
@@ -40,7 +41,7 @@ from .pool import (
 )
 from .prior import class_log_prior
 from .pull import decoupled_pull, gradient_pull, pull_share
-from .ratios import score_ratios
+from .ratios import pairwise_score_ratios
 from .regulation import (
     TIE_TOLERANCE,
     pairwise_performance_gap,
@@ -96,6 +97,7 @@ __all__ = [
     "mean_pool_values",
     "mean_pool_weights",
     "min_max_scaled",
+    "modulation_coefficient",
     "moving_average",
     "on_host",
     "outer_sample_norms",
@@ -116,7 +118,8 @@ __all__ = [
     "regulation_coefficient",
     "relearning_share",
     "restraining_weight",
-    "score_ratios",
+    "pairwise_score_ratios",
+    "score_ratio",
     "share_numbers",
     "squared_losses",
     "trace_from_norms",

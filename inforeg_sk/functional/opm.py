@@ -12,7 +12,7 @@ def lead_over_mean(ratios: Tensor) -> Tensor:
     Parameters
     ----------
     ratios : Tensor of shape (..., n_modalities, n_modalities)
-        From `score_ratios`.
+        From `pairwise_score_ratios`.
 
     Returns
     -------
@@ -22,8 +22,8 @@ def lead_over_mean(ratios: Tensor) -> Tensor:
     Examples
     --------
     >>> import torch
-    >>> from inforeg_sk.functional import score_ratios
-    >>> lead_over_mean(score_ratios(torch.tensor([[0.75], [0.5], [0.25]])))
+    >>> from inforeg_sk.functional import pairwise_score_ratios
+    >>> lead_over_mean(pairwise_score_ratios(torch.tensor([[0.75], [0.5], [0.25]])))
     tensor([2.0000, 1.0000, 0.4000])
     """
     others = ~torch.eye(ratios.shape[-1], dtype=torch.bool, device=ratios.device)

@@ -158,7 +158,7 @@ def helping_weight(ratios: Tensor, *, hard: bool = False) -> Tensor:
     Parameters
     ----------
     ratios : Tensor of shape (..., n_modalities, n_modalities)
-        From `score_ratios`.
+        From `pairwise_score_ratios`.
     hard : bool, default=False
         False: ``clip(max_n s_n / s_m - 1, 0, 1)``, with two modalities the paper's beta and gamma.
         True, as in the authors' code: 1 for a modality that is behind another by more than
@@ -172,8 +172,8 @@ def helping_weight(ratios: Tensor, *, hard: bool = False) -> Tensor:
     Examples
     --------
     >>> import torch
-    >>> from inforeg_sk.functional import score_ratios
-    >>> ratios = score_ratios(torch.tensor([[0.75], [0.5]]))
+    >>> from inforeg_sk.functional import pairwise_score_ratios
+    >>> ratios = pairwise_score_ratios(torch.tensor([[0.75], [0.5]]))
     >>> helping_weight(ratios), helping_weight(ratios, hard=True)
     (tensor([0.0000, 0.5000]), tensor([0., 1.]))
     """
@@ -189,7 +189,7 @@ def restraining_weight(ratios: Tensor) -> Tensor:
     Parameters
     ----------
     ratios : Tensor of shape (..., n_modalities, n_modalities)
-        From `score_ratios`.
+        From `pairwise_score_ratios`.
 
     Returns
     -------
@@ -199,8 +199,8 @@ def restraining_weight(ratios: Tensor) -> Tensor:
     Examples
     --------
     >>> import torch
-    >>> from inforeg_sk.functional import score_ratios
-    >>> restraining_weight(score_ratios(torch.tensor([[0.75], [0.5]])))
+    >>> from inforeg_sk.functional import pairwise_score_ratios
+    >>> restraining_weight(pairwise_score_ratios(torch.tensor([[0.75], [0.5]])))
     tensor([0.5000, 0.0000])
     """
     return (_largest(ratios) - 1).clamp(0, 1)

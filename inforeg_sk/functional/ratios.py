@@ -5,10 +5,10 @@ from torch import Tensor
 
 from .scores import batch_score, pairwise_batch_scores
 
-__all__ = ["score_ratios"]
+__all__ = ["pairwise_score_ratios"]
 
 
-def score_ratios(
+def pairwise_score_ratios(
     values: Tensor, present: Tensor | None = None, weight: Tensor | None = None
 ) -> Tensor:
     """Ratio of the mean scores of each two modalities, over the samples that have both.
@@ -32,7 +32,7 @@ def score_ratios(
     Examples
     --------
     >>> import torch
-    >>> score_ratios(torch.tensor([[0.5, 0.5], [0.25, 0.25]]))
+    >>> pairwise_score_ratios(torch.tensor([[0.5, 0.5], [0.25, 0.25]]))
     tensor([[1.0000, 2.0000],
             [0.5000, 1.0000]])
     """

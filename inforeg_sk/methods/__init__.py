@@ -6,12 +6,14 @@ from .curves import Curve
 from .diagnosing_relearning import DiagnosingRelearning
 from .g_blending import GBlending
 from .inforeg import InfoReg
+from .ogm_ge import OGMGE
 from .opm import OPM
 from .pmr import PMR
 
 METHODS = {
-    "inforeg": InfoReg,
     "joint": Joint,
+    "inforeg": InfoReg,
+    "ogm-ge": OGMGE,
     "pmr": PMR,
     "g-blending": GBlending,
     "dr": DiagnosingRelearning,
@@ -20,13 +22,14 @@ METHODS = {
 
 __all__ = [
     "METHODS",
-    "OPM",
-    "PMR",
     "BalancingMethod",
     "Curve",
+    "PrimeWindow",
+    "Joint",
+    "InfoReg",
+    "OGMGE",
+    "OPM",
+    "PMR",
     "DiagnosingRelearning",
     "GBlending",
-    "InfoReg",
-    "Joint",
-    "PrimeWindow",
 ]

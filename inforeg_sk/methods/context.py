@@ -462,6 +462,20 @@ class BatchContext(BatchRecorder):
         scaled = loss * self.gradient_scale if self.gradient_scale != 1 else loss
         return list(torch.autograd.grad(scaled, parameters, retain_graph=True, allow_unused=True))
 
+    def draw_normal(self, like):
+        """Draw standard normal numbers on `generator`.
+
+        Parameters
+        ----------
+        like : Tensor
+            Of the shape and type to have, on the device.
+
+        Returns
+        -------
+        Tensor
+        """
+        return torch.empty_like(like).normal_(generator=self.generator)
+
     # Logits
 
     @cached_property

@@ -6,7 +6,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from ..functional import lead_over_mean, leading_drop_rate, probability, score_ratios
+from ..functional import lead_over_mean, leading_drop_rate, pairwise_score_ratios, probability
 from ..utils.parameters import Constraint, Interval
 from .base import BalancingMethod
 from .curves import Curve
@@ -95,6 +95,6 @@ class OPM(BalancingMethod):
             logits.to(torch.promote_types(logits.dtype, torch.float32)), batch.target
         )
         present = None if batch.present is None else batch.present.mT
-        self.ratio_ = lead_over_mean(score_ratios(values, present, batch.weight))
+        self.ratio_ = lead_over_mean(pairwise_score_ratios(values, present, batch.weight))
         batch.record("score_ratio", self.ratio_)
         batch.record("drop_rate", self._rates)

@@ -10,13 +10,13 @@ from torch import Tensor
 from ..functional import (
     class_sums,
     helping_weight,
+    pairwise_score_ratios,
     probability,
     prototype_entropy,
     prototype_logits,
     prototypes_of,
     refresh_prototypes,
     restraining_weight,
-    score_ratios,
     weighted_mean,
 )
 from ..utils.parameters import Constraint, Instance, Interval, IsNone
@@ -178,7 +178,7 @@ class PMR(BalancingMethod):
         }
         values = torch.stack([probability(u.detach(), batch.target) for u in logits.values()])
         present = None if batch.present is None else batch.present.mT
-        ratios = score_ratios(values, present, batch.weight)
+        ratios = pairwise_score_ratios(values, present, batch.weight)
         helping = self.alpha * helping_weight(ratios, hard=self.hard)
         restraining = entropy_weight * restraining_weight(ratios)
         batch.record("prototype_score", self._mean_scores(values, batch))

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from ..methods import InfoReg
+from ..methods.records import CurveKeys
 from ..training.members import MemberRun, Verdict
 from ..training.trained import EarlyStop
 
@@ -41,11 +42,13 @@ class FollowedRun(MemberRun):
         encoders = job.plan.network.encoders
         self._regulated = [m for m, e in encoders.items() if any(True for _ in e.parameters())]
 
-    def _put(self, quantity, values):
-        labels = self._modalities
+    def _put(self, quantity, values, labels=()):
+        """Record values by label, the modalities if none are given; None: a scalar."""
+        labels = self._modalities if labels == () else labels
         if (quantity, labels) not in self._job.claims:
             self._job.claims.append((quantity, labels))
-        self._row |= {f"{quantity}_{m}": v for m, v in zip(labels, values, strict=True)}
+        for label, value in zip(labels or (None,), values, strict=True):
+            self._row[CurveKeys.key(quantity, label)] = value
 
     def begin_epoch(self, others, epoch):
         windows = {}  # members whose windows are decided in one go
@@ -88,6 +91,9 @@ class FollowedRun(MemberRun):
     def _start_row(self, epoch):
         self._start = time.perf_counter()
         self._row = {"batches": [], "epoch": epoch + 1}
+        active = self._settings.active
+        if active is not None:
+            self._put("active", [epoch in active] * len(self._modalities))
         if self._regulates:
             self._put("coefficient", [0.0] * len(self._modalities))
 
@@ -96,10 +102,10 @@ class FollowedRun(MemberRun):
         n_samples = sum(sizes)
         pairs = zip(result.objective, sizes, strict=True)
         self._row["train_objective"] = sum(loss * n for loss, n in pairs) / n_samples
-        for quantity, values in result.values.items():
-            self._put(quantity, values)
-        if "fisher_trace" in result.values:
-            self._traces.append(result.values["fisher_trace"])
+        for (quantity, labels), values in result.values.items():
+            self._put(quantity, values, labels)
+            if quantity == "fisher_trace":
+                self._traces.append(values)
         losses = result.losses
         if job.total_weight is not None:
             factor = job.means.epoch_factor(n_samples, job.total_weight)

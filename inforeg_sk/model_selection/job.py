@@ -18,7 +18,7 @@ from ..training.run import Generators
 from ..training.trained import Trained
 from .followed import FollowedRun
 from .parts import FittedOne
-from .stackable import criterion_of, device_of, why_not_planned
+from .stackable import acts_by_hooks, criterion_of, device_of, why_not_planned
 
 __all__ = ["Job", "as_tensor"]
 
@@ -129,7 +129,18 @@ class Job:
             traces,
             getattr(method, "pull", None) if traces else None,
             self.estimator.max_epochs,
+            self._hooked_with,
         )
+
+    @property
+    def _hooked_with(self):
+        """What those have in common whose hooks are called once for all; None: none are."""
+        if not acts_by_hooks(self.plan):
+            return None
+        method, active = self.plan.method, self.plan.settings.active
+        settings = repr(sorted(method.get_params().items()))
+        epochs = None if active is None else tuple(sorted(active))
+        return type(method), settings, epochs, self.n_train, self.batch_size
 
     def member(self, order):
         plan, method = self.plan, self.plan.method
@@ -157,6 +168,9 @@ class Job:
             traced=traced,
             after_regulation=after,
             n_epochs=self.estimator.max_epochs,
+            method=method if acts_by_hooks(plan) else None,
+            active=plan.settings.active,
+            generator=self.generators.method,
         )
 
     def _optimizer_settings(self):
@@ -196,6 +210,7 @@ class Job:
             self.claims,
             self.outcome.states,
             self.outcome.shuffling,
+            self.generators.method.get_state(),
             self.n_batches,
             self.n_steps,
             self.train,

@@ -5,7 +5,8 @@ import torch
 from torch.utils.data import DataLoader
 
 from ..classifier import MultimodalClassifier, MultimodalInfoRegClassifier
-from ..methods import InfoReg, Joint
+from ..methods import BalancingMethod, InfoReg, Joint
+from ..methods.active import as_window
 from ..methods.closed_batch import has_closed_form
 from ..methods.monitors import FisherTrace, PerformanceScore
 from ..network.closed_form import ClosedForm
@@ -13,7 +14,14 @@ from ..network.dropout import Dropout
 from ..regressor import MultimodalInfoRegRegressor, MultimodalRegressor
 from ..training.optimizer import DecayAdamW
 
-__all__ = ["criterion_of", "device_of", "stops_early", "why_not_planned", "why_not_together"]
+__all__ = [
+    "acts_by_hooks",
+    "criterion_of",
+    "device_of",
+    "stops_early",
+    "why_not_planned",
+    "why_not_together",
+]
 
 _ESTIMATORS = (
     MultimodalClassifier,
@@ -40,7 +48,6 @@ def why_not_together(estimator):
     if type(estimator) not in _ESTIMATORS:
         return f"{name} is none of the estimators of this library"
     kept = {
-        "active": None,
         "callbacks": None,
         "train_split": None,
         "compile": False,
@@ -69,8 +76,9 @@ def why_not_together(estimator):
 
 def why_not_planned(estimator, plan):
     """The same, once the network is known."""
-    if type(plan.method) not in (Joint, InfoReg):
-        return f"method {type(plan.method).__name__} is not one that is stacked"
+    reason = why_not_acting(plan)
+    if reason is not None:
+        return reason
     if any(type(m) not in (FisherTrace, PerformanceScore) for m in plan.settings.monitors):
         return "other monitors need fits of their own"
     form = ClosedForm.of(plan.network)
@@ -95,6 +103,31 @@ def why_not_planned(estimator, plan):
     return None
 
 
+def acts_by_hooks(plan):
+    """Whether the hooks of the method are called in a stack; Joint and InfoReg have their own."""
+    return type(plan.method) not in (Joint, InfoReg)
+
+
+def why_not_acting(plan):
+    """Why what a method does in a batch cannot be done for many networks at once, or None."""
+    method, active = plan.method, plan.settings.active
+    name = type(method).__name__
+    if as_window(active) is not None:
+        return f"active={active!r} needs fits of their own"
+    if not acts_by_hooks(plan):
+        return None if active is None else f"active with method {name} needs fits of their own"
+    if not method.batchable:
+        return f"method {name} is not batchable"
+    for hook in _OF_EPOCHS:
+        if getattr(type(method), hook) is not getattr(BalancingMethod, hook):
+            return f"{hook} of the method {name} needs fits of their own"
+    if plan.dataset.weight is not None or plan.dataset.presence.masks:
+        return f"weights and missing modalities with method {name} need fits of their own"
+    return None
+
+
+# Hooks that see an epoch or a training run, which members of a stack do not share.
+_OF_EPOCHS = ("on_train_start", "on_epoch_start", "on_batch_start", "on_epoch_end")
 # What may stand before each kind of layer; None: the beginning.
 _BEFORE = {
     torch.nn.Flatten: (None,),

@@ -8,6 +8,7 @@ import torch
 from ..data.batches import JoinedBatchSampler
 from ..training.members import BatchOrder, Samples
 from ..training.stacked import StackedTraining
+from ..training.stacked_hooks import HookedTraining
 from .job import Job, as_tensor
 from .parts import FittedOne, fit_alone, log
 from .processes import Call, Processes
@@ -182,7 +183,9 @@ def _train(group):
         order = BatchOrder(sampler, generator, rows)
         made.append((jobs, [job.member(order) for job in jobs]))
     made.sort(key=lambda pair: -len(pair[1][0].batches))
-    engine = StackedTraining([members for _, members in made], group[0].device)
+    by_hooks = made[0][1][0].method is not None
+    kind = HookedTraining if by_hooks else StackedTraining
+    engine = kind([members for _, members in made], group[0].device)
     with torch.no_grad():
         outcomes = iter(engine.run())
     for jobs, members in made:

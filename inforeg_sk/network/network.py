@@ -197,8 +197,20 @@ class MultimodalNetwork(nn.Module):
     def forward(self, X):
         features = self.encode(X)
         presence = getattr(X, "presence", None) or Presence(len(next(iter(features.values()))))
-        logits = self._with_prior(self.head(self.fusion(features)))
-        return NetworkOutput(logits, features, presence, X)
+        return NetworkOutput(self.joint_logits(features), features, presence, X)
+
+    def joint_logits(self, features):
+        """Joint logits of features, such as those that a method has changed or detached.
+
+        Parameters
+        ----------
+        features : dict of str to Tensor of shape (n_samples, n_features)
+
+        Returns
+        -------
+        Tensor of shape (n_samples, n_outputs)
+        """
+        return self._with_prior(self.head(self.fusion(features)))
 
     def unimodal_logits(self, features):
         """Logits of each modality alone.

@@ -1,7 +1,7 @@
 """The trainable parameters of encoders, and multi-tensor operations on lists of them."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -14,8 +14,10 @@ __all__ = [
     "TracedEncoders",
     "add_gradient_pull",
     "apply_decoupled_pull",
+    "clip_gradient_norm",
     "encoder_parameters",
     "layer_weights",
+    "scale_gradients",
 ]
 
 # Layers that the authors' code measures (transposed convolutions and normalisation are left out).
@@ -159,3 +161,67 @@ def apply_decoupled_pull(
     step = torch._foreach_sub(reference, weights)
     torch._foreach_mul_(step, share)
     torch._foreach_add_(weights, step)
+
+
+@torch.no_grad()
+def scale_gradients(parameters: Iterable[Tensor], factor: float | Tensor) -> None:
+    """Multiply the gradients of a list of parameters by a factor, in place.
+
+    Parameters
+    ----------
+    parameters : iterable of Tensor
+        Those without a gradient are skipped.
+    factor : float, or Tensor of shape () or (n_networks,) on the same device
+        With an axis, one factor for each network: the gradients have the axis of the networks in
+        front.
+    """
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    if not gradients:
+        return
+    if not isinstance(factor, Tensor) or factor.ndim == 0:
+        torch._foreach_mul_(gradients, factor)
+        return
+    for gradient in gradients:
+        gradient.mul_(_of_networks(factor, gradient))
+
+
+@torch.no_grad()
+def clip_gradient_norm(
+    parameters: Iterable[Tensor], max_norm: float | Tensor, n_leading: int = 0
+) -> Tensor | float:
+    """Scale gradients in place so that their norm, over all parameters, is at most `max_norm`.
+
+    Parameters
+    ----------
+    parameters : iterable of Tensor
+        Those without a gradient are skipped.
+    max_norm : float, or Tensor of shape () or (n_networks,) on the same device
+        Infinity leaves the gradients as they are.
+    n_leading : {0, 1}, default=0
+        1: the gradients have the axis of the networks in front, and each network is clipped by its
+        own norm.
+
+    Returns
+    -------
+    Tensor of shape () or (n_networks,)
+        The norm before; 0.0 if there is no gradient.
+
+    Notes
+    -----
+    The factor is ``max_norm / (norm + 1e-6)``, as in `torch.nn.utils.clip_grad_norm_`.
+    """
+    used = [p for p in parameters if p.grad is not None]
+    if not used:
+        return 0.0
+    if n_leading:
+        norms = [p.grad.reshape(len(p.grad), -1).norm(dim=1) for p in used]
+    else:
+        norms = list(torch._foreach_norm([p.grad for p in used]))
+    norm = torch.stack(norms).norm(dim=0)
+    scale_gradients(used, (max_norm / (norm + 1e-6)).clamp(max=1.0))
+    return norm
+
+
+def _of_networks(values: Tensor, like: Tensor) -> Tensor:
+    """Values (n_networks,) as a Tensor that multiplies one of shape (n_networks, ...)."""
+    return values.to(like.dtype).reshape(-1, *[1] * (like.ndim - 1))

@@ -1,6 +1,6 @@
 """The members of a stack: what each network is trained on, and what follows its training."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -32,6 +32,9 @@ class Member(NamedTuple):
     traced: list  # of (list of float): the weight of each encoder's parameters in its trace
     after_regulation: bool  # whether traces are of the gradient with the pull
     n_epochs: int
+    method: Any = None  # whose hooks are called; None: the run knows what it does
+    active: Any = None  # epochs in which it may act; None: all
+    generator: Any = None  # the method's own
 
 
 class BatchOrder:
@@ -66,7 +69,7 @@ class EpochOfMember(NamedTuple):
     losses: list  # joint loss of each batch
     objective: list  # whole loss of each batch
     sizes: list  # samples of each batch
-    values: dict  # of quantity to list of float: the epoch's value of each modality
+    values: dict  # of quantity and labels (None: a scalar) to list of float, one a label
     held_out: tuple | None  # loss and, with classes, rightness of each sample (ndarrays)
 
 

@@ -228,12 +228,7 @@ class StackedTraining:
         self._begin_regulation(epoch)
         k, m = len(self._members), len(self._modalities)
         kept = {"joint": (n_batches, k), "objective": (n_batches, k)}
-        if self._monitored:
-            kept |= dict.fromkeys(("fisher_trace", "performance_score"), (n_batches, k, m))
-        if self._alpha is not None:
-            kept["coefficient"] = (n_batches, k, m)
-        if self._after_regulation:  # measured last
-            kept["fisher_trace"] = kept.pop("fisher_trace")
+        kept |= {name: (n_batches, k, m) for name in self._kept_quantities()}
         kept = {name: self._like.new_zeros(shape) for name, shape in kept.items()}
         row = sum(x.shape[1] for x in self._inputs) * self._like.element_size()
         at_once = max(1, _GATHERED_BYTES // (row * largest * len(self._orders)))
@@ -243,6 +238,14 @@ class StackedTraining:
                 self._step(j, kept)
         held_out = None if self._held_out is None else self._evaluate()
         return self._end_epoch(epoch, {name: v.cpu().numpy() for name, v in kept.items()}, held_out)
+
+    def _kept_quantities(self):
+        """Names of what a step keeps of each modality, in the order of the history."""
+        kept = ["fisher_trace", "performance_score"] if self._monitored else []
+        kept += [] if self._alpha is None else ["coefficient"]
+        if self._after_regulation:  # measured last
+            kept = [*kept[1:], "fisher_trace"]
+        return kept
 
     def _gather(self, first, stop):
         """Gather the samples of some batches at once."""
@@ -267,13 +270,7 @@ class StackedTraining:
 
     def _end_epoch(self, epoch, kept, held_out):
         joint, objective = kept.pop("joint"), kept.pop("objective")
-        means = {}
-        for n in set(self._n_batches):
-            for name, array in kept.items():
-                found = _mean(array[:n].astype(np.float64))
-                if name == "fisher_trace" and self._after_regulation:
-                    found = found * n  # the sum over batches
-                means[n, name] = found.tolist()
+        values = self._epoch_values(kept)
         verdicts = [Verdict()] * len(self._members)
         for i in self._active():
             stream = i // self._per_stream
@@ -282,15 +279,29 @@ class StackedTraining:
                 joint[:n, i].tolist(),
                 objective[:n, i].tolist(),
                 self._sizes[stream, :n].tolist(),
-                {
-                    name: means[n, name][i]
-                    for name in kept
-                    if name != "coefficient" or self._regulates[i]
-                },
+                values[i],
                 None if held_out is None else held_out[i],
             )
             verdicts[i] = self._members[i].run.end_epoch(epoch, result)
         return verdicts
+
+    def _epoch_values(self, kept):
+        """By member, the epoch's values of each quantity and its labels (list of dict)."""
+        means = {}
+        for n in set(self._n_batches):
+            for name, array in kept.items():
+                found = _mean(array[:n].astype(np.float64))
+                if name == "fisher_trace" and self._after_regulation:
+                    found = found * n  # the sum over batches
+                means[n, name] = found.tolist()
+        return [
+            {
+                (name, self._modalities): means[self._n_batches[i // self._per_stream], name][i]
+                for name in kept
+                if name != "coefficient" or regulates
+            }
+            for i, regulates in enumerate(self._regulates)
+        ]
 
     def _step(self, j, kept):
         """One step of the members that have a batch `j`: those of the first streams."""

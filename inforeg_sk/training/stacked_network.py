@@ -37,25 +37,31 @@ class StackedNetwork:
         self._take_settings(settings)
         self.device = device
         first = networks[0]
-        self._widths = list(first.fusion.widths.values())
-        self._modalities = first.modalities
-        self.parameters, self._of_encoder, self._places = [], [], []
+        self.widths = list(first.fusion.widths.values())
+        self.modalities = first.modalities
+        self.parameters, self.groups, self._places = [], [], []
         # By modality a list of: place of the weight in `parameters` (the bias follows), whether a
         # ReLU does, and the members' dropout.
-        self._layers = [self._stack_encoder(i, m) for i, m in enumerate(self._modalities)]
+        self._layers = [self._stack_encoder(i, m) for i, m in enumerate(self.modalities)]
         self.n_encoder_parameters = len(self.parameters)
+        #: The modalities that have heads of their own, whose weights stand before the head's.
+        self._heads = list(first.unimodal_heads)
+        heads = [[*network.unimodal_heads.values(), network.head] for network in networks]
         self.parameters += [
-            self._stacked(getattr(network.head, name) for network in networks)
+            self._stacked(getattr(head, name) for head in of_all)
+            for of_all in zip(*heads, strict=True)
             for name in ("weight", "bias")
         ]
-        self._of_encoder += [len(self._modalities)] * 2
+        of_head = len(self.modalities)
+        for group in (*range(of_head + 1, of_head + len(heads[0])), of_head):
+            self.groups += [group] * 2
         self._moments = [torch.zeros_like(p) for p in self.parameters]
         self._squares = [torch.zeros_like(p) for p in self.parameters]
-        # Of each encoder and of the head: one that gets no gradient makes no step.
-        self._n_steps = np.zeros((len(networks), len(self._modalities) + 1), dtype=np.int64)
-        self._prior = None
+        # Of each encoder, the head and unimodal heads: what gets no gradient makes no step.
+        self._n_steps = np.zeros((len(networks), max(self.groups) + 1), dtype=np.int64)
+        self.prior = None
         if first.log_prior is not None:
-            self._prior = self._stacked(network.log_prior for network in networks)[:, :, None]
+            self.prior = self._stacked(network.log_prior for network in networks)[:, :, None]
         weights = [w for of_encoder in trace_weights for w in of_encoder]
         self._trace_weights = torch.tensor(weights, dtype=torch.float64).to(self.like)[:, None]
 
@@ -83,7 +89,7 @@ class StackedNetwork:
             self._places.append((name, j))
             for part in ("weight", "bias"):
                 self.parameters.append(self._stacked(getattr(c[j], part) for c in chains))
-                self._of_encoder.append(i)
+                self.groups.append(i)
         return layers
 
     @property
@@ -91,13 +97,30 @@ class StackedNetwork:
         """A Tensor of the type and on the device of all others."""
         return self.parameters[-1]
 
+    def as_leaves(self):
+        """The parameters, in the same memory, as Tensors that gather gradients (list)."""
+        return [p.detach().requires_grad_() for p in self.parameters]
+
+    def encoder_parameters(self, tensors):
+        """Of tensors in the order of `parameters`, those of each encoder (dict of str to list)."""
+        found = {name: [] for name in self.modalities}
+        for i, tensor in zip(self.groups, tensors, strict=True):
+            if i < len(self.modalities):
+                found[self.modalities[i]].append(tensor)
+        return found
+
+    def unimodal_heads(self, tensors):
+        """Of tensors in the order of `parameters`, weight and bias of each unimodal head (dict)."""
+        own = tensors[self.n_encoder_parameters : -2]
+        return dict(zip(self._heads, zip(own[::2], own[1::2], strict=True), strict=True))
+
     def of_members(self, of_streams):
         """What streams have (n_streams, ...), for each of their members (n_members, ...)."""
         return of_streams.repeat_interleave(self._per_stream, dim=0)
 
     # Passes
 
-    def forward(self, inputs, k, present=None, drawn=None):
+    def forward(self, inputs, k, present=None, drawn=None, parameters=None):
         """Features of all modalities.
 
         Parameters
@@ -108,6 +131,8 @@ class StackedNetwork:
             1 where a sample has a modality, else 0. None: all have all.
         drawn : list of list of (slice or Tensor of int64), default=None
             By modality and member, the samples that dropout draws for. None: no dropout.
+        parameters : list of Tensor, default=None
+            What stands for `parameters`, such as leaves.
 
         Returns
         -------
@@ -116,10 +141,11 @@ class StackedNetwork:
             By modality, of each layer what came in and what dropout multiplied by.
         """
         features, saved = [], []
+        parameters = self.parameters if parameters is None else parameters
         for i, (x, layers) in enumerate(zip(inputs, self._layers, strict=True)):
             kept = []
             for j, (place, followed, drops) in enumerate(layers):
-                weight, bias = self.parameters[place : place + 2]
+                weight, bias = parameters[place : place + 2]
                 below = x
                 if j == 0:
                     x = self._first_layer(x, weight[:k], bias[:k])
@@ -161,10 +187,10 @@ class StackedNetwork:
         shape = (1 + len(features), k, head.shape[1], features[0].shape[1])
         logits = features[0].new_empty(shape)
         joint, *each = logits.unbind()
-        for z, block, out in zip(features, head.split(self._widths, dim=2), each, strict=True):
+        for z, block, out in zip(features, head.split(self.widths, dim=2), each, strict=True):
             torch.baddbmm(bias, block, z.mT, out=out)
         torch.sum(logits[1:], dim=0, out=joint)
-        return logits if self._prior is None else logits.add_(self._prior[:k])
+        return logits if self.prior is None else logits.add_(self.prior[:k])
 
     def backward(self, gradient, passed, k, present=None, unimodal=True):
         """Gradients in the order of `parameters`.
@@ -186,7 +212,7 @@ class StackedNetwork:
         list of Tensor
         """
         terms = gradient[1:] + gradient[:1] if unimodal else None
-        blocks = self.parameters[-2][:k].split(self._widths, dim=2)
+        blocks = self.parameters[-2][:k].split(self.widths, dim=2)
         encoders, of_head = [], []
         parts = zip(*passed, blocks, self._layers, strict=True)
         for i, (z, kept, block, layers) in enumerate(parts):
@@ -227,7 +253,7 @@ class StackedNetwork:
     def traces(self, gradients, k):
         """Fisher traces (Tensor of shape (k, n_modalities))."""
         if not self.n_encoder_parameters:
-            return self.like.new_zeros(k, len(self._modalities))
+            return self.like.new_zeros(k, len(self.modalities))
         norms = [
             torch.linalg.vector_norm(gradient.reshape(k, -1), dim=1)
             for gradient in gradients[: self.n_encoder_parameters]
@@ -244,15 +270,15 @@ class StackedNetwork:
 
     def pull_gradients(self, gradients, reference, coefficient, k):
         """Add the pull towards reference weights to the gradients (paper, eq. 12)."""
-        pairs = zip(self._of_encoder, gradients, self.parameters, reference, strict=False)
+        pairs = zip(self.groups, gradients, self.parameters, reference, strict=False)
         for i, gradient, p, r in pairs:
             c = coefficient[:, i].view(k, *[1] * (p.ndim - 1))
             gradient.add_((p[:k] - r[:k]) * c)
 
     def pull_weights(self, reference, share, k):
         """Move weights by a share of their way to reference weights."""
-        shares = [share[:, i].contiguous() for i in range(len(self._modalities))]
-        for i, p, r in zip(self._of_encoder, self.parameters, reference, strict=False):
+        shares = [share[:, i].contiguous() for i in range(len(self.modalities))]
+        for i, p, r in zip(self.groups, self.parameters, reference, strict=False):
             p[:k].lerp_(r[:k], shares[i].view(k, *[1] * (p.ndim - 1)))
 
     def step(self, gradients, k, used=None):
@@ -262,12 +288,12 @@ class StackedNetwork:
         ----------
         gradients : list of Tensor
         k : int
-        used : ndarray of bool of shape (k, n_modalities), default=None
-            Which encoders have a gradient. None: all.
+        used : ndarray of bool of shape (k, n_modalities) or (k, n_groups), default=None
+            Which encoders, or groups of parameters, have a gradient. None: all.
         """
         moved = np.ones((k, self._n_steps.shape[1]), dtype=bool)
         if used is not None:
-            moved[:, :-1] = used
+            moved[:, : used.shape[1]] = used
         steps = self._n_steps[:k]
         steps += moved
         if self._is_uniform and (steps == steps[0]).all() and (moved == moved[0]).all():
@@ -285,7 +311,7 @@ class StackedNetwork:
 
     def _step_alike(self, gradients, start, stop, moved):
         of_each = zip(
-            self._of_encoder, self.parameters, gradients, self._moments, self._squares, strict=True
+            self.groups, self.parameters, gradients, self._moments, self._squares, strict=True
         )
         whole = stop - start == len(self._networks)
         stacks = [(i, *tensors) for i, *tensors in of_each if moved[i]]
@@ -303,7 +329,8 @@ class StackedNetwork:
         """Parameters of a member's network, in the order of the stacks (list of Parameter)."""
         network = self._networks[i]
         layers = [network.encoders[name][j] for name, j in self._places]
-        return [p for layer in (*layers, network.head) for p in (layer.weight, layer.bias)]
+        layers += [*network.unimodal_heads.values(), network.head]
+        return [p for layer in layers for p in (layer.weight, layer.bias)]
 
     def optimizer_state(self, i):
         """What a member's optimizer remembers (list of Parameter and dict).
@@ -311,7 +338,7 @@ class StackedNetwork:
         Of a parameter that has never moved it is nothing.
         """
         found = []
-        pairs = zip(self.parameters_of(i), self._of_encoder, strict=True)
+        pairs = zip(self.parameters_of(i), self.groups, strict=True)
         for j, (parameter, encoder) in enumerate(pairs):
             n = self._n_steps[i, encoder]
             state = {
@@ -340,8 +367,8 @@ class StackedNetwork:
         index = torch.tensor(members, device=self.device)
         for stacks in (self.parameters, self._moments, self._squares):
             stacks[:] = [stack[index] for stack in stacks]
-        if self._prior is not None:
-            self._prior = self._prior[index]
+        if self.prior is not None:
+            self.prior = self.prior[index]
         self._n_steps = self._n_steps[members]
         self._networks = [self._networks[i] for i in members]
         self._take_settings([self._settings[i] for i in members])
@@ -356,7 +383,7 @@ def _draw(drops, x, drawn):
     """What dropout multiplies features by, each member's from its own generator."""
     factors = torch.zeros_like(x)
     for i, (layer, rows) in enumerate(zip(drops, drawn, strict=True)):
-        found = x[i, rows]
+        found = x[i, rows].detach()
         if layer is not None and len(found):
             factors[i, rows] = layer.factors(found)
     return factors

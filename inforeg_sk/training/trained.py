@@ -71,6 +71,8 @@ class Trained(NamedTuple):
         Parameters, and what the optimizer remembers of each.
     shuffling : Tensor
         State of the generator of the order of the samples.
+    method : Tensor
+        State of the method's generator.
     n_batches, n_steps : int
         Of an epoch, and of all.
     train, held_out : Dataset
@@ -82,6 +84,7 @@ class Trained(NamedTuple):
     claims: list
     states: list
     shuffling: torch.Tensor
+    method: torch.Tensor
     n_batches: int
     n_steps: int
     train: Any
@@ -106,6 +109,7 @@ class Trained(NamedTuple):
             if state:
                 optimizer.state[parameter] = state
         run.generators.shuffling.set_state(self.shuffling)
+        run.generators.method.set_state(self.method)
         run.n_steps, run.has_stepped = self.n_steps, True
         run.stopped_in = (len(history), len(history))
         for name in ("train_loss", "valid_loss", "valid_acc"):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from inforeg_sk.functional import lead_over_mean, leading_drop_rate, score_ratios
+from inforeg_sk.functional import lead_over_mean, leading_drop_rate, pairwise_score_ratios
 
 
 @pytest.mark.parametrize(
@@ -20,14 +20,14 @@ from inforeg_sk.functional import lead_over_mean, leading_drop_rate, score_ratio
     ],
 )
 def test_lead_is_the_score_over_the_mean_of_the_others(scores, expected):
-    ratios = score_ratios(torch.tensor(scores, dtype=torch.float64)[:, None])
+    ratios = pairwise_score_ratios(torch.tensor(scores, dtype=torch.float64)[:, None])
     np.testing.assert_allclose(lead_over_mean(ratios), expected)
 
 
 def test_others_without_a_common_sample_are_left_out():
     values = torch.tensor([[0.6, 0.6], [0.3, 0.3], [0.1, 0.1]]).double()
     present = torch.tensor([[1, 0], [1, 0], [0, 1]])
-    np.testing.assert_allclose(lead_over_mean(score_ratios(values, present)), [2, 0.5, 1])
+    np.testing.assert_allclose(lead_over_mean(pairwise_score_ratios(values, present)), [2, 0.5, 1])
 
 
 def test_rate_by_hand():

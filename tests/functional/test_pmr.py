@@ -11,17 +11,17 @@ from scipy.stats import entropy
 from inforeg_sk.functional import (
     class_sums,
     helping_weight,
+    pairwise_score_ratios,
     prototype_entropy,
     prototype_logits,
     prototypes_of,
     refresh_prototypes,
     restraining_weight,
-    score_ratios,
 )
 
 
 def ratios_of(*scores):
-    return score_ratios(torch.tensor(scores, dtype=torch.float64)[:, None])
+    return pairwise_score_ratios(torch.tensor(scores, dtype=torch.float64)[:, None])
 
 
 def test_prototypes_are_class_means():
@@ -121,7 +121,9 @@ def test_hard_factors_switch_the_weaker_on(scores, expected):
 
 def test_a_pair_without_common_samples_does_not_count():
     present = torch.tensor([[1, 0], [0, 1], [1, 0]])
-    ratios = score_ratios(torch.tensor([[0.4, 0.4], [0.9, 0.9], [0.5, 0.5]]).double(), present)
+    ratios = pairwise_score_ratios(
+        torch.tensor([[0.4, 0.4], [0.9, 0.9], [0.5, 0.5]]).double(), present
+    )
     np.testing.assert_allclose(helping_weight(ratios), [0.25, 0, 0])
     np.testing.assert_allclose(restraining_weight(ratios), [0, 0, 0.25])
 

@@ -1,12 +1,11 @@
-"""Two published methods as sketches: the protocol is wide enough, with no branch elsewhere."""
+"""Published methods as sketches: the protocol is wide enough, with no branch elsewhere."""
 
 import numpy as np
 import pytest
 import torch
 from sketches.mmpareto import MMPareto
-from sketches.ogm_ge import OGMGE
 
-from inforeg_sk import InfoReg, Joint, MultimodalClassifier, MultimodalRegressor, presets
+from inforeg_sk import InfoReg, Joint, MultimodalClassifier, presets
 from inforeg_sk.testing import method_checks
 
 SGD = {
@@ -23,7 +22,6 @@ METHODS = [
     InfoReg(),
     InfoReg(**{**presets.method_settings(presets.PAPER_STAR), "window_threshold": -1e9}),
     InfoReg(**presets.method_settings(presets.authors_code("a", {"a": 0.95, "b": 0.1}))),
-    OGMGE(),
     MMPareto(),
 ]
 CHECKS = [
@@ -43,44 +41,6 @@ def weights(clf, start=""):
     return {n: p.detach().clone() for n, p in parameters if n.startswith(start)}
 
 
-def assert_equal_weights(first, second, start=""):
-    a, b = weights(first, start), weights(second, start)
-    assert a and all(torch.equal(value, b[name]) for name, value in a.items())
-
-
-def test_ogm_ge_without_strength_and_noise_is_joint_training(trimodal):
-    X, y = trimodal
-    off = MultimodalClassifier(OGMGE(alpha=0.0, noise=False), **SGD).fit(X, y)
-    assert_equal_weights(off, MultimodalClassifier("joint", **SGD).fit(X, y))
-    assert all((k == 1).all() for k in off.curves_["modulation"].values())
-
-
-def test_ogm_ge_acts_inside_its_window_only(trimodal):
-    X, y = trimodal
-    method = OGMGE(alpha=1.0, first_epoch=1, last_epoch=1)
-    k = MultimodalClassifier(method, **SGD).fit(X, y).curves_["modulation"]
-    rows = np.array(list(k.values()))
-    assert (rows[:, [0, 2]] == 1).all() and (rows[:, 1] < 1).any()
-
-
-def test_ogm_ge_noise_does_not_change_the_order_of_the_data(trimodal, monkeypatch):
-    from inforeg_sk.data.batches import ModalityDataset
-
-    X, y = trimodal
-    orders = []
-    cut = ModalityDataset.__getitems__
-
-    def spy(self, indices):
-        orders[-1].append(tuple(indices))
-        return cut(self, indices)
-
-    monkeypatch.setattr(ModalityDataset, "__getitems__", spy)
-    for noise in (False, True):
-        orders.append([])
-        MultimodalClassifier(OGMGE(noise=noise), **SGD).fit(X, y)
-    assert orders[0] == orders[1]
-
-
 def test_mmpareto_without_conflict_is_the_uniform_baseline(trimodal):
     """Gamma 1 and equal weights give the gradient of the summed losses."""
     X, y = trimodal
@@ -92,9 +52,3 @@ def test_mmpareto_without_conflict_is_the_uniform_baseline(trimodal):
     pareto = MultimodalClassifier(MMPareto(gamma=1.0), **SGD).fit(X, y)
     cosines = np.array(list(pareto.curves_["cosine"].values()))
     assert ((cosines > -1) & (cosines <= 1)).all()
-
-
-def test_methods_for_classes_refuse_a_regressor_in_those_words(trimodal):
-    X, y = trimodal
-    with pytest.raises(ValueError, match=r"OGMGE .*is defined for classification only"):
-        MultimodalRegressor(OGMGE(), **SGD).fit(X, np.arange(90.0))

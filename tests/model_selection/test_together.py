@@ -186,7 +186,7 @@ class Own(MultimodalInfoRegClassifier):
 
 
 class OwnMethod(BalancingMethod):
-    batchable = True
+    closed_form = True
 
 
 ALONE = {
