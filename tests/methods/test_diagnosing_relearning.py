@@ -9,7 +9,7 @@ from sklearn.metrics.cluster import contingency_matrix
 from skorch.callbacks import Callback
 from skorch.dataset import ValidSplit
 
-from inforeg_sk import DiagnosingRelearning, MultimodalClassifier, MultimodalRegressor
+from inforeg_sk import DiagnosingRelearning, MultimodalClassifier, MultimodalRegressor, presets
 from inforeg_sk.testing import method_checks
 
 SETTINGS = {
@@ -85,8 +85,8 @@ def test_encoders_go_back_by_their_share_and_nothing_else_changes(trimodal):
 def test_shares_follow_from_the_purity_of_clusters_on_both_parts():
     """Clusters so far apart that each start of k-means finds them, with labels that differ."""
     rng = np.random.default_rng(0)
-    y = np.repeat(["x", "y", "z"], 30)
-    code = np.repeat(np.arange(3), 30)
+    code = rng.permutation(np.repeat(np.arange(3), 30))
+    y = np.array(["x", "y", "z"])[code]
     cluster = {
         m: np.where(rng.random(90) < noise, rng.integers(0, 3, 90), code)
         for m, noise in (("a", 0.0), ("b", 0.3), ("c", 0.9))
@@ -214,3 +214,9 @@ def test_refuses_settings_out_of_range_by_name(trimodal, name, value):
     X, y = trimodal
     with pytest.raises(ValueError, match=f"The '{name}' parameter of DiagnosingRelearning must be"):
         fit(DiagnosingRelearning(**{name: value}), X, y)
+
+
+def test_it_is_a_method_by_name_and_its_preset_has_its_defaults(trimodal):
+    X, y = trimodal
+    clf = MultimodalClassifier("dr", **presets.DIAGNOSING_RELEARNING, **SETTINGS).fit(X, y)
+    assert clf.method_.get_params() == DiagnosingRelearning().get_params()

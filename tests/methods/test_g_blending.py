@@ -8,7 +8,7 @@ import torch
 from skorch.dataset import ValidSplit
 from torch.nn.functional import cross_entropy
 
-from inforeg_sk import GBlending, Joint, MultimodalClassifier, MultimodalRegressor
+from inforeg_sk import GBlending, Joint, MultimodalClassifier, MultimodalRegressor, presets
 from inforeg_sk.testing import method_checks
 
 SGD = {
@@ -311,3 +311,11 @@ def test_where_it_may_not_act_nothing_is_estimated_and_the_loss_is_joint(trimoda
     got = weights(never)
     for name, value in joint.items():
         torch.testing.assert_close(got[name], value, rtol=1e-12, atol=1e-14)
+
+
+def test_it_is_a_method_by_name_and_its_preset_trains(trimodal):
+    X, y = trimodal
+    X = {m: X[m] for m in ("audio", "video")}
+    clf = MultimodalClassifier("g-blending", **presets.G_BLENDING, **SGD).fit(X, y)
+    assert clf.method_.weights_ == {"audio": 0.014, "video": 0.63, "joint": 0.356}
+    assert sum(clf.method_.weights_.values()) == pytest.approx(1)

@@ -162,3 +162,8 @@ def test_refuses_a_regressor_and_settings_out_of_range(trimodal):
     for name, value in (("q", 1.0), ("alpha", -1)):
         with pytest.raises(ValueError, match=f"The '{name}' parameter of OPM must be"):
             MultimodalClassifier(OPM(**{name: value}), **SGD).fit(X, y)
+
+
+def test_it_is_a_method_by_name(trimodal):
+    clf = MultimodalClassifier("opm", method__q=0.3, **SGD).fit(*trimodal)
+    assert isinstance(clf.method_, OPM) and clf.method_.q == 0.3

@@ -6,7 +6,7 @@ import torch
 from scipy.spatial.distance import cdist
 from scipy.special import log_softmax, softmax
 
-from inforeg_sk import PMR, Joint, MultimodalClassifier, MultimodalRegressor
+from inforeg_sk import PMR, Joint, MultimodalClassifier, MultimodalRegressor, presets
 from inforeg_sk.testing import method_checks
 
 SGD = {
@@ -264,3 +264,14 @@ def test_refuses_settings_out_of_range_by_name(trimodal, name, value):
     X, y = trimodal
     with pytest.raises(ValueError, match=f"The '{name}' parameter of PMR must be"):
         MultimodalClassifier(PMR(**{name: value}), **SGD).fit(X, y)
+
+
+def test_it_is_a_method_by_name_and_its_preset_trains(trimodal):
+    X, y = trimodal
+    settings = {**presets.PMR, **SGD}
+    clf = MultimodalClassifier("pmr", **settings).fit(X, y)
+    assert clf.method_.get_params() == presets.method_settings(presets.PMR) | {
+        "entropy_weight": 0.0,
+        "entropy_epochs": None,
+    }
+    assert 70 in clf.active and 71 not in clf.active
