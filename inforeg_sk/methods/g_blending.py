@@ -189,7 +189,8 @@ class GBlending(BalancingMethod):
         return torch.stack(rows).masked_fill(torch.stack(rows).isinf(), nan)
 
     def loss(self, batch):
-        terms = [w * _loss_of(batch, head) for head, w in self.weights_.items() if w]
+        # A weight of 0 counts, too: then the gradient of the head is 0, not missing.
+        terms = [weight * _loss_of(batch, head) for head, weight in self.weights_.items()]
         return sum(terms[1:], start=terms[0])
 
 
