@@ -1,19 +1,10 @@
 """Joint training and InfoReg pass all that a method must; the others do in files of their own."""
 
 import pytest
-import torch
 
 from inforeg_sk import InfoReg, Joint, presets
 from inforeg_sk.testing import method_checks
 
-SGD = {
-    "optimizer": torch.optim.SGD,
-    "lr": 0.05,
-    "batch_size": 30,
-    "max_epochs": 3,
-    "random_state": 0,
-    "dtype": "float64",
-}
 
 METHODS = [
     Joint(),
