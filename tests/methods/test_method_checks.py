@@ -5,7 +5,6 @@ import pytest
 from inforeg_sk import InfoReg, Joint, presets
 from inforeg_sk.testing import method_checks
 
-
 METHODS = [
     Joint(),
     InfoReg(),
