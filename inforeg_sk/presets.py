@@ -14,11 +14,14 @@ each says how it trains.
 __all__ = [
     "AGM",
     "DGL",
+    "DIAGNOSING_RELEARNING",
     "GREEDY",
+    "G_BLENDING",
     "MMPARETO",
     "OGM_GE",
     "PAPER",
     "PAPER_STAR",
+    "PMR",
     "TCMAX",
     "authors_code",
     "method_settings",
@@ -92,6 +95,33 @@ GREEDY = {
 
 #: TCMax, which has no settings of its own.
 TCMAX = {**_NETWORK}
+#: PMR as its authors' code has it, with the settings of most of their commands (alpha 2 on CREMA-D
+#: and AVE by concatenation, 1 on CG-MNIST; no momentum, though its default is 0.2). It acts in the
+#: first 71 epochs. They train by SGD with lr 1e-3, momentum 0.9, weight decay 1e-4, batches of 64,
+#: 100 to 150 epochs, and a learning rate divided by 10 after 70 of them.
+PMR = {
+    "method__alpha": 2.0,
+    "method__momentum": 0.0,
+    "method__share": 0.1,
+    "method__hard": True,
+    "active": range(71),
+    **_NETWORK,
+}
+
+#: G-Blending with the weights that its authors print for Kinetics with R3D-50, for modalities named
+#: "audio" and "video". How they estimated them, and how they trained, is not in their code.
+G_BLENDING = {
+    "method__weights": {"audio": 0.014, "video": 0.630, "joint": 0.356},
+    **_NETWORK,
+}
+
+#: D&R as its authors' code has it. How they trained was not looked up.
+DIAGNOSING_RELEARNING = {
+    "method__every": 20,
+    "method__times": 3,
+    "method__strength": 3.0,
+    **_NETWORK,
+}
 
 
 def authors_code(leader, alpha):

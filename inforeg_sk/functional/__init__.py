@@ -9,6 +9,7 @@ networks, optimizers or batches of data; `inforeg_sk.methods` and `inforeg_sk.tr
 
 from .agm import agm_coefficient, mean_others_ahead, response_losses, shapley_values
 from .fisher import fisher_trace, trace_from_norms
+from .g_blending import blending_weights, gain_and_overfitting
 from .greedy import branch_to_rebalance, conditional_speed, learning_speed
 from .losses import SampleLosses, cross_entropy_losses, squared_losses
 from .moments import Moments, merge_moments, scale_of_moments, weighted_moments
@@ -20,7 +21,17 @@ from .numbers import (
     share_numbers,
 )
 from .ogm import modulation_coefficient, score_ratio
+from .opm import lead_over_mean, leading_drop_rate
 from .pareto import min_norm_weight, norm_growth, pareto_weight
+from .pmr import (
+    class_sums,
+    helping_weight,
+    prototype_entropy,
+    prototype_logits,
+    prototypes_of,
+    refresh_prototypes,
+    restraining_weight,
+)
 from .pool import (
     LOG_FLOOR,
     PoolWeights,
@@ -33,12 +44,14 @@ from .pool import (
 )
 from .prior import class_log_prior
 from .pull import decoupled_pull, gradient_pull, pull_share
+from .ratios import pairwise_score_ratios
 from .regulation import (
     TIE_TOLERANCE,
     pairwise_performance_gap,
     performance_gap,
     regulation_coefficient,
 )
+from .relearning import cluster_purity, min_max_scaled, relearning_share
 from .sample_fisher import (
     conv_positions,
     diagonal_sample_norms,
@@ -57,34 +70,39 @@ from .window import PADDINGS, moving_average, window_open, window_ratio
 
 __all__ = [
     "LOG_FLOOR",
-    "PADDINGS",
     "Moments",
+    "PADDINGS",
     "PoolWeights",
     "SampleLosses",
-    "merge_moments",
-    "scale_of_moments",
-    "weighted_moments",
     "TIE_TOLERANCE",
     "agm_coefficient",
     "batch_score",
+    "blending_weights",
     "branch_to_rebalance",
     "class_log_prior",
-    "conditional_speed",
-    "learning_speed",
+    "class_sums",
+    "cluster_purity",
     "coefficient_numbers",
-    "cross_entropy_losses",
+    "conditional_speed",
     "conv_positions",
+    "cross_entropy_losses",
     "decoupled_pull",
     "diagonal_sample_norms",
     "fisher_trace",
     "floor_log_proba",
+    "gain_and_overfitting",
     "gap_numbers",
     "gradient_pull",
-    "window_open",
+    "helping_weight",
+    "lead_over_mean",
+    "leading_drop_rate",
+    "learning_speed",
     "log_probability",
     "mean_others_ahead",
     "mean_pool_values",
     "mean_pool_weights",
+    "merge_moments",
+    "min_max_scaled",
     "min_norm_weight",
     "modulation_coefficient",
     "moving_average",
@@ -94,23 +112,33 @@ __all__ = [
     "pairwise_batch_scores",
     "pairwise_gap_numbers",
     "pairwise_performance_gap",
+    "pairwise_score_ratios",
     "pareto_weight",
     "performance_gap",
     "pool_evidence",
     "pool_log_proba",
     "pool_weights",
     "probability",
+    "prototype_entropy",
+    "prototype_logits",
+    "prototypes_of",
     "pull_share",
-    "shift_sample_norms",
+    "re_paired_log_normalizer",
+    "refresh_prototypes",
     "regulation_coefficient",
+    "relearning_share",
     "response_losses",
+    "restraining_weight",
+    "scale_of_moments",
     "score_ratio",
     "shapley_values",
     "share_numbers",
+    "shift_sample_norms",
     "squared_losses",
-    "re_paired_log_normalizer",
     "total_correlation_loss",
     "trace_from_norms",
     "weighted_mean",
+    "weighted_moments",
+    "window_open",
     "window_ratio",
 ]

@@ -5,10 +5,14 @@ from .agm import AGM
 from .base import BalancingMethod, Joint
 from .curves import Curve
 from .dgl import DGL
+from .diagnosing_relearning import DiagnosingRelearning
+from .g_blending import GBlending
 from .greedy import Greedy
 from .inforeg import InfoReg
 from .mmpareto import MMPareto
 from .ogm_ge import OGMGE
+from .opm import OPM
+from .pmr import PMR
 from .tcmax import TCMax
 
 METHODS = {
@@ -16,10 +20,14 @@ METHODS = {
     "inforeg": InfoReg,
     "ogm-ge": OGMGE,
     "agm": AGM,
+    "pmr": PMR,
+    "g-blending": GBlending,
     "mmpareto": MMPareto,
     "greedy": Greedy,
     "dgl": DGL,
     "tcmax": TCMax,
+    "opm": OPM,
+    "dr": DiagnosingRelearning,
 }
 
 __all__ = [
@@ -31,8 +39,12 @@ __all__ = [
     "InfoReg",
     "OGMGE",
     "AGM",
+    "PMR",
+    "GBlending",
     "MMPareto",
     "Greedy",
     "DGL",
     "TCMax",
+    "OPM",
+    "DiagnosingRelearning",
 ]

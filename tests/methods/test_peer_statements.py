@@ -1,5 +1,6 @@
 """The slow statements of OGM-GE, MMPareto, DGL, TCMax and PMR against numbers by hand."""
 
+from copy import deepcopy
 from math import log, sqrt, tanh
 
 import numpy as np
@@ -10,6 +11,7 @@ from peers import base, dgl, mmpareto, ogm_ge, pmr, tcmax
 from torch import nn
 from torch.nn import functional as F
 
+from inforeg_sk import MultimodalClassifier
 from inforeg_sk.network import Sum
 
 SGD = {"lr": 0.1, "momentum": 0.9, "weight_decay": 1e-2}
@@ -55,6 +57,41 @@ def test_plain_training_is_that_of_torch(fusion, prior, norm):
         torch.testing.assert_close(result.weights[key], p.detach(), rtol=1e-11, atol=1e-12)
     for key, value in network.named_buffers():
         torch.testing.assert_close(dict(result.network.named_buffers())[key], value)
+
+
+@pytest.mark.parametrize("fusion", ["concat", "sum"])
+def test_plain_training_is_that_of_a_real_estimator(fusion):
+    X, y = make_data(THREE)
+    start = {}
+
+    class Spy(MultimodalClassifier):
+        def initialize_module(self):
+            super().initialize_module()
+            start["network"] = deepcopy(self.module_)
+            return self
+
+    clf = Spy(
+        "joint",
+        encoders__hidden=(5,),
+        fusion=fusion,
+        optimizer=torch.optim.SGD,
+        lr=SGD["lr"],
+        optimizer__momentum=SGD["momentum"],
+        optimizer__weight_decay=SGD["weight_decay"],
+        max_epochs=3,
+        batch_size=10,
+        dtype="float64",
+        device="cpu",
+        random_state=0,
+        iterator_train__shuffle=False,
+        standardize=False,
+    ).fit(X, y)
+    order = [np.arange(0, 10), np.arange(10, 20), np.arange(20, 24)]
+    slow = plain(start["network"], X, y, [order] * 3)
+    assert base.disagreement(clf.module_.named_parameters(), slow) < 1e-10
+    assert base.disagreement(start["network"].named_parameters(), slow) > 1e-2
+    expected = [np.average(epoch, weights=[10, 10, 4]) for epoch in slow.records["loss"]]
+    np.testing.assert_allclose(clf.history[:, "train_loss"], expected, rtol=1e-10)
 
 
 def test_unimodal_logits_are_shares_of_a_concatenation_and_zeroed_ones_have_the_whole_bias():

@@ -27,7 +27,7 @@ def thirds(values, n_clusters, modality, part):
 
 def trials(names):
     heads = [*names, "joint"]
-    return {t: {h: make_batches(FIT, 6, 2, t + i) for i, h in enumerate(heads)} for t in (0, 2)}
+    return {t: {h: make_batches(FIT, 6, 1, t + i) for i, h in enumerate(heads)} for t in (0, 2)}
 
 
 SETTINGS = {
