@@ -15,15 +15,20 @@ from .ensemble import (
     StackedModalitiesRegressor,
 )
 from .methods import (
+    AGM,
+    DGL,
     OGMGE,
     OPM,
     PMR,
     BalancingMethod,
     DiagnosingRelearning,
     GBlending,
+    Greedy,
     InfoReg,
     Joint,
+    MMPareto,
     PrimeWindow,
+    TCMax,
 )
 from .model_selection.cv import MultimodalInfoRegClassifierCV, MultimodalInfoRegRegressorCV
 from .regressor import MultimodalInfoRegRegressor, MultimodalRegressor
@@ -31,17 +36,21 @@ from .regressor import MultimodalInfoRegRegressor, MultimodalRegressor
 __all__ = [
     "OPM",
     "PMR",
+    "AGM",
     "BalancingMethod",
     "ColumnsToModalities",
+    "DGL",
     "DeepEnsembleClassifier",
     "DeepEnsembleRegressor",
     "DiagnosingRelearning",
     "EvidencePool",
     "GBlending",
+    "Greedy",
     "InfoReg",
     "Joint",
     "LateFusionClassifier",
     "LateFusionRegressor",
+    "MMPareto",
     "ModalitiesToColumns",
     "ModalityDict",
     "ModalityTransformer",
@@ -55,6 +64,7 @@ __all__ = [
     "PrimeWindow",
     "StackedModalitiesClassifier",
     "StackedModalitiesRegressor",
+    "TCMax",
     "__version__",
     "presets",
 ]

@@ -82,9 +82,9 @@ class EvidencePool(MetaEstimatorMixin, BaseEstimator):
     n_jobs : int or None, default=None
         In how many processes other experts than the networks are fitted, each in one thread.
     verbose : int, default=0
-        1 prints the number of fits, how long the networks took, and a progress bar of the other
-        experts. It does not estimate seconds beforehand: networks of one shape are trained as one,
-        which makes the time of a single fit a poor guide.
+        1 prints the number of fits, how long the networks will take at most (a few epochs of one of
+        each kind tell, and networks of one shape are trained as one, which takes less), how long
+        they took, and a progress bar of the other experts.
 
     Attributes
     ----------

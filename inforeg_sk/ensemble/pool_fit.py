@@ -14,6 +14,7 @@ from sklearn.utils import check_consistent_length, check_random_state
 from ..data.checks import as_selectable, check_rows_beside
 from ..estimator import MultimodalEstimator
 from ..functional import class_log_prior
+from ..model_selection.cost import duration, seconds_of_fit
 from ..model_selection.fits import fit_parts
 from ..model_selection.parts import Part
 from ..utils.callers import warn_caller
@@ -236,6 +237,7 @@ class PoolFit:
                 make = self.network if expert.kind == "network" else expert.estimator
                 networks.append((i, k, clone(make)))
                 parts.append(self._part(sides, splits, k, expert, sample_weight))
+        self._say_seconds([made for _, _, made in networks], parts, experts)
         done = fit_parts([made for _, _, made in networks], parts, n_jobs=self.n_jobs)
         done = {(i, k): one for (i, k, _), one in zip(networks, done, strict=True)}
         for (i, k), one in sorted(done.items(), key=lambda item: -item[0][1]):
@@ -366,6 +368,17 @@ class PoolFit:
         self._print(
             f"{counts['network']} fits of the network{early}, {counts['table']} of other experts"
         )
+
+    def _say_seconds(self, networks, parts, experts):
+        """Say how long the networks will take at most, from a few epochs of one of each kind."""
+        if not self.verbose:
+            return
+        total, n = 0.0, sum(expert.kind != "table" for expert in experts)
+        for first in range(0, len(networks), len(networks) // n):
+            each = seconds_of_fit(networks[first], parts[first])
+            total += each * len(networks) // n
+        if total == total:  # else a fit will say what is wrong
+            self._print(f"the networks will take at most about {duration(total)}")
 
     def _print(self, text):
         if self.verbose:

@@ -7,8 +7,11 @@ Nothing here knows of
 networks, optimizers or batches of data; `inforeg_sk.methods` and `inforeg_sk.training` do.
 """
 
+from .agm import agm_coefficient, mean_others_ahead, response_losses, shapley_values
 from .fisher import fisher_trace, trace_from_norms
 from .g_blending import blending_weights, gain_and_overfitting
+from .given import with_gradients
+from .greedy import branch_to_rebalance, conditional_speed, learning_speed
 from .losses import SampleLosses, cross_entropy_losses, squared_losses
 from .moments import Moments, merge_moments, scale_of_moments, weighted_moments
 from .numbers import (
@@ -20,6 +23,7 @@ from .numbers import (
 )
 from .ogm import modulation_coefficient, score_ratio
 from .opm import lead_over_mean, leading_drop_rate
+from .pareto import min_norm_weight, norm_growth, pareto_weight
 from .pmr import (
     class_sums,
     helping_weight,
@@ -62,6 +66,7 @@ from .scores import (
     probability,
     weighted_mean,
 )
+from .tcmax import re_paired_log_normalizer, total_correlation_loss
 from .window import PADDINGS, moving_average, window_open, window_ratio
 
 __all__ = [
@@ -74,11 +79,15 @@ __all__ = [
     "scale_of_moments",
     "weighted_moments",
     "TIE_TOLERANCE",
+    "agm_coefficient",
     "batch_score",
     "blending_weights",
     "class_log_prior",
     "class_sums",
     "cluster_purity",
+    "branch_to_rebalance",
+    "conditional_speed",
+    "learning_speed",
     "coefficient_numbers",
     "cross_entropy_losses",
     "conv_positions",
@@ -94,16 +103,20 @@ __all__ = [
     "lead_over_mean",
     "leading_drop_rate",
     "log_probability",
+    "mean_others_ahead",
     "mean_pool_values",
     "mean_pool_weights",
     "min_max_scaled",
+    "min_norm_weight",
     "modulation_coefficient",
     "moving_average",
+    "norm_growth",
     "on_host",
     "outer_sample_norms",
     "pairwise_batch_scores",
     "pairwise_gap_numbers",
     "pairwise_performance_gap",
+    "pareto_weight",
     "performance_gap",
     "pool_evidence",
     "pool_log_proba",
@@ -119,10 +132,15 @@ __all__ = [
     "relearning_share",
     "restraining_weight",
     "pairwise_score_ratios",
+    "response_losses",
     "score_ratio",
+    "shapley_values",
     "share_numbers",
     "squared_losses",
+    "re_paired_log_normalizer",
+    "total_correlation_loss",
     "trace_from_norms",
     "weighted_mean",
     "window_ratio",
+    "with_gradients",
 ]

@@ -9,7 +9,7 @@ from closed_runs import assert_equal_fits
 from sklearn.base import clone
 from together_runs import FOLDS, SETTINGS, check, make_data
 
-from inforeg_sk import BalancingMethod, MultimodalClassifier, MultimodalRegressor
+from inforeg_sk import OGMGE, BalancingMethod, MMPareto, MultimodalClassifier, MultimodalRegressor
 from inforeg_sk.methods import Curve
 from inforeg_sk.model_selection.fits import fit_all
 from inforeg_sk.network.parameters import scale_gradients
@@ -90,7 +90,7 @@ class Sums(BalancingMethod):
         self._found = []
 
 
-METHODS = [Damping(), Detached(), OwnGradients(), Sums()]
+METHODS = [Damping(), Detached(), OwnGradients(), Sums(), OGMGE(), MMPareto()]
 GRID = [{"lr": 0.01}, {"lr": 0.02}, {"random_state": 3}]
 
 
