@@ -180,7 +180,9 @@ class PMR(BalancingMethod):
         present = None if batch.present is None else batch.present.mT
         ratios = pairwise_score_ratios(values, present, batch.weight)
         helping = self.alpha * helping_weight(ratios, hard=self.hard)
-        restraining = entropy_weight * restraining_weight(ratios)
+        restraining = torch.zeros_like(helping)
+        if entropy_weight:
+            restraining = entropy_weight * restraining_weight(ratios)
         batch.record("prototype_score", self._mean_scores(values, batch))
         batch.record("prototype_weight", helping)
         batch.record("entropy_weight", restraining)

@@ -226,6 +226,15 @@ def test_prototypes_of_weighted_samples_are_those_of_repeated_samples(trimodal):
     assert_prototypes(weighted, twin.method_.prototypes_)
 
 
+def test_prototypes_are_measured_in_full_precision_under_autocast(trimodal):
+    X, y = trimodal
+    still = {**SGD, "lr": 0.0, "dtype": "float32"}
+    plain = MultimodalClassifier(PMR(), **still).fit(X, y).method_.prototypes_
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        short = MultimodalClassifier(PMR(), **still).fit(X, y).method_.prototypes_
+    assert all(torch.equal(value, short[m]) for m, value in plain.items())
+
+
 def test_samples_that_lack_a_modality_do_not_count_for_it(trimodal, spy):
     X, y = trimodal
     gone = np.random.default_rng(5).random(90) < 0.4
