@@ -3,6 +3,7 @@
 from ._accuracy import ModalityAccuracyDisplay
 from ._importance import modality_permutation_importance, modality_shapley
 from ._learned_share import learned_share
+from ._scores import score_by_modality
 from ._traces import FisherTraceDisplay
 
 __all__ = [
@@ -11,4 +12,5 @@ __all__ = [
     "learned_share",
     "modality_permutation_importance",
     "modality_shapley",
+    "score_by_modality",
 ]
