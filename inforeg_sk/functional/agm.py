@@ -7,7 +7,7 @@ from torch import Tensor
 
 from .scores import log_probability
 
-__all__ = ["agm_coefficient", "mean_others_ahead", "response_losses", "shapley_values"]
+__all__ = ["agm_coefficient", "mean_others_ahead", "response_losses", "shapley_responses"]
 
 #: No probability counts as smaller.
 _FLOOR = 1e-8
@@ -15,7 +15,7 @@ _FLOOR = 1e-8
 _LARGEST_EXPONENT = 40.0
 
 
-def shapley_values(values: Tensor) -> Tensor:
+def shapley_responses(values: Tensor) -> Tensor:
     """Shapley value of each player, from the values of all coalitions.
 
     Parameters
@@ -31,7 +31,7 @@ def shapley_values(values: Tensor) -> Tensor:
     Examples
     --------
     >>> import torch
-    >>> shapley_values(torch.tensor([0.0, 1.0, 2.0, 9.0]))
+    >>> shapley_responses(torch.tensor([0.0, 1.0, 2.0, 9.0]))
     tensor([4., 5.])
     """
     n = len(values).bit_length() - 1
