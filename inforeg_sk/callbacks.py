@@ -1,12 +1,16 @@
 """Callbacks for the estimators, beside skorch's own."""
 
+import numpy as np
+from sklearn.metrics import check_scoring
 from skorch.callbacks import Callback
 
+from .utils.compat import safe_indexing
 from .utils.parameters import Instance, IsNone, Options, check_parameter
 
 __all__ = ["ScoreByModality"]
 
 _BOOL = Instance(bool, text="a bool")
+_ALL = "all"
 _USUAL = {"classification": "acc", "regression": "r2"}
 
 
@@ -30,10 +34,18 @@ class ScoreByModality(Callback):
     name : str or None, default=None
         Name of the curve. None is "acc" or "r2", the name in `scoring`, or "score" for a callable;
         with "train_" or "valid_" before it, which tells the samples.
+    joint : bool, default=False
+        Whether to record the score of all modalities together, too, on the same samples, under the
+        label "all".
+
+    Attributes
+    ----------
+    n_samples_ : int
+        How many samples were scored in the last epoch, of all that any modality has.
 
     Notes
     -----
-    It takes one more pass over the samples every epoch, and leaves the training as it is. The
+    `inforeg_sk.inspection.ScoreByModalityDisplay` draws the curves. It takes one more pass over the samples every epoch, and leaves the training as it is. The
     history's keys are such as ``valid_acc_audio``.
 
     Examples
@@ -50,16 +62,23 @@ class ScoreByModality(Callback):
     np.True_
     """
 
-    def __init__(self, scoring=None, *, samples="common", on_train=None, name=None):
+    def __init__(self, scoring=None, *, samples="common", on_train=None, name=None, joint=False):
         self.scoring = scoring
         self.samples = samples
         self.on_train = on_train
         self.name = name
+        self.joint = joint
 
     def on_train_begin(self, net, **kwargs):
         owner = type(self).__name__
         check_parameter("samples", self.samples, [Options("common", "each")], owner)
         check_parameter("on_train", self.on_train, [_BOOL, IsNone()], owner)
+        check_parameter("joint", self.joint, [_BOOL], owner)
+        if self.joint and _ALL in net.modalities_:
+            raise ValueError(
+                f"The 'joint' parameter of {owner} must be False where a modality is called "
+                f"{_ALL!r}, the label of all together: or rename it. Got True."
+            )
 
     def on_epoch_end(self, net, dataset_train=None, dataset_valid=None, **kwargs):
         held_out = dataset_valid is not None if self.on_train is None else not self.on_train
@@ -71,7 +90,27 @@ class ScoreByModality(Callback):
             )
         dataset = dataset_valid if held_out else dataset_train
         scores = net.score_by_modality(dataset, None, samples=self.samples, scoring=self.scoring)
-        net.record_by_modality(f"{'valid' if held_out else 'train'}_{self._name(net)}", scores)
+        rows = np.ones(len(dataset), bool)
+        if self.samples == "common":
+            rows = net.common_samples(dataset)
+        self.n_samples_ = int(rows.sum())
+        if self.joint:
+            X, y = dataset.X, dataset.y
+            if not rows.all():
+                X, y = safe_indexing(X, rows), safe_indexing(y, rows)
+            scores[_ALL] = float(check_scoring(net, scoring=self.scoring)(net, X, y))
+        net.record_by_modality(self.curve_of(net, held_out), scores)
+
+    def curve_of(self, net, held_out):
+        """Name of the curve (str).
+
+        Parameters
+        ----------
+        net : MultimodalEstimator
+        held_out : bool
+            Whether the scores are of held-out samples.
+        """
+        return f"{'valid' if held_out else 'train'}_{self._name(net)}"
 
     def _name(self, net):
         if self.name is not None:

@@ -153,3 +153,33 @@ def test_training_can_stop_by_a_modality(data):
 def test_wrong_settings_are_refused(data, callback, settings, message):
     with pytest.raises((ValueError, TypeError), match=message):
         make(callbacks=[("scores", callback)], **settings).fit(*data)
+
+
+def test_joint_is_the_score_of_the_same_samples(data):
+    X, y = data
+    callbacks = [("scores", ScoreByModality(joint=True))]
+    clf = make(callbacks=callbacks, max_epochs=2).fit(X, y)
+    assert list(clf.curves_["train_acc"]) == ["b", "a", "all"]
+    assert clf.curves_["train_acc"]["all"][-1] == clf.score(X, y)
+    assert dict(clf.callbacks_)["scores"].n_samples_ == N
+    X = {n: v.copy() for n, v in X.items()}
+    X["a"][:10] = np.nan
+    callbacks = [(s, ScoreByModality(samples=s, name=s, joint=True)) for s in ("common", "each")]
+    settings = {"missing": "allow", "max_epochs": 2, "callbacks": callbacks, "train_split": FOLD}
+    clf = MultimodalClassifier(**settings).fit(X, y)
+    for samples in ("common", "each"):
+        assert dict(clf.callbacks_)[samples].n_samples_ == N_VALID
+    reversed_fold = ValidSplit(PredefinedSplit(np.r_[np.zeros(N_VALID), np.full(N - N_VALID, -1)]))
+    clf = clf.set_params(train_split=reversed_fold).fit(X, y)
+    both = {n: v[10:N_VALID] for n, v in X.items()}
+    assert clf.curves_["valid_common"]["all"][-1] == clf.score(both, y[10:N_VALID])
+    some = {n: v[:N_VALID] for n, v in X.items()}
+    assert clf.curves_["valid_each"]["all"][-1] == clf.score(some, y[:N_VALID])
+    assert dict(clf.callbacks_)["common"].n_samples_ == N_VALID - 10
+
+
+def test_joint_has_the_label_all_for_itself(data):
+    X, y = data
+    callbacks = [("scores", ScoreByModality(joint=True))]
+    with pytest.raises(ValueError, match="'joint' parameter of ScoreByModality.*called 'all'"):
+        make(callbacks=callbacks).fit({"all": X["a"], "b": X["b"]}, y)

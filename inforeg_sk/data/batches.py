@@ -314,6 +314,11 @@ class ModalitySubset(Dataset):
         return self._rows(self.dataset.weight)
 
     @property
+    def presence(self):
+        """Which of these samples have which modality."""
+        return self.dataset.presence.take(self.indices)
+
+    @property
     def made_for(self):
         return self.dataset.made_for
 

@@ -3,12 +3,14 @@
 from ._accuracy import ModalityAccuracyDisplay
 from ._importance import modality_permutation_importance, modality_shapley
 from ._learned_share import learned_share
+from ._score_curves import ScoreByModalityDisplay
 from ._scores import score_by_modality
 from ._traces import FisherTraceDisplay
 
 __all__ = [
     "FisherTraceDisplay",
     "ModalityAccuracyDisplay",
+    "ScoreByModalityDisplay",
     "learned_share",
     "modality_permutation_importance",
     "modality_shapley",

@@ -1,5 +1,12 @@
 """Axes of a display. matplotlib is optional and imported on use."""
 
+import numpy as np
+
+__all__ = ["add_legend", "epoch_axis", "make_axes", "make_panels", "require_matplotlib"]
+
+# Entries of a legend that have room inside the axes.
+_INSIDE = 7
+
 
 def require_matplotlib(caller):
     """Raise an ImportError with advice if matplotlib is not installed."""
@@ -21,3 +28,80 @@ def make_axes(ax, title):
     if title is not None:
         ax.set_title(title)
     return ax, ax.figure
+
+
+def make_panels(ax, n_rows, n_columns, n_panels, size, owner, *, sharex=False):
+    """Return several axes and their figure.
+
+    Parameters
+    ----------
+    ax : matplotlib Axes, array-like of n_panels Axes, or None
+        One is divided, as scikit-learn's ``PartialDependenceDisplay`` does it; None makes a figure.
+    n_rows, n_columns, n_panels : int
+    size : tuple of float
+        Width and height of a panel in a new figure, in inches.
+    owner : str
+        Who asks, for errors.
+    sharex : bool, default=False
+
+    Returns
+    -------
+    axes : list of Axes
+    figure : Figure
+    """
+    from matplotlib.axes import Axes
+
+    if ax is not None and not isinstance(ax, Axes):
+        axes = list(np.ravel(ax))
+        if len(axes) != n_panels:
+            raise ValueError(
+                f"The 'ax' parameter of {owner} must be None, Axes, or an array of {n_panels} "
+                f"Axes. Got {len(axes)}."
+            )
+        return axes, axes[0].figure
+    if ax is None:
+        import matplotlib.pyplot as plt
+
+        figure = plt.figure(
+            figsize=(max(n_columns * size[0], 4.8), n_rows * size[1]), layout="constrained"
+        )
+        grid = figure.add_gridspec(n_rows, n_columns)
+    else:
+        if ax.get_subplotspec() is None:
+            raise ValueError(
+                f"The 'ax' parameter of {owner} must be Axes of a grid, which can be divided: make "
+                f"it by plt.subplots, or give an array of {n_panels} Axes."
+            )
+        figure = ax.figure
+        ax.set_axis_off()
+        grid = ax.get_subplotspec().subgridspec(n_rows, n_columns)
+    axes = []
+    for i in range(n_panels):
+        shared = axes[0] if sharex and axes else None
+        axes.append(figure.add_subplot(grid[divmod(i, n_columns)], sharex=shared))
+    return axes, figure
+
+
+def epoch_axis(ax):
+    """Ticks of an axis of epochs: whole numbers."""
+    from matplotlib.ticker import MaxNLocator
+
+    ax.set_xlabel("epoch")
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+
+
+def add_legend(ax, handles=None):
+    """A legend where it covers least; below the axes if it is long."""
+    if handles is None:
+        handles = ax.get_legend_handles_labels()[0]
+    if len(handles) <= _INSIDE:
+        return ax.legend(handles=handles, handlelength=3, fontsize="small")
+    longest = max(len(handle.get_label()) for handle in handles)
+    return ax.legend(
+        handles=handles,
+        handlelength=3,
+        fontsize="small",
+        loc="upper center",
+        bbox_to_anchor=(0.5, -0.13),
+        ncols=max(1, 75 // (longest + 10)),
+    )

@@ -4,16 +4,21 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ._axes import make_axes, require_matplotlib
+from ._axes import add_legend, epoch_axis, make_axes, require_matplotlib
+from ._style import hatch_of, line_of, marker_of
 from ._unwrap import method_title, unwrap
+
+# Names of more tracks would overlap.
+_NAMED_TRACKS = 12
 
 
 class FisherTraceDisplay:
     """Fisher trace of each modality over the epochs, and when its window was open.
 
     Each modality is a line. Above the lines each modality with a prime learning window has a
-    track of its colour, filled in the epochs in which the window was open. Epochs are counted from
-    0, as in `curves_`.
+    track with its name, of its colour and hatch, filled in the epochs in which the window was open;
+    or, where the parameter `active` limits a method, those in which it was allowed to act. Epochs
+    are counted from 0, as in `curves_`.
 
     It is recommended to use `from_estimator`. All parameters are stored as attributes.
 
@@ -26,6 +31,8 @@ class FisherTraceDisplay:
         out, or all if None, have no track.
     name : str, default=None
         Title of the axes.
+    window_name : str, default="window open"
+        What a filled track means, in the legend.
 
     Attributes
     ----------
@@ -38,6 +45,8 @@ class FisherTraceDisplay:
     spans_ : dict of str to list of matplotlib Patch
         For each modality with a track, one patch for each run of epochs with an open window. A
         run from epoch 3 to 5 reaches from 2.5 to 5.5.
+    texts_ : dict of str to matplotlib Text
+        Name beside each track; empty with more than 12 tracks, which are too low for names.
 
     See Also
     --------
@@ -55,10 +64,11 @@ class FisherTraceDisplay:
     ['strong', 'weak']
     """
 
-    def __init__(self, fisher_trace, window=None, *, name=None):
+    def __init__(self, fisher_trace, window=None, *, name=None, window_name="window open"):
         self.fisher_trace = fisher_trace
         self.window = window
         self.name = name
+        self.window_name = window_name
 
     @classmethod
     def from_estimator(cls, estimator, *, ax=None, name=None, log=True, legend=True, **style):
@@ -101,15 +111,16 @@ class FisherTraceDisplay:
                 f"This {type(fitted).__name__} did not track Fisher traces: fit it with "
                 "fisher='batch'."
             )
-        # Not every method has a window; the first flag that the method reports is drawn.
-        flags = (
-            q for q, curve in declared.items() if curve.flag and isinstance(curves.get(q), dict)
-        )
-        window = curves.get(next(flags, None))
+        # Not every method has a window; the first flag that the method reports is drawn, or else
+        # where the parameter `active` allowed it to act.
+        flags = [q for q, c in declared.items() if c.flag] + ["active"]
+        flag = next((q for q in flags if isinstance(curves.get(q), dict)), None)
+        window = curves.get(flag)
         if window is not None:  # labels that are not modalities have no trace
             window = {m: w for m, w in window.items() if m in traces}
+        window_name = "method active" if flag == "active" else "window open"
         name = method_title(fitted) if name is None else name
-        display = cls(traces, window, name=name)
+        display = cls(traces, window, name=name, window_name=window_name)
         return display.plot(ax, log=log, legend=legend, **style)
 
     def plot(self, ax=None, *, name=None, log=True, legend=True, **style):
@@ -142,26 +153,27 @@ class FisherTraceDisplay:
         """
         require_matplotlib(f"{type(self).__name__}.plot")
         from matplotlib.patches import Patch
-        from matplotlib.ticker import MaxNLocator
 
         traces, windows = self._checked()
         ax, self.figure_ = make_axes(ax, self.name if name is None else name)
         self.ax_ = ax
-        # A dot at each epoch: a fit of one epoch would show nothing else.
-        style = {"marker": ".", **style}
-        self.lines_ = {
-            modality: ax.plot(np.arange(len(trace)), trace, **{"label": modality, **style})[0]
-            for modality, trace in traces.items()
-        }
+        self.lines_ = {}
+        for i, (modality, trace) in enumerate(traces.items()):
+            # Marks also show a fit of one epoch, which is no line.
+            look = {**line_of(i), "marker": marker_of(i), "markersize": 4}
+            look.update(markevery=max(1, len(trace) // 10), label=modality)
+            epochs = np.arange(len(trace))
+            self.lines_[modality] = ax.plot(epochs, trace, **{**look, **style})[0]
         ax.set_yscale(**_scale(ax, log))
         self._plot_windows(windows)
-        ax.set(xlabel="epoch", ylabel="Fisher trace")
-        ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        ax.set_ylabel("Fisher trace")
+        epoch_axis(ax)
         if legend:
             handles = list(self.lines_.values())
             if windows:
-                handles.append(Patch(color="0.5", label="window open"))
-            ax.legend(handles=handles, ncols=1 + len(handles) // 12)
+                look = {"facecolor": "0.75", "edgecolor": "0.2", "hatch": hatch_of(0)}
+                handles.append(Patch(**look, linewidth=0.5, label=self.window_name))
+            add_legend(ax, handles)
         return self
 
     def _checked(self):
@@ -184,22 +196,37 @@ class FisherTraceDisplay:
 
     def _plot_windows(self, windows):
         """Draw a track for each window, top down, in room made above the lines."""
-        self.spans_ = {}
+        self.spans_, self.texts_ = {}, {}
         if not windows:
             return
         pitch = min(0.042, 0.4 / len(windows))  # as a fraction of the axes' height
         height, gap = 0.7 * pitch, 0.015
         _make_headroom(self.ax_, len(windows) * pitch + 2 * gap)
+        numbers = {modality: i for i, modality in enumerate(self.lines_)}
         for row, (modality, window) in enumerate(windows.items()):
             ymax = 1 - gap - row * pitch
             colour = self.lines_[modality].get_color()
-            where = {"ymin": ymax - height, "ymax": ymax, "color": colour, "linewidth": 0}
+            where = {"ymin": ymax - height, "ymax": ymax}
             # Draw the whole track faintly: where it is not filled, the window was closed.
-            self.ax_.axvspan(-0.5, len(window) - 0.5, alpha=0.15, **where)
+            closed = {"color": colour, "alpha": 0.15, "linewidth": 0}
+            self.ax_.axvspan(-0.5, len(window) - 0.5, **where, **closed)
+            opened = {"facecolor": (colour, 0.6), "edgecolor": "0.1", "linewidth": 0.5}
+            opened["hatch"] = hatch_of(numbers[modality])
             self.spans_[modality] = [
-                self.ax_.axvspan(start - 0.5, stop - 0.5, alpha=0.85, **where)
+                self.ax_.axvspan(start - 0.5, stop - 0.5, **where, **opened)
                 for start, stop in _runs(window)
             ]
+            if len(windows) <= _NAMED_TRACKS:
+                self.texts_[modality] = self.ax_.annotate(
+                    modality,
+                    (1, ymax - height / 2),
+                    (3, 0),
+                    xycoords="axes fraction",
+                    textcoords="offset points",
+                    va="center",
+                    fontsize=min(7, 150 * pitch),
+                    annotation_clip=False,
+                )
 
 
 def _runs(mask):

@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from inforeg_sk import MultimodalClassifier
+from inforeg_sk import MultimodalClassifier, MultimodalRegressor
 from inforeg_sk.inspection import FisherTraceDisplay
 
 TRACES = {"b": [1.0, 10.0, 100.0, 50.0, 60.0, 9.0], "a": [0.5, 0.4, 0.3, 0.2, 0.1, 0.2]}
@@ -78,6 +78,46 @@ def test_method_without_window_has_lines_only(data):
     display = FisherTraceDisplay.from_estimator(clf)
     assert display.spans_ == {} and not display.ax_.patches
     assert [t.get_text() for t in display.ax_.get_legend().get_texts()] == ["strong", "weak"]
+
+
+def test_modalities_are_told_apart_without_colour():
+    traces = {f"m{i}": [1.0, 2.0] for i in range(4)}
+    display = FisherTraceDisplay(traces, {m: [True, False] for m in traces}).plot()
+    lines = display.lines_.values()
+    assert len({line.get_linestyle() for line in lines}) == 4
+    assert len({line.get_marker() for line in lines}) == 4
+    assert len({patches[0].get_hatch() for patches in display.spans_.values()}) == 4
+    display.figure_.canvas.draw()
+    for modality, text in display.texts_.items():  # the name stands beside the track
+        track, name = display.spans_[modality][0].get_window_extent(), text.get_window_extent()
+        assert text.get_text() == modality
+        assert name.x0 >= display.ax_.get_window_extent().x1 and name.x1 <= 640
+        assert (name.y0 + name.y1) / 2 == pytest.approx((track.y0 + track.y1) / 2, abs=2)
+
+
+def test_many_modalities_have_a_legend_below_that_covers_nothing():
+    rng = np.random.default_rng(0)
+    traces = {f"modality {i}": rng.random(5) + 1 for i in range(12)}
+    display = FisherTraceDisplay(traces, {m: [True] * 5 for m in traces}).plot()
+    display.figure_.canvas.draw()
+    legend = display.ax_.get_legend().get_window_extent()
+    assert legend.y1 <= display.ax_.xaxis.label.get_window_extent().y0
+    assert legend.x0 >= 0 and legend.x1 <= 640 and legend.y0 >= 0
+    names = [text.get_window_extent() for text in display.texts_.values()]
+    assert all(upper.y0 > lower.y1 - 1 for upper, lower in pairwise(names))
+
+
+@pytest.mark.parametrize("cls", [MultimodalClassifier, MultimodalRegressor])
+def test_where_active_limits_a_method_its_epochs_are_drawn(data, cls):
+    X, y = data
+    model = cls("ogm-ge", active={0, 2}, max_epochs=4, random_state=0)
+    if cls is MultimodalRegressor:
+        model, y = cls("mmpareto", active={0, 2}, max_epochs=4, random_state=0), X["weak"][:, 0]
+    display = FisherTraceDisplay.from_estimator(model.fit(X, y))
+    expected = [[-0.5, 0.5], [1.5, 2.5]]
+    assert shaded(display) == {"strong": expected, "weak": expected}
+    legend = [t.get_text() for t in display.ax_.get_legend().get_texts()]
+    assert legend == ["strong", "weak", "method active"]
 
 
 @pytest.mark.parametrize(
