@@ -45,8 +45,9 @@ class ScoreByModality(Callback):
 
     Notes
     -----
-    `inforeg_sk.inspection.ScoreByModalityDisplay` draws the curves. It takes one more pass over the samples every epoch, and leaves the training as it is. The
-    history's keys are such as ``valid_acc_audio``.
+    It takes one more pass over the samples every epoch, and leaves the training as it is. The
+    history's keys are such as ``valid_acc_audio``. `inforeg_sk.inspection.ScoreByModalityDisplay`
+    draws the curves.
 
     Examples
     --------

@@ -181,5 +181,5 @@ def test_joint_is_the_score_of_the_same_samples(data):
 def test_joint_has_the_label_all_for_itself(data):
     X, y = data
     callbacks = [("scores", ScoreByModality(joint=True))]
-    with pytest.raises(ValueError, match="'joint' parameter of ScoreByModality.*called 'all'"):
+    with pytest.raises(ValueError, match=r"'joint' parameter of ScoreByModality.*called 'all'"):
         make(callbacks=callbacks).fit({"all": X["a"], "b": X["b"]}, y)

@@ -1,6 +1,7 @@
 """Figures and measures of a fit: how the modalities learned, and what each is worth."""
 
 from ._accuracy import ModalityAccuracyDisplay
+from ._gaps import GapDisplay
 from ._importance import modality_permutation_importance, modality_shapley
 from ._learned_share import learned_share
 from ._score_curves import ScoreByModalityDisplay
@@ -9,6 +10,7 @@ from ._traces import FisherTraceDisplay
 
 __all__ = [
     "FisherTraceDisplay",
+    "GapDisplay",
     "ModalityAccuracyDisplay",
     "ScoreByModalityDisplay",
     "learned_share",

@@ -82,11 +82,12 @@ def make_panels(ax, n_rows, n_columns, n_panels, size, owner, *, sharex=False):
     return axes, figure
 
 
-def epoch_axis(ax):
-    """Ticks of an axis of epochs: whole numbers."""
+def epoch_axis(ax, n_samples=None):
+    """Ticks and label of an axis of epochs; the label has the size of the training part."""
     from matplotlib.ticker import MaxNLocator
 
-    ax.set_xlabel("epoch")
+    of = "" if n_samples is None else f" ({n_samples:,} training samples)"
+    ax.set_xlabel(f"epoch{of}")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
 
 
@@ -96,12 +97,17 @@ def add_legend(ax, handles=None):
         handles = ax.get_legend_handles_labels()[0]
     if len(handles) <= _INSIDE:
         return ax.legend(handles=handles, handlelength=3, fontsize="small")
+    from matplotlib.transforms import ScaledTranslation
+
+    # Half an inch under the axes: below their label, however low they are.
+    below = ax.transAxes + ScaledTranslation(0, -0.5, ax.figure.dpi_scale_trans)
     longest = max(len(handle.get_label()) for handle in handles)
     return ax.legend(
         handles=handles,
         handlelength=3,
         fontsize="small",
         loc="upper center",
-        bbox_to_anchor=(0.5, -0.13),
+        bbox_to_anchor=(0.5, 0),
+        bbox_transform=below,
         ncols=max(1, 75 // (longest + 10)),
     )

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from ..training.history import DroppedBatches
 from ._axes import add_legend, epoch_axis, make_axes, require_matplotlib
 from ._style import hatch_of, line_of, marker_of
 from ._unwrap import method_title, unwrap
@@ -33,6 +34,8 @@ class FisherTraceDisplay:
         Title of the axes.
     window_name : str, default="window open"
         What a filled track means, in the legend.
+    n_samples : int, default=None
+        Of the training part.
 
     Attributes
     ----------
@@ -64,11 +67,20 @@ class FisherTraceDisplay:
     ['strong', 'weak']
     """
 
-    def __init__(self, fisher_trace, window=None, *, name=None, window_name="window open"):
+    def __init__(
+        self,
+        fisher_trace,
+        window=None,
+        *,
+        name=None,
+        window_name="window open",
+        n_samples=None,
+    ):
         self.fisher_trace = fisher_trace
         self.window = window
         self.name = name
         self.window_name = window_name
+        self.n_samples = n_samples
 
     @classmethod
     def from_estimator(cls, estimator, *, ax=None, name=None, log=True, legend=True, **style):
@@ -105,12 +117,7 @@ class FisherTraceDisplay:
         require_matplotlib(f"{cls.__name__}.from_estimator")
         _, fitted = unwrap(estimator)
         curves, declared = fitted.curves_, fitted.method_.curves
-        traces = curves.get("fisher_trace")
-        if traces is None or any(np.isnan(trace).all() for trace in traces.values()):
-            raise ValueError(
-                f"This {type(fitted).__name__} did not track Fisher traces: fit it with "
-                "fisher='batch'."
-            )
+        traces = recorded_traces(fitted)
         # Not every method has a window; the first flag that the method reports is drawn, or else
         # where the parameter `active` allowed it to act.
         flags = [q for q, c in declared.items() if c.flag] + ["active"]
@@ -120,7 +127,13 @@ class FisherTraceDisplay:
             window = {m: w for m, w in window.items() if m in traces}
         window_name = "method active" if flag == "active" else "window open"
         name = method_title(fitted) if name is None else name
-        display = cls(traces, window, name=name, window_name=window_name)
+        display = cls(
+            traces,
+            window,
+            name=name,
+            window_name=window_name,
+            n_samples=training_size(fitted),
+        )
         return display.plot(ax, log=log, legend=legend, **style)
 
     def plot(self, ax=None, *, name=None, log=True, legend=True, **style):
@@ -167,7 +180,7 @@ class FisherTraceDisplay:
         ax.set_yscale(**_scale(ax, log))
         self._plot_windows(windows)
         ax.set_ylabel("Fisher trace")
-        epoch_axis(ax)
+        epoch_axis(ax, self.n_samples)
         if legend:
             handles = list(self.lines_.values())
             if windows:
@@ -227,6 +240,24 @@ class FisherTraceDisplay:
                     fontsize=min(7, 150 * pitch),
                     annotation_clip=False,
                 )
+
+
+def recorded_traces(fitted):
+    """The Fisher traces that a fit recorded (dict of str to ndarray), or a ValueError."""
+    traces = fitted.curves_.get("fisher_trace")
+    if traces is None or any(np.isnan(trace).all() for trace in traces.values()):
+        raise ValueError(
+            f"This {type(fitted).__name__} did not track Fisher traces: fit it with fisher='batch'."
+        )
+    return traces
+
+
+def training_size(fitted):
+    """How many samples the batches of the last epoch had (int); None if that was not kept."""
+    rows = fitted.history_[-1]["batches"] if len(fitted.history_) else []
+    if isinstance(rows, DroppedBatches):
+        return None
+    return sum(row.get("train_batch_size", 0) for row in rows) or None
 
 
 def _runs(mask):

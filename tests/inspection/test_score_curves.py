@@ -9,11 +9,11 @@ from inforeg_sk.callbacks import ScoreByModality
 from inforeg_sk.inspection import ScoreByModalityDisplay
 
 
-def fit(data, cls=MultimodalClassifier, *, seed=0, epochs=3, split=ValidSplit(3), **settings):
+def fit(data, cls=MultimodalClassifier, *, seed=0, epochs=3, split="third", **settings):
     callbacks = [("scores", ScoreByModality(**settings))]
-    return cls(max_epochs=epochs, random_state=seed, callbacks=callbacks, train_split=split).fit(
-        *data
-    )
+    split = ValidSplit(3) if split == "third" else split
+    params = {"max_epochs": epochs, "random_state": seed, "train_split": split}
+    return cls(**params, callbacks=callbacks).fit(*data)
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +88,7 @@ def test_what_was_not_recorded(fitted, recorded, data):
         ScoreByModalityDisplay.from_estimator(fitted)
     with pytest.raises(ValueError, match="recorded no curve 'valid_f1'"):
         ScoreByModalityDisplay.from_estimator(recorded[0], curve="valid_f1")
-    with pytest.raises(ValueError, match="different curves: 'valid_acc'.*'train_acc'"):
+    with pytest.raises(ValueError, match=r"different curves: 'valid_acc'.*'train_acc'"):
         ScoreByModalityDisplay.from_estimator([recorded[0], fit(data, split=None)])
     with pytest.raises(ValueError, match="empty list"):
         ScoreByModalityDisplay.from_estimator([])

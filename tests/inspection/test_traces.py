@@ -70,12 +70,14 @@ def test_from_estimator_draws_what_the_fit_recorded(fitted):
         assert np.array_equal(drawn, fitted.curves_["window"][modality])
     assert any(window.any() for window in fitted.curves_["window"].values())
     assert display.ax_.get_title() == "InfoReg(alpha=2.0)"
+    assert display.ax_.get_xlabel() == "epoch (120 training samples)"
     assert FisherTraceDisplay.from_estimator(fitted, name="mine").ax_.get_title() == "mine"
 
 
 def test_method_without_window_has_lines_only(data):
-    clf = MultimodalClassifier(max_epochs=2, random_state=0).fit(*data)
+    clf = MultimodalClassifier(max_epochs=2, random_state=0, record_batches=False).fit(*data)
     display = FisherTraceDisplay.from_estimator(clf)
+    assert display.ax_.get_xlabel() == "epoch"  # the rows of batches were not kept
     assert display.spans_ == {} and not display.ax_.patches
     assert [t.get_text() for t in display.ax_.get_legend().get_texts()] == ["strong", "weak"]
 
