@@ -1,7 +1,9 @@
 """Figures and measures of a fit: how the modalities learned, and what each is worth."""
 
 from ._accuracy import ModalityAccuracyDisplay
+from ._embedding import EmbeddingDisplay
 from ._gaps import GapDisplay
+from ._gradient_similarity import GradientSimilarityDisplay, gradient_similarity
 from ._importance import modality_permutation_importance, modality_shapley
 from ._learned_share import learned_share
 from ._score_curves import ScoreByModalityDisplay
@@ -9,10 +11,13 @@ from ._scores import score_by_modality
 from ._traces import FisherTraceDisplay
 
 __all__ = [
+    "EmbeddingDisplay",
     "FisherTraceDisplay",
     "GapDisplay",
+    "GradientSimilarityDisplay",
     "ModalityAccuracyDisplay",
     "ScoreByModalityDisplay",
+    "gradient_similarity",
     "learned_share",
     "modality_permutation_importance",
     "modality_shapley",

@@ -2,7 +2,14 @@
 
 import numpy as np
 
-__all__ = ["add_legend", "epoch_axis", "make_axes", "make_panels", "require_matplotlib"]
+__all__ = [
+    "add_legend",
+    "epoch_axis",
+    "make_axes",
+    "make_panels",
+    "require_matplotlib",
+    "title_panels",
+]
 
 # Entries of a legend that have room inside the axes.
 _INSIDE = 7
@@ -80,6 +87,25 @@ def make_panels(ax, n_rows, n_columns, n_panels, size, owner, *, sharex=False):
         shared = axes[0] if sharex and axes else None
         axes.append(figure.add_subplot(grid[divmod(i, n_columns)], sharex=shared))
     return axes, figure
+
+
+def title_panels(axes, title, alone):
+    """Set a title over several panels.
+
+    Parameters
+    ----------
+    axes : list of Axes
+    title : str or None
+    alone : bool
+        Whether the figure has nothing else; if not, its own title is left alone.
+    """
+    if title is None:
+        return
+    if alone and len(axes) > 1:
+        axes[0].figure.suptitle(title)
+    else:
+        own = axes[0].get_title()
+        axes[0].set_title(f"{title}\n{own}" if own else title, fontsize="medium")
 
 
 def epoch_axis(ax, n_samples=None):

@@ -3,17 +3,15 @@
 import numpy as np
 from sklearn.base import clone, is_classifier
 from sklearn.utils import Bunch
-from sklearn.utils.validation import check_is_fitted
 
 from ..data.checks import as_modalities, check_rows_beside
 from ..ensemble.experts import only, rows_with
-from ..ensemble.pool import EvidencePool
 from ..estimator.scoring import check_single_scoring, one_score
 from ..estimator.unimodal import features_of
 from ..utils.compat import safe_indexing
 from ._alone import as_given_modalities, fit_alone_estimators
 from ._probe import fit_linear_probe
-from ._unwrap import unwrap
+from ._unwrap import unwrap, with_network
 
 __all__ = ["learned_share"]
 
@@ -103,7 +101,7 @@ def learned_share(
     >>> found.modalities, found.joint.shape
     (('strong', 'weak'), (2,))
     """
-    transformers, inner = unwrap(_with_network(estimator))
+    transformers, inner = unwrap(with_network(estimator))
     train = _Part(transformers, inner, X_train, y_train)
     test = _Part(transformers, inner, X_test, y_test)
     names = tuple(name for name in inner.modalities_ if name in train.X and name in test.X)
@@ -178,14 +176,6 @@ class _Probes:
         scorer = check_single_scoring(probe, self._scoring, "learned_share")
         truth = np.asarray(safe_indexing(test.y, np.flatnonzero(test.present[name])))
         return one_score(scorer, probe, Z_test, truth)
-
-
-def _with_network(estimator):
-    """The estimator itself, or the one whose network a pool holds."""
-    if isinstance(estimator, EvidencePool):
-        check_is_fitted(estimator)
-        return estimator.network_
-    return estimator
 
 
 def _fitted_alone(alone, name):

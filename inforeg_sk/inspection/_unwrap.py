@@ -3,6 +3,7 @@
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
+from ..ensemble.pool import EvidencePool
 from ..estimator import MultimodalEstimator
 from ..model_selection import MultimodalInfoRegClassifierCV, MultimodalInfoRegRegressorCV
 
@@ -47,6 +48,14 @@ def unwrap(estimator, accepted=MultimodalEstimator, names="estimator of this lib
             )
     check_is_fitted(inner)
     return transformers, inner
+
+
+def with_network(estimator):
+    """The estimator itself, or the one whose network a pool holds."""
+    if isinstance(estimator, EvidencePool):
+        check_is_fitted(estimator)
+        return estimator.network_
+    return estimator
 
 
 def method_title(estimator):
