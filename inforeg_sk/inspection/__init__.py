@@ -8,6 +8,7 @@ from ._importance import modality_permutation_importance, modality_shapley
 from ._learned_share import learned_share
 from ._score_curves import ScoreByModalityDisplay
 from ._scores import score_by_modality
+from ._sensitivity import SensitivityDisplay
 from ._traces import FisherTraceDisplay
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "GradientSimilarityDisplay",
     "ModalityAccuracyDisplay",
     "ScoreByModalityDisplay",
+    "SensitivityDisplay",
     "gradient_similarity",
     "learned_share",
     "modality_permutation_importance",
