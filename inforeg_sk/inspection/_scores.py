@@ -10,9 +10,9 @@ from ..ensemble import (
 from ..estimator import MultimodalEstimator
 from ._unwrap import unwrap
 
-__all__ = ["score_by_modality"]
+__all__ = ["SCORED", "score_by_modality"]
 
-_SCORED = (
+SCORED = (
     MultimodalEstimator,
     DeepEnsembleClassifier,
     DeepEnsembleRegressor,
@@ -57,7 +57,7 @@ def score_by_modality(estimator, X, y, *, scoring=None, samples="common", sample
     ['strong', 'weak']
     """
     transformers, inner = unwrap(
-        estimator, _SCORED, "estimator of this library that has score_by_modality"
+        estimator, SCORED, "estimator of this library that has score_by_modality"
     )
     for transformer in transformers:
         X = transformer.transform(X)

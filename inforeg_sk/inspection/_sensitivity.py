@@ -5,13 +5,12 @@ from math import isfinite
 from numbers import Real
 
 import numpy as np
-from sklearn.base import is_classifier
 from sklearn.utils.validation import check_is_fitted
 
 from ..utils.parameters import Options, check_parameter
 from ..utils.suggestions import did_you_mean
 from ._axes import add_legend, make_axes, require_matplotlib
-from ._style import line_of, marker_of, score_label, scored_in_percent
+from ._style import line_of, marker_of, name_of_scoring, score_label, scored_in_percent
 
 __all__ = ["SensitivityDisplay"]
 
@@ -130,11 +129,9 @@ class SensitivityDisplay:
                 "A fitted search with cv_results_, such as BatchedGridSearchCV, is expected; got "
                 f"{type(estimator).__name__}."
             )
-        scoring = search.scoring
-        if score_name is None and scoring is None:
-            score_name = "accuracy" if is_classifier(search.estimator) else "r2"
-        if score_name is None and isinstance(scoring, str):
-            score_name = scoring
+        single = search.scoring is None or isinstance(search.scoring, str)
+        if score_name is None and single:
+            score_name = name_of_scoring(search.scoring, search.estimator)
         return cls.from_cv_results(search.cv_results_, score_name=score_name, **settings)
 
     @classmethod

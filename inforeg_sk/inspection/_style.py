@@ -1,8 +1,17 @@
 """How modalities and classes look: told apart by line, marker and hatch, not by colour alone."""
 
 import numpy as np
+from sklearn.base import is_classifier
 
-__all__ = ["hatch_of", "line_of", "marker_of", "score_label", "scored_in_percent"]
+__all__ = [
+    "hatch_of",
+    "is_share",
+    "line_of",
+    "marker_of",
+    "name_of_scoring",
+    "score_label",
+    "scored_in_percent",
+]
 
 _LINES = ("-", "--", "-.", ":", (0, (6, 1, 1, 1, 1, 1)), (0, (8, 2)))
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*", "p", "h")
@@ -31,8 +40,20 @@ def score_label(name):
     return _NAMES.get(name, name.replace("_", " "))
 
 
+def name_of_scoring(scoring, estimator):
+    """Name of what a scorer, or an estimator's own ``score``, gives (str)."""
+    if scoring is None:
+        return "accuracy" if is_classifier(estimator) else "r2"
+    return scoring if isinstance(scoring, str) else "score"
+
+
+def is_share(name):
+    """Whether scores of a name are shares by nature, which axes show in percent."""
+    return _NAMES.get(name, name) in _PERCENT
+
+
 def scored_in_percent(name, values):
-    """Whether scores of a name are shares, which axes show in percent."""
+    """Whether axes show these scores in percent: shares by name that are between 0 and 1."""
     known = np.concatenate([np.ravel(v) for v in values])
     known = known[np.isfinite(known)]
-    return _NAMES.get(name, name) in _PERCENT and bool(((known >= 0) & (known <= 1)).all())
+    return is_share(name) and bool(((known >= 0) & (known <= 1)).all())

@@ -3,8 +3,16 @@
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.metrics import log_loss, make_scorer, max_error, r2_score
 
-from inforeg_sk import ModalityDict, MultimodalClassifier
+from inforeg_sk import (
+    EvidencePool,
+    LateFusionClassifier,
+    LateFusionRegressor,
+    ModalityDict,
+    MultimodalClassifier,
+)
 from inforeg_sk.datasets import make_multimodal_classification
 from inforeg_sk.inspection import ModalityAccuracyDisplay
 
@@ -149,6 +157,75 @@ def test_bars_on_given_axes_again_and_with_style(plt):
     assert display.texts_["audio"].get_color() == "white"
 
 
+# Other scores and other estimators
+
+
+def test_any_scorer_in_its_own_units(fitted, data):
+    X, y = data
+    display = ModalityAccuracyDisplay.from_estimator(fitted, X, y, scoring="neg_log_loss")
+    expected = {"all": -log_loss(y, fitted.predict_proba(X))}
+    for name, proba in fitted.predict_proba_by_modality(X).items():
+        expected[name] = -log_loss(y, proba)
+    assert display.scores == pytest.approx(expected)
+    for key, bar in display.bars_.items():
+        assert bar.get_height() == pytest.approx(expected[key])
+        assert display.texts_[key].get_text() == f"{expected[key]:.3f}"
+    ax = display.ax_
+    assert ax.get_ylabel() == "neg log loss" and ax.get_xlabel() == "modalities used (n = 120)"
+    low, high = ax.get_ylim()
+    assert low < min(expected.values()) and high >= 0
+    display = ModalityAccuracyDisplay.from_estimator(fitted, X, y, scoring="balanced_accuracy")
+    assert display.ax_.get_ylabel() == "balanced accuracy (%)"
+
+
+def test_late_fusion_and_pools(data):
+    X, y = data
+    late = LateFusionClassifier(LogisticRegression()).fit(X, y)
+    display = ModalityAccuracyDisplay.from_estimator(late, X, y)
+    assert display.scores == {"all": late.score(X, y), **late.score_by_modality(X, y)}
+    assert display.ax_.get_title() == "LateFusionClassifier"
+    target = X["weak"][:, 0]
+    late = LateFusionRegressor(Ridge()).fit(X, target)
+    scorer = make_scorer(max_error, greater_is_better=False)
+    display = ModalityAccuracyDisplay.from_estimator(late, X, target, scoring=scorer)
+    assert display.scores["all"] == -max_error(target, late.predict(X))
+    assert display.ax_.get_ylabel() == "score"
+    display = ModalityAccuracyDisplay.from_estimator(late, X, target)
+    assert display.scores["all"] == r2_score(target, late.predict(X))
+    pool = EvidencePool(MultimodalClassifier(max_epochs=1, random_state=0), random_state=0)
+    pool.fit(X, y)
+    display = ModalityAccuracyDisplay.from_estimator(pool, X, y)
+    assert display.scores == {"all": pool.score(X, y), **pool.score_by_modality(X, y)}
+
+
+def test_late_fusion_is_scored_on_common_samples_too(data):
+    X, y = data
+    X = {name: v.astype(float) for name, v in X.items()}
+    X["weak"][:30] = np.nan
+    late = LateFusionClassifier(LogisticRegression(), missing="allow").fit(X, y)
+    display = ModalityAccuracyDisplay.from_estimator(late, X, y)
+    both = {name: v[30:] for name, v in X.items()}
+    assert display.scores == {
+        "all": late.score(both, y[30:]),
+        **late.score_by_modality(both, y[30:]),
+    }
+    assert display.ax_.get_xlabel() == "modalities used (n = 90)"
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_numbers_beyond_the_bars_overlap_neither_marks_nor_the_legend(sign):
+    scores = {"all": 0.9 * sign, "audio": 0.4 * sign, "text": 0.85 * sign}
+    display = ModalityAccuracyDisplay(
+        scores, {"all": 0.05}, 0.1 * sign, alone={"audio": 0.7 * sign}, score_name="r2"
+    ).plot()
+    display.figure_.canvas.draw()
+    legend = display.ax_.get_legend().get_window_extent()
+    frame = display.ax_.get_window_extent()
+    for text in display.texts_.values():
+        box = text.get_window_extent()
+        assert not box.overlaps(legend) and frame.y0 <= box.y0 and box.y1 <= frame.y1
+
+
 @pytest.mark.parametrize(
     "parameters, match",
     [
@@ -163,6 +240,7 @@ def test_bars_on_given_axes_again_and_with_style(plt):
             "spread: 'b' is not among the scores of 'a'",
         ),
         ({"scores": {"a": 0.5}, "alone": {"b": 0.1}}, "alone: 'b' is not among the scores of 'a'"),
+        ({"scores": {"a": np.nan}, "score_name": "r2"}, r"scores\['a'\] must be finite. Got nan"),
         ({"scores": {"a": 0.5}, "chance": 33}, r"chance must be an accuracy in \[0, 1\]. Got 33"),
     ],
 )

@@ -130,6 +130,8 @@ def test_regressor(data):
     display = FisherTraceDisplay.from_estimator(make_pipeline(regressor))
     line = display.lines_["weak"].get_ydata()
     assert np.array_equal(line, regressor.curves_["fisher_trace"]["weak"])
-    # It has no accuracy to show.
-    with pytest.raises(TypeError, match=r"A fitted MultimodalClassifier.*InfoRegRegressor"):
-        ModalityAccuracyDisplay.from_estimator(regressor, X, y)
+    y = X["weak"][:, 0]
+    regressor.fit(X, y)
+    display = ModalityAccuracyDisplay.from_estimator(make_pipeline(regressor), X, y)
+    assert display.ax_.get_ylabel() == "R²"
+    assert display.scores == {"all": regressor.score(X, y), **regressor.score_by_modality(X, y)}
