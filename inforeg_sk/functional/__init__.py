@@ -3,10 +3,19 @@
 Modalities are the last axis, in sorted-name order, and any leading axes are free: what holds for
 one network of M modalities holds for a stack of K of them in one call; the norms of gradients of
 samples are of one layer, with the samples first, and experts take the place of modalities in pools.
-Nothing here knows of
+Comparisons of scores and Shapley values are of numpy arrays. Nothing here knows of
 networks, optimizers or batches of data; `inforeg_sk.methods` and `inforeg_sk.training` do.
 """
 
+from .comparison import (
+    Comparison,
+    SamplesNeeded,
+    bootstrap_interval,
+    corrected_resampled_t,
+    holm_adjust,
+    holm_levels,
+    samples_needed,
+)
 from .fisher import fisher_trace, trace_from_norms
 from .losses import SampleLosses, cross_entropy_losses, squared_losses
 from .moments import Moments, merge_moments, scale_of_moments, weighted_moments
@@ -49,21 +58,34 @@ from .scores import (
     probability,
     weighted_mean,
 )
+from .shapley import (
+    SampledShapley,
+    coalition_members,
+    interaction_indices,
+    sampled_shapley_values,
+    shapley_values,
+)
 from .window import PADDINGS, moving_average, window_open, window_ratio
 
 __all__ = [
+    "Comparison",
     "LOG_FLOOR",
     "PADDINGS",
     "Moments",
     "PoolWeights",
     "SampleLosses",
+    "SampledShapley",
+    "SamplesNeeded",
     "merge_moments",
     "scale_of_moments",
     "weighted_moments",
     "TIE_TOLERANCE",
     "batch_score",
+    "bootstrap_interval",
     "class_log_prior",
+    "coalition_members",
     "coefficient_numbers",
+    "corrected_resampled_t",
     "cross_entropy_losses",
     "conv_positions",
     "decoupled_pull",
@@ -72,6 +94,9 @@ __all__ = [
     "floor_log_proba",
     "gap_numbers",
     "gradient_pull",
+    "holm_adjust",
+    "holm_levels",
+    "interaction_indices",
     "window_open",
     "log_probability",
     "mean_pool_values",
@@ -91,7 +116,10 @@ __all__ = [
     "pull_share",
     "shift_sample_norms",
     "regulation_coefficient",
+    "sampled_shapley_values",
+    "samples_needed",
     "score_ratio",
+    "shapley_values",
     "share_numbers",
     "squared_losses",
     "trace_from_norms",
