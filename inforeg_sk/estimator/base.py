@@ -1,5 +1,6 @@
 """The base class of the estimators: it holds target, run and network, and says how a fit goes."""
 
+from numbers import Integral
 from typing import ClassVar
 
 from sklearn.utils.validation import validate_data
@@ -20,6 +21,7 @@ from .plan import (
     FitPlan,
     early_stopping_split,
     held_out_weight,
+    initial_network,
     kept_parameters,
     plan_continuation,
     plan_fit,
@@ -222,6 +224,8 @@ class MultimodalEstimator(ParameterFiles, ParameterHandling):
         self._run = TrainingRun.first(
             plan.method, plan.seeds, plan.network.modalities, fitted.modalities
         )
+        if plan.data is None and not isinstance(self.random_state, Integral):
+            self._run.weights_seed = None  # weights come from a file, the seed from nowhere
         self._plan, self._measured = plan, None
         try:
             self.initialize()
@@ -431,6 +435,27 @@ class MultimodalEstimator(ParameterFiles, ParameterHandling):
         """
         features, _ = by_modality(self, X, lambda features: features)
         return {name: z.numpy() for name, z in features.items()}
+
+    def initial_network(self):
+        """The network that the first fit began with.
+
+        It is made anew from the seed that the fit drew, whatever `random_state` was; what it
+        standardizes is as in the fitted network. Random features are the zero point of a measure of
+        what an encoder has learned; see `inforeg_sk.inspection.learned_share`.
+
+        Returns
+        -------
+        MultimodalNetwork
+            A new one in evaluation mode, on the device of the fitted one.
+
+        Raises
+        ------
+        ValueError
+            If parameters that the network is made of have changed since the fit, or the weights
+            come from a file and `random_state` is not the int that they were trained with.
+        """
+        self.check_is_fitted()
+        return initial_network(self)
 
     def _unimodal_outputs(self, X):
         """Unimodal logits (or outputs, in regression), and which samples have the modality."""

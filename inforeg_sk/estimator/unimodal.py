@@ -8,7 +8,7 @@ from ..data.checks import check_rows_beside
 from ..utils.compat import safe_indexing
 from ..utils.parameters import Options, check_parameter
 
-__all__ = ["by_modality", "check_scored", "score_by_modality"]
+__all__ = ["by_modality", "check_scored", "features_of", "score_by_modality"]
 
 
 def by_modality(estimator, X, function):
@@ -46,6 +46,27 @@ def by_modality(estimator, X, function):
         {name: torch.cat(values) for name, values in parts.items()},
         {name: present[:, i] for i, name in enumerate(parts)},
     )
+
+
+def features_of(estimator, network, X):
+    """Features of each modality from another network of the estimator's shape.
+
+    Parameters
+    ----------
+    estimator : MultimodalEstimator
+        Fitted; it does not change.
+    network : MultimodalNetwork
+    X : as in ``predict``
+
+    Returns
+    -------
+    dict of str to ndarray of shape (n_samples, n_features)
+        Rows of NaN where a sample lacks the modality.
+    """
+    twin = object.__new__(type(estimator))
+    vars(twin).update(vars(estimator), module_=network)
+    features, _ = by_modality(twin, X, lambda features: features)
+    return {name: z.numpy() for name, z in features.items()}
 
 
 def check_scored(X, y, sample_weight, samples):

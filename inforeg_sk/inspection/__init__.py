@@ -2,11 +2,13 @@
 
 from ._accuracy import ModalityAccuracyDisplay
 from ._importance import modality_permutation_importance, modality_shapley
+from ._learned_share import learned_share
 from ._traces import FisherTraceDisplay
 
 __all__ = [
     "FisherTraceDisplay",
     "ModalityAccuracyDisplay",
+    "learned_share",
     "modality_permutation_importance",
     "modality_shapley",
 ]
