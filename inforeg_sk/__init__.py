@@ -14,6 +14,7 @@ from .ensemble import (
     StackedModalitiesClassifier,
     StackedModalitiesRegressor,
 )
+from .inspection import diagnose
 from .methods import OGMGE, BalancingMethod, InfoReg, Joint, PrimeWindow
 from .model_selection.cv import MultimodalInfoRegClassifierCV, MultimodalInfoRegRegressorCV
 from .regressor import MultimodalInfoRegRegressor, MultimodalRegressor
@@ -42,5 +43,6 @@ __all__ = [
     "StackedModalitiesClassifier",
     "StackedModalitiesRegressor",
     "__version__",
+    "diagnose",
     "presets",
 ]

@@ -1,0 +1,186 @@
+"""Verdicts in words: which modality, how much, how sure, and what to do."""
+
+import numpy as np
+
+from ._verdicts import Verdict
+
+__all__ = ["Wording"]
+
+_UNIMODAL = 'train with unimodal losses (method="inforeg", method__alpha=0)'
+_LATE = "late fusion of networks trained alone (LateFusionClassifier, LateFusionRegressor)"
+
+
+class Wording:
+    """Numbers of one score in words.
+
+    Parameters
+    ----------
+    percent : bool
+        Whether the score is a share of right answers, told in percent and points.
+    """
+
+    def __init__(self, percent):
+        self.percent = percent
+
+    def score(self, value):
+        """A score: "85.7 %" or "0.857"."""
+        if not np.isfinite(value):
+            return "-"
+        return f"{100 * value:.1f} %" if self.percent else f"{value:.3f}"
+
+    def number(self, value):
+        """The same without the unit, for tables."""
+        if not np.isfinite(value):
+            return "-"
+        return f"{100 * value:.1f}" if self.percent else f"{value:.3f}"
+
+    def size(self, value):
+        """A difference: "9.4 points" or "0.094"."""
+        if not np.isfinite(value):
+            return "-"
+        return f"{100 * value:.1f} points" if self.percent else f"{value:.3f}"
+
+    def interval(self, told, signed=False):
+        """An interval: "3.1 to 15.2"."""
+        if not (np.isfinite(told.low) and np.isfinite(told.high)):
+            return "-"
+        scale, places = (100, 1) if self.percent else (1, 3)
+        sign = "+" if signed else ""
+        return f"{scale * told.low:{sign}.{places}f} to {scale * told.high:{sign}.{places}f}"
+
+    def _sure(self, told):
+        return f"{100 * float(told.level):.3g} % interval {self.interval(told)}"
+
+    def verdict(self, kind, modality, told, facts):
+        """A verdict from its comparison and the numbers around it.
+
+        Parameters
+        ----------
+        kind : str
+        modality : str or None
+        told : Comparison
+        facts : dict
+
+        Returns
+        -------
+        Verdict
+        """
+        made = {
+            "starving encoder": self._starving,
+            "neglecting head": self._neglecting,
+            "adds nothing": self._nothing_added,
+            "loses to late fusion": self._loses,
+            "loses to best single": self._loses,
+            "only together": self._together,
+        }[kind]
+        text, remedy = made(modality, told, facts, kind)
+        return _made(kind, modality, told, text, remedy)
+
+    def _starving(self, name, told, facts, kind):
+        share = (facts["probe_joint"] - facts["probe_untrained"]) / (
+            facts["probe_alone"] - facts["probe_untrained"]
+        )
+        text = (
+            f"{name}: the encoder starves. It learned {self.share(share)} of what it learns "
+            f"alone; a probe reads {self.score(facts['probe_joint'])} from it, and "
+            f"{self.score(facts['probe_alone'])} from the one trained alone: "
+            f"{self.size(float(told.estimate))} less ({self._sure(told)})."
+        )
+        return text, _UNIMODAL
+
+    @staticmethod
+    def share(value):
+        """A learned share: "49 %"."""
+        if not np.isfinite(value):
+            return "-"
+        return "nothing" if value <= 0 else f"{100 * value:.0f} %"
+
+    def _neglecting(self, name, told, facts, kind):
+        also = "the head neglects it, too" if facts["starving"] else (
+            "the encoder is fine, the head neglects it"
+        )
+        text = (
+            f"{name}: {also}. Inside the joint network it scores {self.score(facts['in_joint'])}, "
+            f"a probe reads {self.score(facts['probe_joint'])} from the same features: "
+            f"{self.size(float(told.estimate))} unused ({self._sure(told)})."
+        )
+        return text, f"{_UNIMODAL}, or {_LATE}"
+
+    def _nothing_added(self, name, told, facts, kind):
+        text = (
+            f"{name}: adds nothing. With its rows shuffled the score falls by "
+            f"{self.size(float(told.estimate))} ({self._sure(told)}), and alone it scores "
+            f"{self.score(facts['alone'])}, guessing {self.score(facts['baseline'])}."
+        )
+        return text, "leave it out"
+
+    def _loses(self, name, told, facts, kind):
+        row = kind.removeprefix("loses to ")
+        whom = {
+            "late fusion": "late fusion of networks trained alone",
+            "best single": "the best single modality alone",
+        }[row]
+        rows = facts["rows"]
+        text = (
+            f"training all together ({facts['given']}, {self.score(rows[facts['given']])}) loses "
+            f"to {whom} ({self.score(rows[row])}) by {self.size(float(told.estimate))} "
+            f"({self._sure(told)})."
+        )
+        remedy = _LATE if row == "late fusion" else "leave the other modalities out, or stack"
+        return text, remedy
+
+    def _together(self, name, told, facts, kind):
+        with_, without = facts["interacting"]
+        rows = facts["rows"]
+        text = (
+            "the modalities only make sense together: a network that lets them interact "
+            f"({with_}) scores {self.score(rows[with_])}, the additive one ({without}) "
+            f"{self.score(rows[without])}: {self.size(float(told.estimate))} "
+            f"({self._sure(told)}). No modality starves."
+        )
+        return text, 'take an interacting fusion (fusion="mlp")'
+
+    def nothing(self, names):
+        """All modalities are fine."""
+        text = f"nothing starves ({', '.join(names)}): do nothing." if names else (
+            "nothing starves: do nothing."
+        )
+        nan = float("nan")
+        return Verdict("nothing starves", None, nan, nan, nan, nan, "do nothing", text)
+
+    def unknown(self, name, told, needed, worth, design):
+        """It cannot be told whether a modality starves.
+
+        Parameters
+        ----------
+        name : str
+        told : Comparison
+        needed : SamplesNeeded
+        worth : float
+            A difference below it does not matter.
+        design : Design
+        """
+        n = float(needed.to_tell)
+        if np.isfinite(n) and n <= 1000 * design.n_samples:
+            n = max(n, design.n_samples + 1)
+            how_many = f"about {_rounded(n):,} samples would be needed to tell (here {design.n_samples:,})"
+        else:
+            how_many = "no reasonable number of samples would tell"
+        text = (
+            f"{name}: it cannot be told whether the encoder starves. It is "
+            f"{self.size(float(told.estimate))} below the one trained alone, but the interval is "
+            f"{self.interval(told)}; {how_many}."
+        )
+        return _made("cannot be told", name, told, text, "more samples, folds or seeds")
+
+
+def _made(kind, modality, told, text, remedy):
+    advice = "" if kind == "cannot be told" else f" Remedy: {remedy}."
+    numbers = (float(told.estimate), float(told.low), float(told.high), float(told.level))
+    return Verdict(kind, modality, *numbers, remedy, text + advice)
+
+
+def _rounded(n):
+    """Two digits are enough."""
+    digits = max(0, int(np.floor(np.log10(n))) - 1)
+    return int(np.ceil(n / 10**digits) * 10**digits)
