@@ -120,7 +120,8 @@ class MultimodalClassifier(ClassifierMixin, MultimodalEstimator):
     verbose : int, default=0
         1 prints a line an epoch.
     callbacks : list, "disable" or None, default=None
-        skorch callbacks.
+        skorch callbacks; `inforeg_sk.callbacks.ScoreByModality` records the score of each modality
+        every epoch.
     criterion : subclass of torch.nn.CrossEntropyLoss, default=torch.nn.CrossEntropyLoss
         ``criterion__label_smoothing`` is searchable; class weights go to `class_weight`.
     iterator_train, iterator_valid : class, default=torch.utils.data.DataLoader
@@ -395,7 +396,7 @@ class MultimodalClassifier(ClassifierMixin, MultimodalEstimator):
         ndarray of float64 of shape (n_samples, n_classes)
             Columns in the order of `classes_`.
         """
-        return _softmax(self.forward(X))
+        return self.target_.proba(self.forward(X))
 
     def predict(self, X):
         """Class labels.
@@ -440,7 +441,7 @@ class MultimodalClassifier(ClassifierMixin, MultimodalEstimator):
         dict of str to ndarray of float64 of shape (n_samples, n_classes)
             Rows of NaN where a sample lacks the modality.
         """
-        return {name: _softmax(u) for name, u in self._unimodal_outputs(X)[0].items()}
+        return {name: self.target_.proba(u) for name, u in self._unimodal_outputs(X)[0].items()}
 
 
 class MultimodalInfoRegClassifier(InfoRegEstimator, MultimodalClassifier):
@@ -568,7 +569,8 @@ class MultimodalInfoRegClassifier(InfoRegEstimator, MultimodalClassifier):
     verbose : int, default=0
         1 prints a line an epoch.
     callbacks : list, "disable" or None, default=None
-        skorch callbacks.
+        skorch callbacks; `inforeg_sk.callbacks.ScoreByModality` records the score of each modality
+        every epoch.
     criterion : subclass of torch.nn.CrossEntropyLoss, default=torch.nn.CrossEntropyLoss
         ``criterion__label_smoothing`` is searchable; class weights go to `class_weight`.
     iterator_train, iterator_valid : class, default=torch.utils.data.DataLoader
@@ -717,8 +719,3 @@ class MultimodalInfoRegClassifier(InfoRegEstimator, MultimodalClassifier):
         self.pull = pull
         self.padding = padding
         self.first_epoch = first_epoch
-
-
-def _softmax(logits):
-    # In double precision: rows add up to 1 as closely as scikit-learn's tools expect.
-    return logits.cpu().double().softmax(dim=1).numpy()

@@ -28,7 +28,7 @@ from .plan import (
     restore_on_error,
 )
 from .targets import ClassLabels, TargetScaler
-from .unimodal import by_modality, score_by_modality
+from .unimodal import Reading, by_modality, score_by_modality
 
 __all__ = ["MultimodalEstimator"]
 
@@ -375,7 +375,7 @@ class MultimodalEstimator(ParameterFiles, ParameterHandling):
         dataset.weight = held_out_weight(self, dataset.y, whole.y)
         return dataset
 
-    def score_by_modality(self, X, y, sample_weight=None, *, samples="common"):
+    def score_by_modality(self, X, y, sample_weight=None, *, samples="common", scoring=None):
         """Score of each modality alone: accuracy, or R^2 of a regressor.
 
         Parameters
@@ -387,6 +387,9 @@ class MultimodalEstimator(ParameterFiles, ParameterHandling):
         samples : {"common", "each"}, default="common"
             Where samples lack modalities: score on the samples that have all modalities of `X`,
             so that the scores compare, or each modality on the samples that have it.
+        scoring : str, callable or None, default=None
+            Another score: the name of a scikit-learn scorer or a scorer, which may ask for
+            ``predict``, ``predict_proba`` or ``decision_function``. It gets numbers of rows for X.
 
         Returns
         -------
@@ -405,8 +408,9 @@ class MultimodalEstimator(ParameterFiles, ParameterHandling):
         else:
             check_rows_beside(X, {"y": y, "sample_weight": sample_weight})
         outputs, present = self._unimodal_outputs(X)
-        decode, metric = self.target_.decode, self.target_.metric
-        return score_by_modality(outputs, present, y, sample_weight, samples, decode, metric)
+        target = self.target_
+        reading = Reading(target.decode, target.metric, target.labels, target.proba)
+        return score_by_modality(outputs, present, y, sample_weight, samples, reading, scoring)
 
     def common_samples(self, X):
         """Which samples have all of the modalities that any has.

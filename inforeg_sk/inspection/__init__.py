@@ -5,6 +5,7 @@ from ._diagnose import diagnose
 from ._importance import modality_permutation_importance, modality_shapley
 from ._learned_share import learned_share
 from ._report import DiagnosisReport
+from ._scores import score_by_modality
 from ._traces import FisherTraceDisplay
 
 __all__ = [
@@ -15,4 +16,5 @@ __all__ = [
     "learned_share",
     "modality_permutation_importance",
     "modality_shapley",
+    "score_by_modality",
 ]

@@ -169,9 +169,7 @@ def diagnose(
     for name, error in measuring.failed.items():
         warn_caller(f"diagnose leaves {name!r} out, which failed: {error}")
     by_name = {row.name: row for row in rows}
-    report._recommendation = _recommended(
-        report, task, names, by_name, left, seeds[0]
-    )
+    report._recommendation = _recommended(report, task, names, by_name, left, seeds[0])
     report.data["recommended_estimator"] = repr(report._recommendation)
     return report
 

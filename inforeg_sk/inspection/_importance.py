@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.utils import Bunch, check_random_state
 from sklearn.utils.parallel import Parallel, delayed
 
+from ..estimator.scoring import check_single_scoring, one_score
 from ..functional.shapley import (
     coalition_members,
     interaction_indices,
@@ -14,7 +15,6 @@ from ..functional.shapley import (
 )
 from ..utils.parameters import Interval, check_parameter
 from ._modality_rows import ModalityRows
-from ._scoring import check_single_scoring, one_score
 
 __all__ = ["modality_permutation_importance", "modality_shapley"]
 

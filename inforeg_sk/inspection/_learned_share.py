@@ -8,11 +8,11 @@ from sklearn.utils.validation import check_is_fitted
 from ..data.checks import as_modalities, check_rows_beside
 from ..ensemble.experts import only, rows_with
 from ..ensemble.pool import EvidencePool
+from ..estimator.scoring import check_single_scoring, one_score
 from ..estimator.unimodal import features_of
 from ..utils.compat import safe_indexing
 from ._alone import as_given_modalities, fit_alone_estimators
 from ._probe import fit_linear_probe
-from ._scoring import check_single_scoring, one_score
 from ._unwrap import unwrap
 
 __all__ = ["learned_share"]

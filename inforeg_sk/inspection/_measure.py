@@ -12,6 +12,7 @@ from sklearn.dummy import DummyClassifier, DummyRegressor
 
 from ..ensemble.experts import only
 from ..estimator import MultimodalEstimator
+from ..estimator.scoring import check_single_scoring, one_score
 from ..model_selection.cost import duration, seconds_of_fit
 from ..model_selection.fits import fit_parts, why_not_batched
 from ..utils.parameters import error_kind
@@ -28,7 +29,6 @@ from ._compared import (
 )
 from ._importance import modality_permutation_importance, modality_shapley
 from ._learned_share import learned_share
-from ._scoring import check_single_scoring, one_score
 
 __all__ = ["MEASURES", "Measuring"]
 
@@ -102,7 +102,12 @@ class Measuring:
         for chunk in self._chunks(rows):
             tasks = [(fold, row.name, row.estimator, None) for fold in chunk for row in rows]
             tasks += [
-                (fold, f"{_ALONE}{name}", alone_estimator(self.task.network, name, self.names), name)
+                (
+                    fold,
+                    f"{_ALONE}{name}",
+                    alone_estimator(self.task.network, name, self.names),
+                    name,
+                )
                 for fold in chunk
                 for name in self.names
             ]
@@ -335,8 +340,6 @@ def _measure(task, fold, networks, alone, given, late_fusion, scoring):
 
 
 def _in_joint(joint, X, y, scoring):
-    if scoring is None:
-        return joint.score_by_modality(X, y, samples="each")
     return joint.score_by_modality(X, y, samples="each", scoring=scoring)
 
 
@@ -371,4 +374,3 @@ def _rival(task, fold, name, names, scoring):
         except Exception as error:
             return np.nan, None, f"{type(error).__name__}: {error}", warned
     return score, extra, None, warned
-

@@ -52,8 +52,14 @@ def draw(report, ax=None):
         )
     for k, name in enumerate(names):
         guess = scale * float(report.measure("baseline", name).estimate)
-        ax.plot([k - 0.42, k + 0.42], [guess, guess], ":", color="0.4", linewidth=1,
-                label="guessing" if k == 0 else None)
+        ax.plot(
+            [k - 0.42, k + 0.42],
+            [guess, guess],
+            ":",
+            color="0.4",
+            linewidth=1,
+            label="guessing" if k == 0 else None,
+        )
     rows = {report.data["given"]: "-", report.recommended_: "--"}
     for row, style in rows.items():
         value = scale * float(report.score(row).estimate)

@@ -137,8 +137,9 @@ class Fold:
         if self._sides is None:
             front = clone(Pipeline(self._task.steps))
             train = front.fit_transform(safe_indexing(self._X, self._rows), self.y_train)
-            self._sides = _as_dict(train), _as_dict(
-                front.transform(safe_indexing(self._X, self._test))
+            self._sides = (
+                _as_dict(train),
+                _as_dict(front.transform(safe_indexing(self._X, self._test))),
             )
         return self._sides
 

@@ -135,7 +135,9 @@ def give_verdicts(scores, measures, design, given, interacting, wording):
         if question.kind == "starving encoder" and holds:
             starving.add(question.modality)
     for question, told, holds in answered:
-        if not holds or (together and question.kind in _STARVES):
+        if not holds or (together and question.kind in (*_STARVES, "adds nothing")):
+            continue
+        if question.kind == "adds nothing" and _says_something(question, measures, design):
             continue
         facts = _facts(question, scores, measures, given, starving, interacting)
         verdicts.append(wording.verdict(question.kind, question.modality, told, facts))
@@ -169,18 +171,22 @@ def _of_modality(name, m, scores, given):
     more_than_alone = unread - (m["probe_alone"] - m["alone"])
     far = [unread - NEGLECTS * learnt, more_than_alone - NEGLECTS * learnt, learnt]
     yield _Question("neglecting head", name, far, unread)
-    bound = NEGLIGIBLE * np.nanmean(_gained(scores, m, given))
+    bound = NEGLIGIBLE * _gained(scores, m, given)
     if bound > 0:
-        little = [bound - m["permutation_drop"], bound - (m["alone"] - m["baseline"])]
+        little = [bound - m["permutation_drop"], bound - m["shapley"]]
         yield _Question("adds nothing", name, little, m["permutation_drop"])
 
 
 def _gained(scores, m, given):
     """What all modalities together gain over guessing, by the network or late fusion."""
-    best = max(
-        (np.nanmean(scores[row]) for row in (given, "late fusion") if row in scores),
-    )
-    return np.asarray(best - np.nanmean(m["baseline"]))
+    best = max(np.nanmean(scores[row]) for row in (given, "late fusion") if row in scores)
+    return best - np.nanmean(m["baseline"])
+
+
+def _says_something(question, measures, design):
+    """Whether a modality is above guessing when the network is trained on it alone."""
+    alone, guess = (measures[what][question.modality] for what in ("alone", "baseline"))
+    return not compare(alone - guess, design).low <= 0
 
 
 def _of_rows(scores, measures, given, interacting):

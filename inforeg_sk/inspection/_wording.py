@@ -96,8 +96,10 @@ class Wording:
         return "nothing" if value <= 0 else f"{100 * value:.0f} %"
 
     def _neglecting(self, name, told, facts, kind):
-        also = "the head neglects it, too" if facts["starving"] else (
-            "the encoder is fine, the head neglects it"
+        also = (
+            "the head neglects it, too"
+            if facts["starving"]
+            else ("the encoder is fine, the head neglects it")
         )
         text = (
             f"{name}: {also}. Inside the joint network it scores {self.score(facts['in_joint'])}, "
@@ -142,8 +144,10 @@ class Wording:
 
     def nothing(self, names):
         """All modalities are fine."""
-        text = f"nothing starves ({', '.join(names)}): do nothing." if names else (
-            "nothing starves: do nothing."
+        text = (
+            f"nothing starves ({', '.join(names)}): do nothing."
+            if names
+            else ("nothing starves: do nothing.")
         )
         nan = float("nan")
         return Verdict("nothing starves", None, nan, nan, nan, nan, "do nothing", text)
@@ -163,7 +167,9 @@ class Wording:
         n = float(needed.to_tell)
         if np.isfinite(n) and n <= 1000 * design.n_samples:
             n = max(n, design.n_samples + 1)
-            how_many = f"about {_rounded(n):,} samples would be needed to tell (here {design.n_samples:,})"
+            how_many = (
+                f"about {_rounded(n):,} samples would be needed to tell (here {design.n_samples:,})"
+            )
         else:
             how_many = "no reasonable number of samples would tell"
         text = (
