@@ -280,7 +280,7 @@ def rival_estimator(name, task, names, seed):
         kind = StackedModalitiesClassifier if classifies else StackedModalitiesRegressor
         return kind(linear, cv=3, missing=missing)
     network = clone(task.network).set_params(random_state=seed)
-    experts = {**dict.fromkeys(names, ["ridge"]), "joint": ["extra_trees"]}
+    experts = {**{name: ["ridge"] for name in names}, "joint": ["extra_trees"]}
     return EvidencePool(network, experts, cv=POOL_FOLDS, random_state=seed)
 
 

@@ -101,16 +101,8 @@ class Measuring:
         """
         for chunk in self._chunks(rows):
             tasks = [(fold, row.name, row.estimator, None) for fold in chunk for row in rows]
-            tasks += [
-                (
-                    fold,
-                    f"{_ALONE}{name}",
-                    alone_estimator(self.task.network, name, self.names),
-                    name,
-                )
-                for fold in chunk
-                for name in self.names
-            ]
+            alone = {n: alone_estimator(self.task.network, n, self.names) for n in self.names}
+            tasks += [(fold, f"{_ALONE}{n}", one, n) for fold in chunk for n, one in alone.items()]
             fitted = self._fit(tasks)
             self._raise_own(fitted, chunk, given)
             jobs = (

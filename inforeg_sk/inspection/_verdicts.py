@@ -9,8 +9,8 @@ from ..functional.comparison import Comparison, corrected_resampled_t, holm_leve
 __all__ = ["Design", "Verdict", "compare", "give_verdicts"]
 
 #: Shares of what a modality, or all of them, gains over guessing. Above the first a head neglects;
-#: below the second a modality adds nothing, and a difference does not matter.
-NEGLECTS, NEGLIGIBLE = 0.15, 0.10
+#: below the second a modality adds nothing; below the third what an encoder lacks does not matter.
+NEGLECTS, NEGLIGIBLE, SLIGHT = 0.15, 0.10, 0.05
 LEVEL = 0.95
 
 
@@ -130,12 +130,16 @@ def give_verdicts(scores, measures, design, given, interacting, wording):
     asked += _of_rows(scores, measures, given, interacting)
     answered = _answer(asked, design)
     together = [found for found in answered if found[0].kind == "only together" and found[2]]
-    verdicts, starving = [], set()
-    for question, told, holds in answered:
-        if question.kind == "starving encoder" and holds:
-            starving.add(question.modality)
+    verdicts = []
+    starving = {
+        question.modality
+        for question, _, holds in answered
+        if holds and question.kind == "starving encoder" and not _is_slight(question, measures)
+    }
     for question, told, holds in answered:
         if not holds or (together and question.kind in (*_STARVES, "adds nothing")):
+            continue
+        if question.kind == "starving encoder" and _is_slight(question, measures):
             continue
         if question.kind == "adds nothing" and _says_something(question, measures, design):
             continue
@@ -181,6 +185,12 @@ def _gained(scores, m, given):
     """What all modalities together gain over guessing, by the network or late fusion."""
     best = max(np.nanmean(scores[row]) for row in (given, "late fusion") if row in scores)
     return best - np.nanmean(m["baseline"])
+
+
+def _is_slight(question, measures):
+    """Whether an encoder lacks less than matters."""
+    alone, guess = (measures[what][question.modality] for what in ("probe_alone", "baseline"))
+    return np.nanmean(question.shown) < SLIGHT * np.nanmean(alone - guess)
 
 
 def _says_something(question, measures, design):
@@ -259,5 +269,5 @@ def _of_the_rest(names, told_of, answered, verdicts, measures, design, wording):
             unknown.append(wording.unknown(name, told, needed, worth, design))
     harm = [v for v in verdicts if v.kind != "adds nothing"]
     if not unknown and not harm and names:
-        return [wording.nothing(fine)]
+        return [wording.nothing(fine, not verdicts)]
     return unknown

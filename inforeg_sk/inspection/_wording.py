@@ -86,7 +86,26 @@ class Wording:
             f"{self.score(facts['probe_alone'])} from the one trained alone: "
             f"{self.size(float(told.estimate))} less ({self._sure(told)})."
         )
-        return text, _UNIMODAL
+        return text, self._fixes(_UNIMODAL, facts)
+
+    def _fixes(self, remedy, facts):
+        """A remedy, and what the compared rows say of it."""
+        rows = facts["rows"]
+        given = rows[facts["given"]]
+        gains = {
+            row: rows[row] - given
+            for row in ("joint*", "late fusion")
+            if row in rows and row != facts["given"]
+        }
+        if not gains:
+            return remedy
+        if max(gains.values()) <= 0:
+            return f"none is needed for this score: {' and '.join(gains)} do not raise it"
+        told = ", ".join(f"{row} {self._signed(gain)}" for row, gain in gains.items())
+        return f"{remedy}. Here all together gain: {told}"
+
+    def _signed(self, value):
+        return f"{'+' if value >= 0 else '-'}{self.size(abs(value))}"
 
     @staticmethod
     def share(value):
@@ -106,7 +125,7 @@ class Wording:
             f"a probe reads {self.score(facts['probe_joint'])} from the same features: "
             f"{self.size(float(told.estimate))} unused ({self._sure(told)})."
         )
-        return text, f"{_UNIMODAL}, or {_LATE}"
+        return text, self._fixes(f"{_UNIMODAL}, or {_LATE}", facts)
 
     def _nothing_added(self, name, told, facts, kind):
         text = (
@@ -142,15 +161,13 @@ class Wording:
         )
         return text, 'take an interacting fusion (fusion="mlp")'
 
-    def nothing(self, names):
-        """All modalities are fine."""
-        text = (
-            f"nothing starves ({', '.join(names)}): do nothing."
-            if names
-            else ("nothing starves: do nothing.")
-        )
+    def nothing(self, names, all_is_well):
+        """Modalities are fine; `all_is_well` if there is no other verdict."""
+        which = f" ({', '.join(names)})" if names else ""
+        text = f"nothing starves{which}{': do nothing.' if all_is_well else '.'}"
         nan = float("nan")
-        return Verdict("nothing starves", None, nan, nan, nan, nan, "do nothing", text)
+        remedy = "do nothing" if all_is_well else ""
+        return Verdict("nothing starves", None, nan, nan, nan, nan, remedy, text)
 
     def unknown(self, name, told, needed, worth, design):
         """It cannot be told whether a modality starves.
