@@ -262,7 +262,8 @@ def rival_estimator(name, task, names, seed):
     task : Task
     names : tuple of str
         Modalities.
-    seed : int
+    seed : int or None
+        None: that of the network.
 
     Returns
     -------
@@ -279,7 +280,9 @@ def rival_estimator(name, task, names, seed):
     if name == STACKED:
         kind = StackedModalitiesClassifier if classifies else StackedModalitiesRegressor
         return kind(linear, cv=3, missing=missing)
-    network = clone(task.network).set_params(random_state=seed)
+    network = clone(task.network)
+    if seed is not None:
+        network.set_params(random_state=seed)
     experts = {**{name: ["ridge"] for name in names}, "joint": ["extra_trees"]}
     return EvidencePool(network, experts, cv=POOL_FOLDS, random_state=seed)
 
@@ -295,18 +298,18 @@ def fit_rival(estimator, X, y, groups):
     return estimator.fit(X, y, groups=groups)
 
 
-def late_fusion_template(task, prior="once"):
+def late_fusion_template(task):
     """Late fusion of networks that are trained alone; `estimator` is for the caller to set."""
-    if task.classifies:
-        return LateFusionClassifier(missing=task.missing, prior=prior)
-    return LateFusionRegressor(missing=task.missing)
+    if not task.classifies:
+        return LateFusionRegressor(missing=task.missing)
+    # Networks with balanced classes have a flat prior each.
+    flat = getattr(task.network, "class_weight", None) == "balanced"
+    return LateFusionClassifier(missing=task.missing, prior="each" if flat else "once")
 
 
 def late_fusion_of(task, experts, X, y):
     """Late fusion of networks that were trained alone."""
-    weighted = getattr(task.network, "class_weight", None) == "balanced"
-    template = late_fusion_template(task, "each" if weighted else "once")
-    return template.fit_from_experts(experts, X, y)
+    return late_fusion_template(task).fit_from_experts(experts, X, y)
 
 
 # One modality, for all samples

@@ -6,6 +6,7 @@ from time import perf_counter
 
 import numpy as np
 from sklearn.base import clone
+from sklearn.metrics import get_scorer_names
 
 from .._version import __version__
 from ..ensemble.experts import rows_with
@@ -169,7 +170,7 @@ def diagnose(
     for name, error in measuring.failed.items():
         warn_caller(f"diagnose leaves {name!r} out, which failed: {error}")
     by_name = {row.name: row for row in rows}
-    report._recommendation = _recommended(report, task, names, by_name, left, seeds[0])
+    report._recommendation = _recommended(report, task, names, by_name, left)
     report.data["recommended_estimator"] = repr(report._recommendation)
     return report
 
@@ -178,9 +179,18 @@ def diagnose(
 
 
 def _check(scoring, n_jobs, verbose):
-    callable_ = [Instance(str), IsNone()]
-    if not callable(scoring):
-        check_parameter("scoring", scoring, callable_, _OWNER)
+    if isinstance(scoring, str):
+        known = get_scorer_names()
+        if scoring not in known:
+            raise ValueError(
+                "The 'scoring' parameter of diagnose must be the name of one of scikit-learn's "
+                f"scorers. Got {scoring!r}{did_you_mean(scoring, known)}"
+            )
+    elif scoring is not None and not callable(scoring):
+        raise TypeError(
+            "The 'scoring' parameter of diagnose must be the name of a scorer, a callable or None. "
+            f"Got {scoring!r}."
+        )
     check_parameter("n_jobs", n_jobs, [Interval(Integral), IsNone()], _OWNER)
     check_parameter("verbose", verbose, [Interval(Integral, 0), Instance(bool)], _OWNER)
 
@@ -284,7 +294,7 @@ def _presence(fold, names):
     return table, int(np.logical_and.reduce(list(has.values())).sum())
 
 
-def _recommended(report, task, names, rows, left, seed):
+def _recommended(report, task, names, rows, left):
     """The recommended row as an estimator that takes what the user has."""
     name = report.recommended_
     if name == BEST_SINGLE:
@@ -297,7 +307,5 @@ def _recommended(report, task, names, rows, left, seed):
     if name in rows:
         kept = left if name.startswith("without ") else None
         return task.whole(clone(rows[name].estimator), kept)
-    made = rival_estimator(name, task, names, seed)
-    if name == MAJORITY:
-        return made
-    return task.whole(made)
+    made = rival_estimator(name, task, names, None)
+    return made if name == MAJORITY else task.whole(made)

@@ -17,6 +17,7 @@ from ..model_selection.cost import duration, seconds_of_fit
 from ..model_selection.fits import fit_parts, why_not_batched
 from ..utils.parameters import error_kind
 from ._alone import alone_estimator
+from ._calibrated import calibrated_scores
 from ._compared import (
     BEST_SINGLE,
     LATE_FUSION,
@@ -37,6 +38,7 @@ MEASURES = (
     "baseline",
     "alone",
     "in_joint",
+    "in_joint_calibrated",
     "probe_untrained",
     "probe_joint",
     "probe_alone",
@@ -310,7 +312,8 @@ def _measure(task, fold, networks, alone, given, late_fusion, scoring):
             continue
         measures["alone"][name] = _scored(expert, only(X, name, rows), y[rows], scoring)
         measures["baseline"][name] = _scored(guess, np.zeros((rows.sum(), 1)), y[rows], scoring)
-    measures["in_joint"] = _in_joint(joint, X, y, scoring)
+    measures["in_joint"] = joint.score_by_modality(X, y, samples="each", scoring=scoring)
+    measures["in_joint_calibrated"] = calibrated_scores(joint, X_train, y_train, X, y, scoring)
     probes = learned_share(
         joint, X_train, y_train, X, y, alone=alone, scoring=scoring, groups=fold.groups
     )
@@ -329,10 +332,6 @@ def _measure(task, fold, networks, alone, given, late_fusion, scoring):
     ]:
         measures[what] = dict(zip(names, map(float, values), strict=True))
     return fold.place, scores, on_all, measures, shared.cooperation
-
-
-def _in_joint(joint, X, y, scoring):
-    return joint.score_by_modality(X, y, samples="each", scoring=scoring)
 
 
 def _scored(estimator, X, y, scoring):

@@ -39,7 +39,8 @@ class DiagnosisReport:
         Scores of the rows of the comparison, on held-out samples.
     measures_ : dict of str to dict of str to ndarray of shape (n_seeds, n_folds)
         By measure and modality, on the held-out samples that have the modality: ``"alone"`` (the
-        network trained on it alone), ``"in_joint"`` (its share of the joint network's outputs),
+        network trained on it alone), ``"in_joint"`` (its part of the joint network's outputs),
+        ``"in_joint_calibrated"`` (the same times a factor that is learned on the training part),
         ``"probe_untrained"``, ``"probe_joint"``, ``"probe_alone"`` (linear probes of the encoder
         before training, trained jointly, trained alone), ``"permutation_drop"``, ``"shapley"``, and
         ``"baseline"`` (guessing).
@@ -85,7 +86,8 @@ class DiagnosisReport:
         """Numbers of samples, or groups, and folds (`Design`)."""
         n = self.data["n_samples"] if self.data["n_groups"] is None else self.data["n_groups"]
         sizes = self.data["n_train"], self.data["n_test"]
-        return Design(n, *sizes, self.data["same_folds"])
+        unit = "samples" if self.data["n_groups"] is None else "groups"
+        return Design(n, *sizes, self.data["same_folds"], unit)
 
     @cached_property
     def verdicts_(self):

@@ -76,9 +76,9 @@ def modality_table(report):
             row.append(f"{100 * float(share.estimate):.0f} % ({low:.0f} to {high:.0f})")
         else:
             row.append("nothing to learn")
-        for what in ("permutation_drop", "shapley"):
-            told = report.measure(what, name)
-            row.append(f"{words.number(float(told.estimate))} ({words.interval(told)})")
+        told = report.measure("permutation_drop", name)
+        row.append(f"{words.number(float(told.estimate))} ({words.interval(told)})")
+        row.append(words.number(float(report.measure("shapley", name).estimate)))
         rows.append(row)
     heads = ["", "n", "guess", "alone", "in joint", "P0", "PJ", "PA", "learned share"]
     return [*heads, "shuffled: falls by", "Shapley"], rows

@@ -14,7 +14,7 @@ from ..compose import ModalityTransformer
 from ..data.checks import SINGLE, as_selectable, check_rows_beside
 from ..data.columns import ColumnsToModalities, as_blocks
 from ..data.container import ModalityDict, is_mapping
-from ..ensemble.experts import only, rows_with
+from ..ensemble.experts import only, present_rows, rows_with
 from ..ensemble.folds import assign_folds
 from ..estimator import MultimodalEstimator
 from ..model_selection.parts import Part
@@ -94,11 +94,14 @@ class Task(NamedTuple):
             steps.append(("selection", kept))
         if not steps:
             return estimator
-        taken = {name for name, _ in steps}
-        last = self.name or "network"
-        while last in taken:
-            last += "_"
-        return Pipeline([*steps, (last, estimator)])
+        ends = [(self.name or "network", estimator)]
+        if isinstance(estimator, Pipeline):
+            ends = estimator.steps
+        for name, step in ends:
+            while name in {taken for taken, _ in steps}:
+                name += "_"
+            steps.append((name, step))
+        return Pipeline(steps)
 
 
 class Fold:
@@ -237,6 +240,8 @@ def make_folds(task, X, y, groups, cv, seeds):
     """
     check_rows_beside(X, {"y": y, "groups": groups})
     X = _as_dict(X) if not task.steps else as_selectable(X)
+    if not task.steps:
+        present_rows(X, tuple(X), task.missing)
     y = type(task.network).target_class.check(y, _n_samples(X), task.network)
     if groups is not None:
         groups = np.asarray(groups)
@@ -287,8 +292,9 @@ def _splits(task, X, y, groups, cv, seed):
         lost = np.setdiff1d(y, y[train]) if task.classifies else ()
         if len(lost):
             raise ValueError(
-                f"The 'cv' parameter of diagnose leaves class {lost[0]!r} out of the training part "
-                f"of fold {k}: give other folds, more samples of the class, or leave it out."
+                f"The 'cv' parameter of diagnose leaves class {lost[0].item()!r} out of the "
+                f"training part of fold {k}: give other folds, more samples of the class, or leave "
+                "it out."
             )
     return splits
 

@@ -25,12 +25,14 @@ class Design(NamedTuple):
         Of a training and of a test part.
     same_folds : bool
         Whether all seeds have the same folds: then a fold's mean over the seeds counts once.
+    unit : {"samples", "groups"}
     """
 
     n_samples: int
     n_train: float
     n_test: float
     same_folds: bool
+    unit: str = "samples"
 
 
 class Verdict(NamedTuple):
@@ -40,7 +42,7 @@ class Verdict(NamedTuple):
     ----------
     kind : str
         "starving encoder", "neglecting head", "adds nothing", "only together", "loses to late
-        fusion", "loses to best single", "nothing starves" or "cannot be told".
+        fusion", "loses to best single", "loses to linear", "nothing starves" or "cannot be told".
     modality : str or None
         None: of all.
     size : float
@@ -145,11 +147,17 @@ def give_verdicts(scores, measures, design, given, interacting, wording):
             continue
         facts = _facts(question, scores, measures, given, starving, interacting)
         verdicts.append(wording.verdict(question.kind, question.modality, told, facts))
+    verdicts = _one_linear(verdicts)
     rank = {kind: i for i, kind in enumerate(_ORDER)}
     verdicts.sort(key=lambda verdict: rank[verdict.kind])
-    if not together:
+    if not together and _is_no_guess(scores, measures, given, design):
         told_of = {v.modality for v in verdicts if v.kind in (*_STARVES, "adds nothing")}
-        verdicts += _of_the_rest(names, told_of, answered, verdicts, measures, design, wording)
+        better = _better_row(scores, given, design)
+        verdicts += _of_the_rest(
+            names, told_of, answered, verdicts, measures, design, wording, better
+        )
+    elif not together:
+        verdicts.append(wording.guessing(given, np.nanmean(scores[given])))
     return verdicts
 
 
@@ -160,6 +168,7 @@ _ORDER = (
     "neglecting head",
     "loses to late fusion",
     "loses to best single",
+    "loses to linear",
     "adds nothing",
 )
 
@@ -171,7 +180,7 @@ def _of_modality(name, m, scores, given):
     beyond_random = m["probe_alone"] - m["probe_untrained"]
     yield _Question("starving encoder", name, [fewer, beyond_random], fewer)
     # A probe reads more than a head; alone, too, so that only the rest counts.
-    unread = m["probe_joint"] - m["in_joint"]
+    unread = m["probe_joint"] - m["in_joint_calibrated"]
     more_than_alone = unread - (m["probe_alone"] - m["alone"])
     far = [unread - NEGLECTS * learnt, more_than_alone - NEGLECTS * learnt, learnt]
     yield _Question("neglecting head", name, far, unread)
@@ -185,6 +194,32 @@ def _gained(scores, m, given):
     """What all modalities together gain over guessing, by the network or late fusion."""
     best = max(np.nanmean(scores[row]) for row in (given, "late fusion") if row in scores)
     return best - np.nanmean(m["baseline"])
+
+
+def _is_no_guess(scores, measures, given, design):
+    """Whether the network as given is better than guessing."""
+    guess = np.mean(list(measures["baseline"].values()), axis=0)
+    guess = scores.get("majority", guess)
+    return bool(compare(scores[given] - guess, design).low > 0)
+
+
+def _better_row(scores, given, design):
+    """The best row whose own 95 % interval is above the network as given, with it, or None."""
+    gains = {row: compare(scores[row] - scores[given], design) for row in scores if row != given}
+    above = {row: told for row, told in gains.items() if told.low > 0}
+    if not above:
+        return None
+    best = max(above, key=lambda row: above[row].estimate)
+    return best, above[best]
+
+
+def _one_linear(verdicts):
+    """Of linear models that are better only the best; it is no verdict about a modality."""
+    linear = [v for v in verdicts if v.kind == _LOSES_TO_LINEAR]
+    if not linear:
+        return verdicts
+    best = max(linear, key=lambda v: v.size)._replace(modality=None)
+    return [v for v in verdicts if v.kind != _LOSES_TO_LINEAR] + [best]
 
 
 def _is_slight(question, measures):
@@ -205,6 +240,10 @@ def _of_rows(scores, measures, given, interacting):
         if row in scores:
             more = scores[row] - joint
             yield _Question(kind, None, [more], more)
+    for row in LINEAR:
+        if row in scores:
+            more = scores[row] - joint
+            yield _Question(_LOSES_TO_LINEAR, row, [more], more)
     if interacting is not None:
         with_, without = (scores[row] for row in interacting)
         more = with_ - without
@@ -215,7 +254,9 @@ def _of_rows(scores, measures, given, interacting):
         yield _Question("only together", None, [more, *mostly], more)
 
 
-_LOSES_TO_SINGLE = "loses to best single"
+_LOSES_TO_SINGLE, _LOSES_TO_LINEAR = "loses to best single", "loses to linear"
+#: Rows that are linear models.
+LINEAR = ("linear on all", "stacked linear")
 
 
 def _answer(asked, design):
@@ -239,7 +280,7 @@ def _answer(asked, design):
 def _facts(question, scores, measures, given, starving, interacting):
     """Numbers that a sentence tells beside the difference."""
     facts = {"given": given, "starving": question.modality in starving}
-    if question.modality is not None:
+    if question.modality in measures["alone"]:
         facts.update({k: np.nanmean(v[question.modality]) for k, v in measures.items()})
     facts["rows"] = {row: np.nanmean(values) for row, values in scores.items()}
     facts["interacting"] = interacting
@@ -247,7 +288,7 @@ def _facts(question, scores, measures, given, starving, interacting):
     return facts
 
 
-def _of_the_rest(names, told_of, answered, verdicts, measures, design, wording):
+def _of_the_rest(names, told_of, answered, verdicts, measures, design, wording, better):
     """What is said of modalities without a verdict: that they are fine, or that nobody knows."""
     unknown, fine = [], []
     for question, _, _ in answered:
@@ -266,8 +307,17 @@ def _of_the_rest(names, told_of, answered, verdicts, measures, design, wording):
             fine.append(name)  # nothing to learn here, and so nothing to starve of
         else:
             needed = samples_needed(told, design.n_samples)
-            unknown.append(wording.unknown(name, told, needed, worth, design))
+            unknown.append(wording.unknown(question.kind, name, told, needed, design))
     harm = [v for v in verdicts if v.kind != "adds nothing"]
+    for question, _, holds in answered:
+        name = question.modality
+        if question.kind != "neglecting head" or holds or name in told_of:
+            continue
+        if all(np.nanmean(d) > 0 for d in question.differences):
+            told = compare(question.shown, design)
+            bound = NEGLECTS * np.nanmean(question.differences[2])
+            needed = samples_needed(compare(question.differences[0], design), design.n_samples)
+            unknown.append(wording.unknown(question.kind, name, told, needed, design, bound))
     if not unknown and not harm and names:
-        return [wording.nothing(fine, not verdicts)]
+        return [wording.nothing(fine, not verdicts, better)]
     return unknown

@@ -71,6 +71,7 @@ class Wording:
             "adds nothing": self._nothing_added,
             "loses to late fusion": self._loses,
             "loses to best single": self._loses,
+            "loses to linear": self._loses,
             "only together": self._together,
         }[kind]
         text, remedy = made(modality, told, facts, kind)
@@ -137,9 +138,13 @@ class Wording:
 
     def _loses(self, name, told, facts, kind):
         row = kind.removeprefix("loses to ")
+        if row == "linear":
+            row = name
         whom = {
             "late fusion": "late fusion of networks trained alone",
             "best single": "the best single modality alone",
+            "linear on all": "one linear model on all modalities",
+            "stacked linear": "stacked linear models",
         }[row]
         rows = facts["rows"]
         text = (
@@ -147,8 +152,9 @@ class Wording:
             f"to {whom} ({self.score(rows[row])}) by {self.size(float(told.estimate))} "
             f"({self._sure(told)})."
         )
-        remedy = _LATE if row == "late fusion" else "leave the other modalities out, or stack"
-        return text, remedy
+        remedies = {"late fusion": _LATE, "best single": "leave the other modalities out, or stack"}
+        linear = f"take it, or train longer or otherwise ({row})"
+        return text, remedies.get(row, linear)
 
     def _together(self, name, told, facts, kind):
         with_, without = facts["interacting"]
@@ -161,38 +167,87 @@ class Wording:
         )
         return text, 'take an interacting fusion (fusion="mlp")'
 
-    def nothing(self, names, all_is_well):
-        """Modalities are fine; `all_is_well` if there is no other verdict."""
-        which = f" ({', '.join(names)})" if names else ""
-        text = f"nothing starves{which}{': do nothing.' if all_is_well else '.'}"
-        nan = float("nan")
-        remedy = "do nothing" if all_is_well else ""
-        return Verdict("nothing starves", None, nan, nan, nan, nan, remedy, text)
-
-    def unknown(self, name, told, needed, worth, design):
-        """It cannot be told whether a modality starves.
+    def nothing(self, names, all_is_well, better):
+        """Modalities are fine.
 
         Parameters
         ----------
+        names : list of str
+        all_is_well : bool
+            Whether there is no other verdict.
+        better : tuple of str and Comparison, or None
+            A row that scores more than the network as given.
+
+        Returns
+        -------
+        Verdict
+        """
+        which = f" ({', '.join(names)})" if names else ""
+        remedy, text = "", f"nothing starves{which}"
+        if all_is_well and better is None:
+            remedy = "do nothing"
+            text += f": {remedy}."
+        elif all_is_well:
+            row, told = better
+            remedy = f"look at {row}"
+            text += (
+                f", but {row} scores {self.size(float(told.estimate))} more than the network as "
+                f"given ({self._sure(told)}, by itself)."
+            )
+        else:
+            text += "."
+        nan = float("nan")
+        return Verdict("nothing starves", None, nan, nan, nan, nan, remedy, text)
+
+    def guessing(self, given, score):
+        """The network as given has learned nothing."""
+        remedy = "train longer, or take other encoders or an interacting fusion"
+        text = (
+            f"the network as given ({given}, {self.score(score)}) is no better than guessing, so "
+            f"that nothing can be said of its encoders. Remedy: {remedy}."
+        )
+        nan = float("nan")
+        return Verdict("no better than guessing", None, nan, nan, nan, nan, remedy, text)
+
+    def unknown(self, kind, name, told, needed, design, bound=0.0):
+        """It cannot be told whether a modality starves, or its head neglects it.
+
+        Parameters
+        ----------
+        kind : {"starving encoder", "neglecting head"}
         name : str
         told : Comparison
         needed : SamplesNeeded
-        worth : float
-            A difference below it does not matter.
         design : Design
+        bound : float, default=0.0
+            What the difference must exceed.
+
+        Returns
+        -------
+        Verdict
         """
         n = float(needed.to_tell)
         if np.isfinite(n) and n <= 1000 * design.n_samples:
             n = max(n, design.n_samples + 1)
-            how_many = (
-                f"about {_rounded(n):,} samples would be needed to tell (here {design.n_samples:,})"
-            )
+            how_many = f"about {_rounded(n):,} {design.unit} would be needed to tell"
+            how_many += f" (here {design.n_samples:,})"
         else:
-            how_many = "no reasonable number of samples would tell"
+            how_many = f"no reasonable number of {design.unit} would tell"
+        size = self.size(float(told.estimate))
+        limit = f" (neglect is more than {self.size(bound)})" if bound > 0 else ""
+        what, fact = {
+            "starving encoder": (
+                "the encoder starves",
+                f"A probe reads {size} less from it than from the one trained alone",
+            ),
+            "neglecting head": (
+                "the head neglects it",
+                f"A probe of its encoder scores {size} more than its part of the outputs",
+            ),
+        }[kind]
         text = (
-            f"{name}: it cannot be told whether the encoder starves. It is "
-            f"{self.size(float(told.estimate))} below the one trained alone, but the interval is "
-            f"{self.interval(told)}; {how_many}."
+            f"{name}: it cannot be told whether {what}. {fact}, with a "
+            f"{100 * float(told.level):.3g} % interval of {self.interval(told)}{limit}; {how_many}."
         )
         return _made("cannot be told", name, told, text, "more samples, folds or seeds")
 
