@@ -8,7 +8,6 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.model_selection import check_cv
 from sklearn.pipeline import Pipeline
-from sklearn.utils import check_consistent_length
 
 from ..compose import ModalityTransformer
 from ..data.checks import SINGLE, as_selectable, check_rows_beside
@@ -238,14 +237,18 @@ def make_folds(task, X, y, groups, cv, seeds):
     Folds
     y : ndarray
     """
-    check_rows_beside(X, {"y": y, "groups": groups})
+    check_rows_beside(X, {"y": y})
     X = _as_dict(X) if not task.steps else as_selectable(X)
     if not task.steps:
         present_rows(X, tuple(X), task.missing)
     y = type(task.network).target_class.check(y, _n_samples(X), task.network)
     if groups is not None:
         groups = np.asarray(groups)
-        check_consistent_length(y, groups)
+        if groups.shape != (len(y),):
+            raise ValueError(
+                f"groups of diagnose must have the shape ({len(y)},), one for each sample. Got "
+                f"{groups.shape}."
+            )
     same = not isinstance(cv, Integral)
     partitions = [_splits(task, X, y, groups, cv, seed) for seed in (seeds[:1] if same else seeds)]
     if len(partitions[0]) < 2:

@@ -8,8 +8,9 @@ from ..functional.comparison import Comparison, corrected_resampled_t, holm_leve
 
 __all__ = ["Design", "Verdict", "compare", "give_verdicts"]
 
-#: Shares of what a modality, or all of them, gains over guessing. Above the first a head neglects;
-#: below the second a modality adds nothing; below the third what an encoder lacks does not matter.
+#: Shares of what a modality, or all of them, gains over guessing. Below the first what a head leaves
+#: unread does not matter; below the second a modality adds nothing; below the third what an encoder
+#: lacks does not matter.
 NEGLECTS, NEGLIGIBLE, SLIGHT = 0.15, 0.10, 0.05
 LEVEL = 0.95
 
@@ -141,7 +142,7 @@ def give_verdicts(scores, measures, design, given, interacting, wording):
     for question, told, holds in answered:
         if not holds or (together and question.kind in (*_STARVES, "adds nothing")):
             continue
-        if question.kind == "starving encoder" and _is_slight(question, measures):
+        if _is_slight(question, measures):
             continue
         if question.kind == "adds nothing" and _says_something(question, measures, design):
             continue
@@ -150,14 +151,14 @@ def give_verdicts(scores, measures, design, given, interacting, wording):
     verdicts = _one_linear(verdicts)
     rank = {kind: i for i, kind in enumerate(_ORDER)}
     verdicts.sort(key=lambda verdict: rank[verdict.kind])
+    better = _better_row(scores, given, design)
     if not together and _is_no_guess(scores, measures, given, design):
         told_of = {v.modality for v in verdicts if v.kind in (*_STARVES, "adds nothing")}
-        better = _better_row(scores, given, design)
         verdicts += _of_the_rest(
             names, told_of, answered, verdicts, measures, design, wording, better
         )
     elif not together:
-        verdicts.append(wording.guessing(given, np.nanmean(scores[given])))
+        verdicts.append(wording.guessing(given, np.nanmean(scores[given]), better))
     return verdicts
 
 
@@ -182,8 +183,7 @@ def _of_modality(name, m, scores, given):
     # A probe reads more than a head; alone, too, so that only the rest counts.
     unread = m["probe_joint"] - m["in_joint_calibrated"]
     more_than_alone = unread - (m["probe_alone"] - m["alone"])
-    far = [unread - NEGLECTS * learnt, more_than_alone - NEGLECTS * learnt, learnt]
-    yield _Question("neglecting head", name, far, unread)
+    yield _Question("neglecting head", name, [unread, more_than_alone, learnt], unread)
     bound = NEGLIGIBLE * _gained(scores, m, given)
     if bound > 0:
         little = [bound - m["permutation_drop"], bound - m["shapley"]]
@@ -222,10 +222,22 @@ def _one_linear(verdicts):
     return [v for v in verdicts if v.kind != _LOSES_TO_LINEAR] + [best]
 
 
+def _all_above(question):
+    return all(np.nanmean(differences) > 0 for differences in question.differences)
+
+
 def _is_slight(question, measures):
-    """Whether an encoder lacks less than matters."""
+    """Whether an encoder lacks, or a head leaves unread, less than matters."""
+    if question.kind not in _STARVES:
+        return False
+    return np.nanmean(question.shown) < _matters(question, measures)
+
+
+def _matters(question, measures):
+    """From which size on a difference matters."""
     alone, guess = (measures[what][question.modality] for what in ("probe_alone", "baseline"))
-    return np.nanmean(question.shown) < SLIGHT * np.nanmean(alone - guess)
+    share = SLIGHT if question.kind == "starving encoder" else NEGLECTS
+    return share * np.nanmean(alone - guess)
 
 
 def _says_something(question, measures, design):
@@ -313,11 +325,10 @@ def _of_the_rest(names, told_of, answered, verdicts, measures, design, wording, 
         name = question.modality
         if question.kind != "neglecting head" or holds or name in told_of:
             continue
-        if all(np.nanmean(d) > 0 for d in question.differences):
+        if not _is_slight(question, measures) and _all_above(question):
             told = compare(question.shown, design)
-            bound = NEGLECTS * np.nanmean(question.differences[2])
-            needed = samples_needed(compare(question.differences[0], design), design.n_samples)
-            unknown.append(wording.unknown(question.kind, name, told, needed, design, bound))
+            needed = samples_needed(told, design.n_samples)
+            unknown.append(wording.unknown(question.kind, name, told, needed, design))
     if not unknown and not harm and names:
         return [wording.nothing(fine, not verdicts, better)]
     return unknown

@@ -100,8 +100,10 @@ class Wording:
         }
         if not gains:
             return remedy
-        if max(gains.values()) <= 0:
-            return f"none is needed for this score: {' and '.join(gains)} do not raise it"
+        if max(gains.values()) <= 0 and ("joint*" in gains or facts["given"] == "joint*"):
+            neither = " nor ".join(gains)
+            whole = f"neither {neither} raises" if len(gains) > 1 else f"{neither} does not raise"
+            return f"none is needed for this score: {whole} it"
         told = ", ".join(f"{row} {self._signed(gain)}" for row, gain in gains.items())
         return f"{remedy}. Here all together gain: {told}"
 
@@ -199,17 +201,24 @@ class Wording:
         nan = float("nan")
         return Verdict("nothing starves", None, nan, nan, nan, nan, remedy, text)
 
-    def guessing(self, given, score):
+    def _better(self, better):
+        if better is None:
+            return ""
+        row, told = better
+        more = f"{self.size(float(told.estimate))} more ({self._sure(told)}, by itself)"
+        return f" {row} scores {more}."
+
+    def guessing(self, given, score, better):
         """The network as given has learned nothing."""
         remedy = "train longer, or take other encoders or an interacting fusion"
         text = (
             f"the network as given ({given}, {self.score(score)}) is no better than guessing, so "
-            f"that nothing can be said of its encoders. Remedy: {remedy}."
+            f"that nothing can be said of its encoders.{self._better(better)} Remedy: {remedy}."
         )
         nan = float("nan")
         return Verdict("no better than guessing", None, nan, nan, nan, nan, remedy, text)
 
-    def unknown(self, kind, name, told, needed, design, bound=0.0):
+    def unknown(self, kind, name, told, needed, design):
         """It cannot be told whether a modality starves, or its head neglects it.
 
         Parameters
@@ -219,8 +228,6 @@ class Wording:
         told : Comparison
         needed : SamplesNeeded
         design : Design
-        bound : float, default=0.0
-            What the difference must exceed.
 
         Returns
         -------
@@ -234,7 +241,6 @@ class Wording:
         else:
             how_many = f"no reasonable number of {design.unit} would tell"
         size = self.size(float(told.estimate))
-        limit = f" (neglect is more than {self.size(bound)})" if bound > 0 else ""
         what, fact = {
             "starving encoder": (
                 "the encoder starves",
@@ -247,7 +253,7 @@ class Wording:
         }[kind]
         text = (
             f"{name}: it cannot be told whether {what}. {fact}, with a "
-            f"{100 * float(told.level):.3g} % interval of {self.interval(told)}{limit}; {how_many}."
+            f"{100 * float(told.level):.3g} % interval of {self.interval(told)}; {how_many}."
         )
         return _made("cannot be told", name, told, text, "more samples, folds or seeds")
 
