@@ -61,7 +61,7 @@ def neglect(seed, n=500):
     """The quiet modality needs no learning, but the loud one leaves the head nothing to do."""
     rng = np.random.default_rng(seed)
     y = rng.integers(0, 10, n)
-    return {"loud": _loud(rng, y, 4.0, 10, 10), "quiet": _linear(rng, y, 4.0, 4, 10)}, y
+    return {"loud": _loud(rng, y, 6.0, 10, 20), "quiet": _linear(rng, y, 4.0, 4, 10)}, y
 
 
 def noise(seed, n=500):
@@ -107,8 +107,8 @@ RUNS = {name: 20 if name == "balanced" else 10 for name in PLANTED}
 
 
 def network(name):
-    epochs = 20 if name == "neglect" else 40
-    return MultimodalClassifier(encoders__hidden=32, max_epochs=epochs, batch_size=32)
+    hidden, epochs = (64, 20) if name == "neglect" else (32, 40)
+    return MultimodalClassifier(encoders__hidden=hidden, max_epochs=epochs, batch_size=32)
 
 
 def report_of(name, seed, **settings):

@@ -16,7 +16,6 @@ __all__ = ["DiagnosisReport"]
 
 _FORMAT = 1
 _ARRAYS = ("scores", "alone_on_all", "cooperation", "joint_block")
-# Learned share and all others that are not measured but follow from what is.
 _BEST_SINGLE = "best single"
 
 
@@ -259,8 +258,7 @@ class DiagnosisReport:
         """
         verdicts = [verdict._asdict() for verdict in self.verdicts_]
         plain = {"format": _FORMAT, **self.data, "verdicts": verdicts}
-        text = json.dumps({**plain, "recommended": self.recommended_}, default=_plain, indent=1)
-        text = text.replace("NaN", "null").replace("-Infinity", "null").replace("Infinity", "null")
+        text = json.dumps(_plain({**plain, "recommended": self.recommended_}), indent=1)
         if path is None:
             return text
         Path(path).write_text(text, encoding="utf-8")
@@ -310,8 +308,13 @@ def _arrays(value):
 
 
 def _plain(value):
-    if isinstance(value, np.ndarray):
-        return value.tolist()
-    if isinstance(value, np.generic):
-        return value.item()
-    raise TypeError(f"{type(value).__name__} has no JSON form")
+    """Values that JSON has; what is no finite number is None."""
+    if isinstance(value, dict):
+        return {key: _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    if isinstance(value, np.ndarray | np.generic):
+        return _plain(value.tolist())
+    if isinstance(value, float) and not np.isfinite(value):
+        return None
+    return value

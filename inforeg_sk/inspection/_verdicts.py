@@ -8,9 +8,9 @@ from ..functional.comparison import Comparison, corrected_resampled_t, holm_leve
 
 __all__ = ["Design", "Verdict", "compare", "give_verdicts"]
 
-#: Shares of what a modality, or all of them, gains over guessing. Below the first what a head leaves
-#: unread does not matter; below the second a modality adds nothing; below the third what an encoder
-#: lacks does not matter.
+#: Shares of what a modality, or all of them, gains over guessing: below the first what a head
+#: leaves unread does not matter, below the second a modality adds nothing, below the third what an
+#: encoder lacks does not matter.
 NEGLECTS, NEGLIGIBLE, SLIGHT = 0.15, 0.10, 0.05
 LEVEL = 0.95
 
@@ -303,7 +303,7 @@ def _facts(question, scores, measures, given, starving, interacting):
 def _of_the_rest(names, told_of, answered, verdicts, measures, design, wording, better):
     """What is said of modalities without a verdict: that they are fine, or that nobody knows."""
     unknown, fine = [], []
-    for question, _, _ in answered:
+    for question, answer, _ in answered:
         name = question.modality
         if question.kind != "starving encoder" or name in told_of:
             continue
@@ -318,17 +318,16 @@ def _of_the_rest(names, told_of, answered, verdicts, measures, design, wording, 
         elif not gain.low > 0:
             fine.append(name)  # nothing to learn here, and so nothing to starve of
         else:
-            needed = samples_needed(told, design.n_samples)
-            unknown.append(wording.unknown(question.kind, name, told, needed, design))
+            needed = samples_needed(answer, design.n_samples)
+            unknown.append(wording.unknown(question.kind, name, answer, needed, design))
     harm = [v for v in verdicts if v.kind != "adds nothing"]
-    for question, _, holds in answered:
+    for question, answer, holds in answered:
         name = question.modality
         if question.kind != "neglecting head" or holds or name in told_of:
             continue
         if not _is_slight(question, measures) and _all_above(question):
-            told = compare(question.shown, design)
-            needed = samples_needed(told, design.n_samples)
-            unknown.append(wording.unknown(question.kind, name, told, needed, design))
+            needed = samples_needed(answer, design.n_samples)
+            unknown.append(wording.unknown(question.kind, name, answer, needed, design))
     if not unknown and not harm and names:
         return [wording.nothing(fine, not verdicts, better)]
     return unknown
