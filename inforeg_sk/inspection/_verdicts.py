@@ -146,7 +146,7 @@ def give_verdicts(scores, measures, design, given, interacting, wording):
             continue
         if question.kind == "adds nothing" and _says_something(question, measures, design):
             continue
-        facts = _facts(question, scores, measures, given, starving, interacting)
+        facts = _facts(question, scores, measures, design, given, starving, interacting)
         verdicts.append(wording.verdict(question.kind, question.modality, told, facts))
     verdicts = _one_linear(verdicts)
     rank = {kind: i for i, kind in enumerate(_ORDER)}
@@ -289,15 +289,26 @@ def _answer(asked, design):
     return answers
 
 
-def _facts(question, scores, measures, given, starving, interacting):
+def _facts(question, scores, measures, design, given, starving, interacting):
     """Numbers that a sentence tells beside the difference."""
     facts = {"given": given, "starving": question.modality in starving}
+    if question.kind == "neglecting head":
+        m = {k: v[question.modality] for k, v in measures.items()}
+        facts["fine"] = _is_fine(m, design)
     if question.modality in measures["alone"]:
         facts.update({k: np.nanmean(v[question.modality]) for k, v in measures.items()})
     facts["rows"] = {row: np.nanmean(values) for row, values in scores.items()}
     facts["interacting"] = interacting
     facts["others"] = [name for name in measures["alone"] if name != question.modality]
     return facts
+
+
+def _is_fine(m, design):
+    """Whether an encoder lacks nothing that matters, or there is nothing to learn; by 95 %."""
+    gain = compare(m["probe_alone"] - m["probe_untrained"], design)
+    lacks = compare(m["probe_alone"] - m["probe_joint"], design)
+    worth = NEGLIGIBLE * np.nanmean(m["probe_alone"] - m["baseline"])
+    return bool(lacks.high <= max(worth, 0.0) or not gain.low > 0)
 
 
 def _of_the_rest(names, told_of, answered, verdicts, measures, design, wording, better):
@@ -307,16 +318,10 @@ def _of_the_rest(names, told_of, answered, verdicts, measures, design, wording, 
         name = question.modality
         if question.kind != "starving encoder" or name in told_of:
             continue
-        m = {k: v[name] for k, v in measures.items()}
-        told = compare(question.shown, design)
-        gain = compare(m["probe_alone"] - m["probe_untrained"], design)
-        if not np.isfinite(told.estimate):
+        if not np.isfinite(answer.estimate):
             continue
-        worth = NEGLIGIBLE * np.nanmean(m["probe_alone"] - m["baseline"])
-        if told.high <= max(worth, 0.0):
+        if _is_fine({k: v[name] for k, v in measures.items()}, design):
             fine.append(name)
-        elif not gain.low > 0:
-            fine.append(name)  # nothing to learn here, and so nothing to starve of
         else:
             needed = samples_needed(answer, design.n_samples)
             unknown.append(wording.unknown(question.kind, name, answer, needed, design))

@@ -118,11 +118,12 @@ class Wording:
         return "nothing" if value <= 0 else f"{100 * value:.0f} %"
 
     def _neglecting(self, name, told, facts, kind):
-        also = (
-            "the head neglects it, too"
-            if facts["starving"]
-            else ("the encoder is fine, the head neglects it")
-        )
+        if facts["starving"]:
+            also = "the head neglects it, too"
+        elif facts["fine"]:
+            also = "the encoder is fine, the head neglects it"
+        else:
+            also = "the head neglects it (whether the encoder starves, too, cannot be told)"
         text = (
             f"{name}: {also}. Inside the joint network it scores {self.score(facts['in_joint'])}, "
             f"a probe reads {self.score(facts['probe_joint'])} from the same features: "

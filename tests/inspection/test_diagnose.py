@@ -1,4 +1,4 @@
-"""`diagnose` as a whole, on small data: what is planted, what is compared, forms of data, errors."""
+"""`diagnose` as a whole: what is planted, what is compared, forms of data, errors."""
 
 import warnings
 
@@ -148,7 +148,8 @@ def test_a_modality_of_noise_is_named_and_dropped():
     X["more"] = X["signal"][:, ::-1] + np.float32(0.5)
     given = {"methods": (), "rivals": ["majority"], "cv": 4, "seeds": 2}
     report = diagnose(network(max_epochs=8), X, y, **given)
-    assert [(v.kind, v.modality) for v in report.verdicts_][0] == ("adds nothing", "noise")
+    first = report.verdicts_[0]
+    assert (first.kind, first.modality) == ("adds nothing", "noise")
     assert "without noise" in report.scores_ and report.recommended_ == "without noise"
     made = report.recommendation_.fit(X, y)
     assert made[-1].modalities_ == ("signal", "more") and made.score(X, y) > 0.9

@@ -59,7 +59,8 @@ def test_text_has_verdicts_first_then_the_tables_in_forty_lines(report):
     lines = repr(report).splitlines()
     assert len(lines) <= 40 and max(map(len, lines)) <= 120
     text = repr(report)
-    places = [text.index(part) for part in ("- ", "Recommended", "Compared", "Modalities", "120 samples")]
+    order = ("- ", "Recommended", "Compared", "Modalities", "120 samples")
+    places = [text.index(part) for part in order]
     assert places == sorted(places)
     for row in report.scores_:
         assert any(line.startswith(f"{row} ") for line in lines)
