@@ -63,7 +63,7 @@ GRIDS = {
     "MMPareto, uniform": settings(
         "mmpareto", "method__gamma", (1.0, 1.5, 2.5), method__pareto=False
     ),
-    "Greedy, feature-level": settings("greedy", "method__epsilon", (0.01, 0.03, 0.1)),
+    "Greedy, feature-level": settings("greedy", "method__threshold", (0.01, 0.03, 0.1)),
     "DGL": settings("dgl", "lr", RATES),
     "TCMax": settings("tcmax", "lr", RATES),
     "OPM": settings("opm", "method__q", (0.2, 0.5, 0.8)),

@@ -34,8 +34,6 @@ from .model_selection.cv import MultimodalInfoRegClassifierCV, MultimodalInfoReg
 from .regressor import MultimodalInfoRegRegressor, MultimodalRegressor
 
 __all__ = [
-    "OPM",
-    "PMR",
     "AGM",
     "BalancingMethod",
     "ColumnsToModalities",
@@ -61,6 +59,8 @@ __all__ = [
     "MultimodalInfoRegRegressorCV",
     "MultimodalRegressor",
     "OGMGE",
+    "OPM",
+    "PMR",
     "PrimeWindow",
     "StackedModalitiesClassifier",
     "StackedModalitiesRegressor",

@@ -80,7 +80,6 @@ AGM = {
     "active": range(20),
     **_NETWORK,
 }
-
 #: DGL as in the authors' script ``main_dgl.py``.
 DGL = {"method__strength": 4.0, "method__max_norm": 40.0, **_NETWORK}
 
@@ -96,7 +95,6 @@ GREEDY = {
 
 #: TCMax, which has no settings of its own.
 TCMAX = {**_NETWORK}
-
 #: PMR as its authors' code has it, with the settings of most of their commands (alpha 2 on CREMA-D
 #: and AVE by concatenation, 1 on CG-MNIST; no momentum, though its default is 0.2). It acts in the
 #: first 71 epochs. They train by SGD with lr 1e-3, momentum 0.9, weight decay 1e-4, batches of 64,

@@ -29,18 +29,19 @@ class KeepStart(Callback):
         self.network = copy.deepcopy(net.module_)
 
 
-def fit_fast(method, names, epochs=EPOCHS, **settings):
-    """Fit in the order given.
+def fit_fast(method, names, epochs=EPOCHS, *, cls=MultimodalClassifier, n=24, y=None, **settings):
+    """Fit in the order given; to another target where there is a `y`.
 
     Returns
     -------
-    estimator : MultimodalClassifier
+    estimator : MultimodalClassifier, or `cls`
     slow : tuple
         Network before training, data and batches, as the slow statements take them.
     """
-    X, y = make_data(names)
+    X, labels = make_data(names, n=n)
+    y = labels if y is None else y
     keep = KeepStart()
-    estimator = MultimodalClassifier(
+    estimator = cls(
         method,
         **{
             **({} if "encoders" in settings else {"encoders__hidden": (6, 4)}),
@@ -59,5 +60,21 @@ def fit_fast(method, names, epochs=EPOCHS, **settings):
             **settings,
         },
     ).fit(X, y)
-    order = [np.arange(i, min(i + BATCH, len(y))) for i in range(0, len(y), BATCH)]
+    if keep.network.log_prior is not None:  # fixed after that
+        keep.network.set_log_prior(estimator.module_.log_prior)
+    size = estimator.batch_size
+    order = [np.arange(i, min(i + size, len(y))) for i in range(0, len(y), size)]
     return estimator, (keep.network, X, y, [order] * epochs)
+
+
+def assert_same_training(fast, slow, rtol=1e-8):
+    """All weights, and the loss of every epoch."""
+    parameters = dict(fast.module_.named_parameters())
+    assert set(parameters) == set(slow.weights)
+    for name, expected in slow.weights.items():
+        got = parameters[name].detach()
+        torch.testing.assert_close(got, expected, rtol=rtol, atol=rtol * 1e-2, msg=name)
+    for epoch, losses in enumerate(slow.records["loss"]):
+        sizes = [row["train_batch_size"] for row in fast.history[epoch]["batches"]]
+        expected = np.average(losses, weights=sizes)
+        np.testing.assert_allclose(fast.history[epoch, "train_objective"], expected, rtol=rtol)

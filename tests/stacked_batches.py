@@ -84,7 +84,6 @@ def make_batch(weights, with_prior=True, seed=1):
 
 def step(method, batch):
     """Loss and gradients of a batch, as a method leaves them (dict by name of parameter)."""
-    method.on_epoch_start(batch.epoch)
     loss = method.loss(batch)
     loss.sum().backward()
     method.on_gradients(batch)

@@ -20,14 +20,14 @@ METHODS = {
     "inforeg": InfoReg,
     "ogm-ge": OGMGE,
     "agm": AGM,
+    "pmr": PMR,
+    "g-blending": GBlending,
     "mmpareto": MMPareto,
     "greedy": Greedy,
     "dgl": DGL,
     "tcmax": TCMax,
-    "pmr": PMR,
-    "g-blending": GBlending,
-    "dr": DiagnosingRelearning,
     "opm": OPM,
+    "dr": DiagnosingRelearning,
 }
 
 __all__ = [
@@ -39,12 +39,12 @@ __all__ = [
     "InfoReg",
     "OGMGE",
     "AGM",
+    "PMR",
+    "GBlending",
     "MMPareto",
     "Greedy",
     "DGL",
     "TCMax",
     "OPM",
-    "PMR",
     "DiagnosingRelearning",
-    "GBlending",
 ]

@@ -3,10 +3,7 @@
 from numbers import Real
 from typing import ClassVar
 
-from torch import Tensor
-
-from ..functional import with_gradients
-from ..network.parameters import clip_gradient_norm
+from ..network.parameters import clip_gradient_norm, replace_gradients
 from ..utils.parameters import Constraint, Interval, IsNone
 from .base import BalancingMethod
 
@@ -57,9 +54,6 @@ class DGL(BalancingMethod):
     """
 
     batchable = True
-    # Parameters of all but the encoders, and of all; they stand for an epoch.
-    _others: tuple[Tensor, ...] = ()
-    _all: tuple[Tensor, ...] = ()
     _parameter_constraints: ClassVar[dict[str, list[Constraint]]] = {
         **BalancingMethod._parameter_constraints,
         "strength": [Interval(Real, 0)],
@@ -70,11 +64,6 @@ class DGL(BalancingMethod):
         self.strength = strength
         self.max_norm = max_norm
 
-    def on_epoch_start(self, epoch):
-        of_encoders = {p for found in epoch.parameters.values() for p in found.trainable}
-        self._all = tuple(p for p in epoch.network.parameters() if p.requires_grad)
-        self._others = tuple(p for p in self._all if p not in of_encoders)
-
     def loss(self, batch):
         # Of a concatenation, too, with the whole bias: not `batch.unimodal_losses`.
         losses = [batch.loss_of(batch.coalition_logits({m}), m) for m in batch.modalities]
@@ -82,19 +71,24 @@ class DGL(BalancingMethod):
         features = [z for z in batch.features.values() if z.requires_grad]
         tensors, gradients = [], []
         # Neither pass goes through the encoders.
-        for loss, of in ((alone, features), (batch.joint_loss, list(self._others))):
+        for loss, of in ((alone, features), (batch.joint_loss, _all_but_encoders(batch))):
             found = batch.gradients(loss, of) if of else []
             for tensor, gradient in zip(of, found, strict=True):
                 if gradient is not None:
                     tensors.append(tensor)
                     gradients.append(gradient)
         value = batch.joint_loss + alone
-        return with_gradients(value, tensors, gradients, batch.gradient_scale)
+        return replace_gradients(value, tensors, gradients, batch.gradient_scale)
 
     def on_gradients(self, batch):
         if self.max_norm is not None:
+            parameters = [*batch.network.parameters(), *batch.criterion.parameters()]
             limit = self.max_norm * batch.gradient_scale
-            clip_gradient_norm(self._all, limit, batch.n_leading)
+            clip_gradient_norm(parameters, limit, batch.n_leading)
 
-    def on_train_end(self):
-        self._others = self._all = ()
+
+def _all_but_encoders(batch):
+    """Trainable parameters of fusion and head, and of a criterion that learns."""
+    of_encoders = {p for found in batch.epoch.parameters.values() for p in found.trainable}
+    parameters = [*batch.network.parameters(), *batch.criterion.parameters()]
+    return [p for p in parameters if p.requires_grad and p not in of_encoders]

@@ -282,19 +282,20 @@ class _Replaced(torch.autograd.Function):
     """The identity of the losses of networks, with given gradients."""
 
     @staticmethod
-    def forward(ctx, value, n, *tensors):
+    def forward(ctx, value, n, scale, *tensors):
         ctx.save_for_backward(*tensors[n:])
-        ctx.n = n
+        ctx.n, ctx.scale = n, scale
         return value.clone()
 
     @staticmethod
     def backward(ctx, grad):
+        grad = grad if ctx.scale == 1 else grad / ctx.scale
         found = [g * spread(grad, g) for g in ctx.saved_tensors]
-        return (None, None, *found, *(None for _ in range(ctx.n)))
+        return (None, None, None, *found, *(None for _ in range(ctx.n)))
 
 
 def replace_gradients(
-    value: Tensor, parameters: Sequence[Tensor], gradients: Sequence[Tensor]
+    value: Tensor, parameters: Sequence[Tensor], gradients: Sequence[Tensor], scale: float = 1.0
 ) -> Tensor:
     """A value whose backward pass leaves given gradients, at no further cost.
 
@@ -302,13 +303,17 @@ def replace_gradients(
     ----------
     value : Tensor of shape () or (n_networks,)
     parameters : sequence of Tensor
-        Of networks they have their axis in front.
+        Of networks they have their axis in front. From tensors inside a graph, such as features,
+        the backward pass goes on.
     gradients : sequence of Tensor
         Of the shapes of the parameters.
+    scale : float, default=1.0
+        What the gradients were multiplied by beforehand; it is divided out. Dividing them first
+        could lose small ones of a short type.
 
     Returns
     -------
     Tensor of the shape of `value`
         The same numbers; they depend on nothing but `parameters`.
     """
-    return _Replaced.apply(value.detach(), len(parameters), *parameters, *gradients)
+    return _Replaced.apply(value.detach(), len(parameters), scale, *parameters, *gradients)

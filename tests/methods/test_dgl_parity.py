@@ -2,40 +2,41 @@
 
 import numpy as np
 import pytest
-from peer_fits import SGD, assert_same, fit, fit_both, in_order
-from peer_networks import THREE, TWO, make_data
+from peer_networks import THREE, TWO
+from peer_parity import SGD, assert_same_training, fit_fast
 from peers import dgl
 
 from inforeg_sk import DGL, MultimodalRegressor
 
 # A norm that clips in some batches.
-SETTINGS, SLOW = {"strength": 4.0, "max_norm": 1.5}, {"weight": 4.0, "max_norm": 1.5}
-
-
-def both(names, fusion="concat", **kwargs):
-    return fit_both(DGL(**SETTINGS), dgl, names, fusion=fusion, slow=SLOW, **kwargs)
+METHOD, SLOW = DGL(strength=4.0, max_norm=1.5), {**SGD, "weight": 4.0, "max_norm": 1.5}
 
 
 @pytest.mark.parametrize("names", [TWO, THREE])
 @pytest.mark.parametrize("fusion", ["concat", "sum", "mlp"])
 @pytest.mark.parametrize("prior_offset", [False, True])
-def test_equals_the_slow_statement(names, fusion, prior_offset):
-    fast, slow = both(names, fusion, prior_offset=prior_offset)
-    norms = np.concatenate(slow.records["norm"])
+def test_it_is_the_slow_statement(names, fusion, prior_offset):
+    fast, slow = fit_fast(METHOD, names, fusion=fusion, prior_offset=prior_offset, n=28)
+    expected = dgl.train(*slow, **SLOW)
+    norms = np.concatenate(expected.records["norm"])
     assert 0 < (norms > 1.5).sum() < norms.size  # else one of the two is not compared
-    assert_same(fast, slow)
+    assert_same_training(fast, expected)
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    return fit_fast(METHOD, THREE)
 
 
 @pytest.mark.parametrize("wrong", dgl.WRONG)
-def test_every_planted_wrong_rule_shows(wrong):
+def test_every_wrong_rule_shows(wrong, fitted):
+    fast, slow = fitted
     with pytest.raises(AssertionError):
-        assert_same(*both(THREE, wrong=wrong))
+        assert_same_training(fast, dgl.train(*slow, **SLOW, wrong=wrong))
 
 
-def test_equals_the_slow_statement_in_regression():
-    X, y = make_data(TWO, n=28)
-    y = np.random.default_rng(0).normal(size=28) + y
-    fast, network = fit(DGL(**SETTINGS), X, y, cls=MultimodalRegressor)
-    target = fast.target_
-    encoded = (y - np.asarray(target.mean)) / np.asarray(target.scale)
-    assert_same(fast, dgl.train(network, X, encoded, in_order(28), **SGD, **SLOW))
+def test_it_is_the_slow_statement_in_regression():
+    y = np.random.default_rng(0).normal(size=24) + np.arange(24) % 3
+    fast, (network, X, _, batches) = fit_fast(METHOD, TWO, cls=MultimodalRegressor, y=y)
+    encoded = (y - np.asarray(fast.target_.mean)) / np.asarray(fast.target_.scale)
+    assert_same_training(fast, dgl.train(network, X, encoded, batches, **SLOW))

@@ -223,6 +223,12 @@ def test_only_active_modalities_are_re_balanced(trimodal):
     assert "video" not in {now for _, now, *_ in Some.rows}
 
 
+def test_active_epochs_are_those_in_which_branches_are_re_balanced(trimodal):
+    _, rows = watch(*trimodal, {"active": range(2, 3), "max_epochs": 4}, threshold=0.0)
+    # Decided on after the first batch of the third epoch; what is left of it after that is dropped.
+    assert [now is not None for _, now, *_ in rows] == [False] * 13 + [True] * 5 + [False] * 6
+
+
 def test_one_modality_is_never_re_balanced(trimodal):
     X, y = trimodal
     clf, rows = watch({"text": X["text"]}, y, threshold=0.0)

@@ -1,4 +1,4 @@
-"""Joint training and InfoReg in its settings pass `check_method`; peers do in their own files."""
+"""Joint training and InfoReg pass all that a method must; the others do in files of their own."""
 
 import pytest
 

@@ -149,6 +149,37 @@ def test_a_value_with_replaced_gradients_keeps_the_value_and_leaves_those():
     assert_same([p.grad for p in parameters], [2 * g for g in wanted])
 
 
+def test_a_backward_pass_goes_on_from_tensors_inside_a_graph():
+    x = torch.tensor([1.0, 2.0, 3.0], dtype=torch.float64)
+    w = nn.Parameter(torch.tensor([0.5, -1.0, 2.0], dtype=torch.float64))
+    b = nn.Parameter(torch.tensor(7.0, dtype=torch.float64))
+    inner = torch.tanh(w * x)
+    given = torch.tensor([0.3, -0.2, 5.0], dtype=torch.float64)
+    replace_gradients(b * 100, [inner, b], [given, torch.full_like(b, -1.5)]).backward()
+    # d tanh(w x) / dw = x (1 - tanh^2), times what is given; the graph of the value is not used.
+    torch.testing.assert_close(w.grad, given * x * (1 - torch.tanh(w.detach() * x) ** 2))
+    assert b.grad.item() == -1.5
+
+
+def test_a_known_scale_is_divided_out_and_a_value_that_is_not_finite_does_no_harm():
+    w = nn.Parameter(torch.ones(2, dtype=torch.float16))
+    given = torch.tensor([3.0, -1e-7], dtype=torch.float16)  # a fraction of which is none
+    (replace_gradients(torch.tensor(inf), [w], [given], scale=64.0) * 64).backward()
+    assert w.grad.dtype == torch.float16 and torch.equal(w.grad, given) and given[1] != 0
+
+
+def test_gradients_of_many_networks_are_replaced_each_with_its_own_loss():
+    stack = make(3)[:2]
+    given = [p.grad for p in stack]
+    for p in stack:
+        p.grad = None
+    losses = replace_gradients(torch.arange(3.0).double(), stack, given)
+    factors = torch.tensor([1.0, -2.0, 0.5], dtype=torch.float64)
+    (losses * factors).sum().backward()
+    for p, g in zip(stack, given, strict=True):
+        assert_same([*p.grad], [f * own for f, own in zip(factors, g, strict=True)])
+
+
 def test_norms_of_tensors_are_those_of_each_and_of_each_network():
     stacked = gradients(make(3))
     got = tensor_norms(stacked, n_leading=1)
