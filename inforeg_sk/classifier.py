@@ -123,7 +123,8 @@ class MultimodalClassifier(ClassifierMixin, MultimodalEstimator):
     verbose : int, default=0
         1 prints a line an epoch.
     callbacks : list, "disable" or None, default=None
-        skorch callbacks.
+        skorch callbacks; `inforeg_sk.callbacks.ScoreByModality` records the score of each modality
+        every epoch.
     criterion : subclass of torch.nn.CrossEntropyLoss, default=torch.nn.CrossEntropyLoss
         ``criterion__label_smoothing`` is searchable; class weights go to `class_weight`.
     iterator_train, iterator_valid : class, default=torch.utils.data.DataLoader
@@ -398,7 +399,7 @@ class MultimodalClassifier(ClassifierMixin, MultimodalEstimator):
         ndarray of float64 of shape (n_samples, n_classes)
             Columns in the order of `classes_`.
         """
-        return _softmax(self.forward(X))
+        return ClassLabels.proba(self.forward(X))
 
     def predict(self, X):
         """Class labels.
@@ -443,7 +444,7 @@ class MultimodalClassifier(ClassifierMixin, MultimodalEstimator):
         dict of str to ndarray of float64 of shape (n_samples, n_classes)
             Rows of NaN where a sample lacks the modality.
         """
-        return {name: _softmax(u) for name, u in self._unimodal_outputs(X)[0].items()}
+        return {name: ClassLabels.proba(u) for name, u in self._unimodal_outputs(X)[0].items()}
 
 
 class MultimodalInfoRegClassifier(InfoRegEstimator, MultimodalClassifier):
@@ -571,7 +572,8 @@ class MultimodalInfoRegClassifier(InfoRegEstimator, MultimodalClassifier):
     verbose : int, default=0
         1 prints a line an epoch.
     callbacks : list, "disable" or None, default=None
-        skorch callbacks.
+        skorch callbacks; `inforeg_sk.callbacks.ScoreByModality` records the score of each modality
+        every epoch.
     criterion : subclass of torch.nn.CrossEntropyLoss, default=torch.nn.CrossEntropyLoss
         ``criterion__label_smoothing`` is searchable; class weights go to `class_weight`.
     iterator_train, iterator_valid : class, default=torch.utils.data.DataLoader
@@ -720,8 +722,3 @@ class MultimodalInfoRegClassifier(InfoRegEstimator, MultimodalClassifier):
         self.pull = pull
         self.padding = padding
         self.first_epoch = first_epoch
-
-
-def _softmax(logits):
-    # In double precision: rows add up to 1 as closely as scikit-learn's tools expect.
-    return logits.cpu().double().softmax(dim=1).numpy()

@@ -112,7 +112,8 @@ class MultimodalRegressor(RegressorMixin, MultimodalEstimator):
     verbose : int, default=0
         1 prints a line an epoch.
     callbacks : list, "disable" or None, default=None
-        skorch callbacks.
+        skorch callbacks; `inforeg_sk.callbacks.ScoreByModality` records the score of each modality
+        every epoch.
     criterion : class, default=torch.nn.MSELoss
         ``MSELoss``, ``L1Loss``, ``SmoothL1Loss``, ``HuberLoss``, or a subclass of one.
     iterator_train, iterator_valid : class, default=torch.utils.data.DataLoader
@@ -431,7 +432,8 @@ class MultimodalInfoRegRegressor(InfoRegEstimator, MultimodalRegressor):
     verbose : int, default=0
         1 prints a line an epoch.
     callbacks : list, "disable" or None, default=None
-        skorch callbacks.
+        skorch callbacks; `inforeg_sk.callbacks.ScoreByModality` records the score of each modality
+        every epoch.
     criterion : class, default=torch.nn.MSELoss
         ``MSELoss``, ``L1Loss``, ``SmoothL1Loss``, ``HuberLoss``, or a subclass of one.
     iterator_train, iterator_valid : class, default=torch.utils.data.DataLoader

@@ -26,6 +26,7 @@ ROOMS = [
     "methods",
     "presets",
     "training",
+    "callbacks",
     "estimator",
     "classifier",
     "regressor",

@@ -13,7 +13,7 @@ from ..utils.output import SetOutputNoOpMixin
 from .container import ModalityDict, check_name
 from .conversion import as_table
 
-__all__ = ["ColumnsToModalities", "resolve_columns", "split_columns"]
+__all__ = ["ColumnsToModalities", "column_positions", "resolve_columns", "split_columns"]
 
 
 class ColumnsToModalities(
@@ -158,6 +158,25 @@ def split_columns(X, columns):
     """Split a table by a resolved column map into a `ModalityDict`."""
     parts = {name: safe_indexing(X, key, axis=1) for name, key in columns.items()}
     return ModalityDict(parts)
+
+
+def column_positions(X, columns):
+    """Positions of each modality's columns in a table.
+
+    Parameters
+    ----------
+    X : ndarray or DataFrame of shape (n_samples, n_columns)
+    columns : dict of str to columns
+        From `resolve_columns`.
+
+    Returns
+    -------
+    dict of str to ndarray of int
+    """
+    labels = np.empty(X.shape[1], dtype=object)
+    labels[:] = list(getattr(X, "columns", range(X.shape[1])))
+    where = np.arange(len(labels))
+    return {n: where[np.atleast_1d(_positions(key, labels))] for n, key in columns.items()}
 
 
 def as_blocks(columns):

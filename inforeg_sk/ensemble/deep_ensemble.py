@@ -21,7 +21,7 @@ from ..classifier import MultimodalClassifier, MultimodalInfoRegClassifier
 from ..data.checks import check_rows_beside
 from ..data.target import as_labels, as_numbers
 from ..estimator.targets import check_y_given
-from ..estimator.unimodal import check_scored, score_by_modality
+from ..estimator.unimodal import Reading, check_scored, score_by_modality
 from ..model_selection.pairs import train_pairs
 from ..model_selection.parts import Part, fit_alone
 from ..regressor import MultimodalInfoRegRegressor, MultimodalRegressor
@@ -218,12 +218,13 @@ class _DeepEnsemble(MetaEstimatorMixin, BaseEstimator):
             squares = squares + step * (found - mean)
         return np.sqrt(squares / len(self.members_))
 
-    def _score_by_modality(self, outputs, decode, X, y, sample_weight, samples):
+    def _score_by_modality(self, outputs, decode, X, y, sample_weight, samples, scoring):
         check_scored(X, y, sample_weight, samples)
         means = outputs(X)
         _, present = next(self._each("_unimodal_outputs", X))
-        metric = _last(self.members_[0]).target_.metric
-        return score_by_modality(means, present, y, sample_weight, samples, decode, metric)
+        target = _last(self.members_[0]).target_
+        reading = Reading(decode, target.metric, target.labels)
+        return score_by_modality(means, present, y, sample_weight, samples, reading, scoring)
 
     # What a fit found
 
@@ -449,7 +450,7 @@ class DeepEnsembleClassifier(ClassifierMixin, _DeepEnsemble):
         check_rows_beside(X, {"y": y, "sample_weight": sample_weight})
         return super().score(X, as_labels(y, type(self).__name__), sample_weight)
 
-    def score_by_modality(self, X, y, sample_weight=None, *, samples="common"):
+    def score_by_modality(self, X, y, sample_weight=None, *, samples="common", scoring=None):
         """Accuracy of each modality alone, by `predict_proba_by_modality`.
 
         Parameters
@@ -459,13 +460,16 @@ class DeepEnsembleClassifier(ClassifierMixin, _DeepEnsemble):
         sample_weight : array-like of shape (n_samples,), default=None
         samples : {"common", "each"}, default="common"
             As of the estimator.
+        scoring : str, callable or None, default=None
+            Another score: the name of a scikit-learn scorer or a scorer, which may ask for
+            ``predict``, ``predict_proba`` or ``decision_function``. It gets numbers of rows for X.
 
         Returns
         -------
         dict of str to float
         """
         outputs, decode = self.predict_proba_by_modality, self._decode
-        return self._score_by_modality(outputs, decode, X, y, sample_weight, samples)
+        return self._score_by_modality(outputs, decode, X, y, sample_weight, samples, scoring)
 
 
 class DeepEnsembleRegressor(RegressorMixin, _DeepEnsemble):
@@ -568,7 +572,7 @@ class DeepEnsembleRegressor(RegressorMixin, _DeepEnsemble):
         check_rows_beside(X, {"y": y, "sample_weight": sample_weight})
         return super().score(X, as_numbers(y, type(self).__name__), sample_weight)
 
-    def score_by_modality(self, X, y, sample_weight=None, *, samples="common"):
+    def score_by_modality(self, X, y, sample_weight=None, *, samples="common", scoring=None):
         """R^2 of each modality alone, by `predict_by_modality`.
 
         Parameters
@@ -578,10 +582,13 @@ class DeepEnsembleRegressor(RegressorMixin, _DeepEnsemble):
         sample_weight : array-like of shape (n_samples,), default=None
         samples : {"common", "each"}, default="common"
             As of the estimator.
+        scoring : str, callable or None, default=None
+            Another score: the name of a scikit-learn scorer or a scorer, which may ask for
+            ``predict``, ``predict_proba`` or ``decision_function``. It gets numbers of rows for X.
 
         Returns
         -------
         dict of str to float
         """
         outputs = self.predict_by_modality
-        return self._score_by_modality(outputs, np.asarray, X, y, sample_weight, samples)
+        return self._score_by_modality(outputs, np.asarray, X, y, sample_weight, samples, scoring)

@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..classifier import MultimodalClassifier
 from ..estimator.targets import ClassLabels, TargetScaler, check_sample_weight
-from ..estimator.unimodal import check_scored, score_by_modality
+from ..estimator.unimodal import Reading, check_scored, score_by_modality
 from ..model_selection.fits import fit_parts
 from ..model_selection.parts import Part
 from ..regressor import MultimodalRegressor
@@ -114,9 +114,9 @@ class _LateFusion(MetaEstimatorMixin, ByModality):
         }
         return said, present
 
-    def _score_by_modality(self, values, present, X, y, sample_weight, samples, decode, metric):
+    def _score_by_modality(self, values, present, X, y, sample_weight, samples, reading, scoring):
         check_scored(X, y, sample_weight, samples)
-        return score_by_modality(values, present, y, sample_weight, samples, decode, metric)
+        return score_by_modality(values, present, y, sample_weight, samples, reading, scoring)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -320,7 +320,7 @@ class LateFusionClassifier(ClassifierMixin, _LateFusion):
                 values[name][rows] = np.exp(own)
         return values, present
 
-    def score_by_modality(self, X, y, sample_weight=None, *, samples="common"):
+    def score_by_modality(self, X, y, sample_weight=None, *, samples="common", scoring=None):
         """Accuracy of each modality alone.
 
         Parameters
@@ -331,21 +331,20 @@ class LateFusionClassifier(ClassifierMixin, _LateFusion):
         samples : {"common", "each"}, default="common"
             Where samples lack modalities: score on the samples that have all modalities of `X`, so
             that the scores compare, or each modality on the samples that have it.
+        scoring : str, callable or None, default=None
+            Another score: the name of a scikit-learn scorer or a scorer, which may ask for
+            ``predict``, ``predict_proba`` or ``decision_function``. It gets numbers of rows for X.
 
         Returns
         -------
         dict of str to float
         """
         values, present = self._proba_by_modality(X)
+        reading = Reading(
+            lambda proba: self.classes_[proba.argmax(axis=1)], accuracy_score, self.classes_
+        )
         return self._score_by_modality(
-            values,
-            present,
-            X,
-            y,
-            sample_weight,
-            samples,
-            lambda proba: self.classes_[proba.argmax(axis=1)],
-            accuracy_score,
+            values, present, X, y, sample_weight, samples, reading, scoring
         )
 
 
@@ -461,7 +460,7 @@ class LateFusionRegressor(RegressorMixin, _LateFusion):
                 values[name][rows] = said[name].reshape(-1, *self._shape)
         return values, present
 
-    def score_by_modality(self, X, y, sample_weight=None, *, samples="common"):
+    def score_by_modality(self, X, y, sample_weight=None, *, samples="common", scoring=None):
         """R^2 of each modality alone.
 
         Parameters
@@ -471,12 +470,16 @@ class LateFusionRegressor(RegressorMixin, _LateFusion):
         sample_weight : array-like of shape (n_samples,), default=None
         samples : {"common", "each"}, default="common"
             As in `LateFusionClassifier`.
+        scoring : str, callable or None, default=None
+            Another score: the name of a scikit-learn scorer or a scorer, which may ask for
+            ``predict``, ``predict_proba`` or ``decision_function``. It gets numbers of rows for X.
 
         Returns
         -------
         dict of str to float
         """
         values, present = self._values_by_modality(X)
+        reading = Reading(lambda predicted: predicted, r2_score)
         return self._score_by_modality(
-            values, present, X, y, sample_weight, samples, lambda predicted: predicted, r2_score
+            values, present, X, y, sample_weight, samples, reading, scoring
         )

@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from ..classifier import MultimodalInfoRegClassifier
 from ..data.checks import check_rows_beside
 from ..data.target import as_labels
-from ..estimator.unimodal import check_scored, score_by_modality
+from ..estimator.unimodal import Reading, check_scored, score_by_modality
 from ..utils.parameters import (
     Constraint,
     Instance,
@@ -338,7 +338,7 @@ class EvidencePool(MetaEstimatorMixin, BaseEstimator):
     def _truth(self, y):
         return y if self._pool.classes is None else as_labels(y, type(self).__name__)
 
-    def score_by_modality(self, X, y, sample_weight=None, *, samples="common"):
+    def score_by_modality(self, X, y, sample_weight=None, *, samples="common", scoring=None):
         """Score of the experts of each modality alone, with weights of their own.
 
         Parameters
@@ -349,6 +349,9 @@ class EvidencePool(MetaEstimatorMixin, BaseEstimator):
         samples : {"common", "each"}, default="common"
             Where samples lack modalities: score on the samples that have all modalities of `X`,
             so that the scores compare, or each modality on the samples that have it.
+        scoring : str, callable or None, default=None
+            Another score: the name of a scikit-learn scorer or a scorer, which may ask for
+            ``predict``, ``predict_proba`` or ``decision_function``. It gets numbers of rows for X.
 
         Returns
         -------
@@ -365,10 +368,10 @@ class EvidencePool(MetaEstimatorMixin, BaseEstimator):
             if name in blocks
         }
         present = {name: ~np.isnan(values[:, 0]) for name, values in outputs.items()}
-        truth, metric = self._truth(y), self._metric()
-        return score_by_modality(
-            outputs, present, truth, sample_weight, samples, self._decode, metric
-        )
+        classes = None if self._pool.classes is None else self.classes_
+        reading = Reading(self._decode, self._metric(), classes, np.exp)
+        truth = self._truth(y)
+        return score_by_modality(outputs, present, truth, sample_weight, samples, reading, scoring)
 
     def evidence(self, X):
         """How much each expert speaks for which class, or how far it moves the value.

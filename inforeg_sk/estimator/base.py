@@ -1,5 +1,6 @@
 """The base class of the estimators: it holds target, run and network, and says how a fit goes."""
 
+from numbers import Integral
 from typing import ClassVar
 
 from sklearn.utils.validation import validate_data
@@ -20,13 +21,14 @@ from .plan import (
     FitPlan,
     early_stopping_split,
     held_out_weight,
+    initial_network,
     kept_parameters,
     plan_continuation,
     plan_fit,
     restore_on_error,
 )
 from .targets import ClassLabels, TargetScaler
-from .unimodal import by_modality, score_by_modality
+from .unimodal import Reading, by_modality, score_by_modality
 
 __all__ = ["MultimodalEstimator"]
 
@@ -222,6 +224,8 @@ class MultimodalEstimator(ParameterFiles, ParameterHandling):
         self._run = TrainingRun.first(
             plan.method, plan.seeds, plan.network.modalities, fitted.modalities
         )
+        if plan.data is None and not isinstance(self.random_state, Integral):
+            self._run.weights_seed = None  # weights come from a file, the seed from nowhere
         self._plan, self._measured = plan, None
         try:
             self.initialize()
@@ -371,7 +375,7 @@ class MultimodalEstimator(ParameterFiles, ParameterHandling):
         dataset.weight = held_out_weight(self, dataset.y, whole.y)
         return dataset
 
-    def score_by_modality(self, X, y, sample_weight=None, *, samples="common"):
+    def score_by_modality(self, X, y, sample_weight=None, *, samples="common", scoring=None):
         """Score of each modality alone: accuracy, or R^2 of a regressor.
 
         Parameters
@@ -383,6 +387,9 @@ class MultimodalEstimator(ParameterFiles, ParameterHandling):
         samples : {"common", "each"}, default="common"
             Where samples lack modalities: score on the samples that have all modalities of `X`,
             so that the scores compare, or each modality on the samples that have it.
+        scoring : str, callable or None, default=None
+            Another score: the name of a scikit-learn scorer or a scorer, which may ask for
+            ``predict``, ``predict_proba`` or ``decision_function``. It gets numbers of rows for X.
 
         Returns
         -------
@@ -401,8 +408,9 @@ class MultimodalEstimator(ParameterFiles, ParameterHandling):
         else:
             check_rows_beside(X, {"y": y, "sample_weight": sample_weight})
         outputs, present = self._unimodal_outputs(X)
-        decode, metric = self.target_.decode, self.target_.metric
-        return score_by_modality(outputs, present, y, sample_weight, samples, decode, metric)
+        target = self.target_
+        reading = Reading(target.decode, target.metric, target.labels, target.proba)
+        return score_by_modality(outputs, present, y, sample_weight, samples, reading, scoring)
 
     def common_samples(self, X):
         """Which samples have all of the modalities that any has.
@@ -431,6 +439,27 @@ class MultimodalEstimator(ParameterFiles, ParameterHandling):
         """
         features, _ = by_modality(self, X, lambda features: features)
         return {name: z.numpy() for name, z in features.items()}
+
+    def initial_network(self):
+        """The network that the first fit began with.
+
+        It is made anew from the seed that the fit drew, whatever `random_state` was; what it
+        standardizes is as in the fitted network. Random features are the zero point of a measure of
+        what an encoder has learned; see `inforeg_sk.inspection.learned_share`.
+
+        Returns
+        -------
+        MultimodalNetwork
+            A new one in evaluation mode, on the device of the fitted one.
+
+        Raises
+        ------
+        ValueError
+            If parameters that the network is made of have changed since the fit, or the weights
+            come from a file and `random_state` is not the int that they were trained with.
+        """
+        self.check_is_fitted()
+        return initial_network(self)
 
     def _unimodal_outputs(self, X):
         """Unimodal logits (or outputs, in regression), and which samples have the modality."""

@@ -37,6 +37,7 @@ __all__ = [
     "FitPlan",
     "early_stopping_split",
     "held_out_weight",
+    "initial_network",
     "kept_parameters",
     "plan_continuation",
     "plan_fit",
@@ -129,6 +130,43 @@ def plan_from_description(estimator, fitted, target):
     seeds = draw_seeds(estimator.random_state)
     network = _make_network(estimator, method, seeds, fitted, target.n_outputs, torch_dtype)
     return FitPlan(None, target, None, method, network, seeds, fitted.dtype, None)
+
+
+def initial_network(estimator):
+    """The network of a fitted estimator before its first step: see `MultimodalEstimator`."""
+    owner, run = type(estimator).__name__, estimator._run
+    if run.weights_seed is None:
+        raise ValueError(
+            f"The initial weights of this {owner} are not known: its weights come from a file, or "
+            "from an older version. Fit it, or give random_state as an int before load_params."
+        )
+    before, now = estimator._built, kept_parameters(estimator)
+    changed = [
+        name
+        for name in {**before, **now}
+        if name.partition("__")[0] in _NETWORK and not _same(before.get(name), now.get(name))
+    ]
+    if changed:
+        raise ValueError(
+            f"{owner}: {', '.join(changed)} changed since the fit, so that the network that it "
+            "began with cannot be made again. Set the parameters back, or fit anew."
+        )
+    fitted, n_outputs = estimator.fitted_input_, estimator.target_.n_outputs
+    _, torch_dtype = resolve_dtype(estimator.dtype, owner)
+    method = make_method(estimator, tuple(fitted.shapes))
+    # Dropout draws in training only.
+    seeds = draw_seeds(0)._replace(weights=run.weights_seed)
+    network = _make_network(estimator, method, seeds, fitted, n_outputs, torch_dtype)
+    trained = estimator.module_
+    for name, scaler in network.scalers.items():
+        scaler.load_state_dict(trained.scalers[name].state_dict())
+    if network.log_prior is not None:
+        network.set_log_prior(trained.log_prior)
+    return network.to(next(trained.parameters()).device).eval()
+
+
+# Parameters that the network is made of.
+_NETWORK = ("encoders", "fusion", "standardize", "prior_offset", "dtype")
 
 
 def _make_network(estimator, method, seeds, data, n_outputs, torch_dtype):

@@ -73,6 +73,12 @@ class ClassLabels:
         return self.labels[outputs.argmax(dim=1).numpy()]
 
     @staticmethod
+    def proba(outputs):
+        """Probabilities of the classes (ndarray of float64) from logits."""
+        # In double precision: rows add up to 1 as closely as scikit-learn's tools expect.
+        return outputs.cpu().double().softmax(dim=1).numpy()
+
+    @staticmethod
     def callbacks():
         """Callbacks beside skorch's defaults: pairs of name and callback."""
         accuracy = EpochScoring(joint_accuracy, name="valid_acc", lower_is_better=False)
@@ -149,6 +155,8 @@ class TargetScaler:
     scores: ClassVar = ("negative_loss",)
     criteria: ClassVar = (nn.MSELoss, nn.L1Loss, nn.SmoothL1Loss, nn.HuberLoss)
     metric = staticmethod(r2_score)
+    labels: ClassVar = None
+    proba: ClassVar = None
 
     @property
     def n_outputs(self):

@@ -1,5 +1,8 @@
 """What a fitted network says of each modality by itself."""
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 import numpy as np
 import torch
 from sklearn.utils import check_consistent_length
@@ -7,8 +10,9 @@ from sklearn.utils import check_consistent_length
 from ..data.checks import check_rows_beside
 from ..utils.compat import safe_indexing
 from ..utils.parameters import Options, check_parameter
+from .scoring import ClassifierOfOutputs, RegressorOfOutputs, check_single_scoring, one_score
 
-__all__ = ["by_modality", "check_scored", "score_by_modality"]
+__all__ = ["Reading", "by_modality", "check_scored", "features_of", "score_by_modality"]
 
 
 def by_modality(estimator, X, function):
@@ -48,6 +52,27 @@ def by_modality(estimator, X, function):
     )
 
 
+def features_of(estimator, network, X):
+    """Features of each modality from another network of the estimator's shape.
+
+    Parameters
+    ----------
+    estimator : MultimodalEstimator
+        Fitted; it does not change.
+    network : MultimodalNetwork
+    X : as in ``predict``
+
+    Returns
+    -------
+    dict of str to ndarray of shape (n_samples, n_features)
+        Rows of NaN where a sample lacks the modality.
+    """
+    twin = object.__new__(type(estimator))
+    vars(twin).update(vars(estimator), module_=network)
+    features, _ = by_modality(twin, X, lambda features: features)
+    return {name: z.numpy() for name, z in features.items()}
+
+
 def check_scored(X, y, sample_weight, samples):
     """Check what ``score_by_modality`` of an estimator that combines others is given.
 
@@ -62,7 +87,36 @@ def check_scored(X, y, sample_weight, samples):
     check_rows_beside(X, {"y": y, "sample_weight": sample_weight})
 
 
-def score_by_modality(outputs, present, y, sample_weight, samples, decode, metric):
+class Reading(NamedTuple):
+    """How the unimodal outputs of an estimator are read.
+
+    Parameters
+    ----------
+    decode : callable
+        From outputs to predictions.
+    metric : callable
+        ``(y_true, y_pred, sample_weight=None) -> float``, the score where no other is asked for.
+    classes : ndarray of shape (n_classes,), default=None
+        None: the estimator is a regressor.
+    proba : callable, default=None
+        From outputs to probabilities of the classes; None: they are probabilities.
+    """
+
+    decode: Callable
+    metric: Callable
+    classes: np.ndarray | None = None
+    proba: Callable | None = None
+
+    def stand_in(self, outputs):
+        """Something like an estimator that scorers can ask, by numbers of rows."""
+        predicted = self.decode(outputs)
+        if self.classes is None:
+            return RegressorOfOutputs(predicted)
+        proba = outputs if self.proba is None else self.proba(outputs)
+        return ClassifierOfOutputs(predicted, np.asarray(proba), self.classes)
+
+
+def score_by_modality(outputs, present, y, sample_weight, samples, reading, scoring=None):
     """Score of each modality's unimodal outputs.
 
     Parameters
@@ -73,10 +127,9 @@ def score_by_modality(outputs, present, y, sample_weight, samples, decode, metri
     sample_weight : array-like of shape (n_samples,) or None
     samples : {"common", "each"}
         See `MultimodalEstimator.score_by_modality`.
-    decode : callable
-        From outputs to predictions.
-    metric : callable
-        ``(y_true, y_pred, sample_weight=None) -> float``.
+    reading : Reading
+    scoring : str, callable or None, default=None
+        None: the metric of `reading`.
 
     Returns
     -------
@@ -98,6 +151,13 @@ def score_by_modality(outputs, present, y, sample_weight, samples, decode, metri
         if not rows.all():
             truth = safe_indexing(y, rows)
             weight = None if weight is None else np.asarray(weight)[rows]
-        predicted = decode(outputs[name][rows])
-        scores[name] = float(metric(truth, predicted, sample_weight=weight))
+        outputs_here = outputs[name][rows]
+        if scoring is None:
+            predicted = reading.decode(outputs_here)
+            scores[name] = float(reading.metric(truth, predicted, sample_weight=weight))
+            continue
+        stand_in = reading.stand_in(outputs_here)
+        scorer = check_single_scoring(stand_in, scoring, "score_by_modality")
+        numbers = np.arange(len(outputs_here))[:, None]
+        scores[name] = one_score(scorer, stand_in, numbers, truth, weight)
     return scores

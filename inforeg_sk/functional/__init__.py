@@ -3,11 +3,20 @@
 Modalities are the last axis, in sorted-name order, and any leading axes are free: what holds for
 one network of M modalities holds for a stack of K of them in one call; the norms of gradients of
 samples are of one layer, with the samples first, and experts take the place of modalities in pools.
-Nothing here knows of
+Comparisons of scores and Shapley values are of numpy arrays. Nothing here knows of
 networks, optimizers or batches of data; `inforeg_sk.methods` and `inforeg_sk.training` do.
 """
 
 from .agm import agm_coefficient, mean_others_ahead, response_losses, shapley_values
+from .comparison import (
+    Comparison,
+    SamplesNeeded,
+    bootstrap_interval,
+    corrected_resampled_t,
+    holm_adjust,
+    holm_levels,
+    samples_needed,
+)
 from .fisher import fisher_trace, trace_from_norms
 from .g_blending import blending_weights, gain_and_overfitting
 from .greedy import branch_to_rebalance, conditional_speed, learning_speed
@@ -65,26 +74,39 @@ from .scores import (
     probability,
     weighted_mean,
 )
+from .shapley import (
+    SampledShapley,
+    coalition_members,
+    interaction_indices,
+    sampled_shapley_values,
+    shapley_values,
+)
 from .tcmax import re_paired_log_normalizer, total_correlation_loss
 from .window import PADDINGS, moving_average, window_open, window_ratio
 
 __all__ = [
+    "Comparison",
     "LOG_FLOOR",
     "Moments",
     "PADDINGS",
     "PoolWeights",
     "SampleLosses",
+    "SampledShapley",
+    "SamplesNeeded",
     "TIE_TOLERANCE",
     "agm_coefficient",
     "batch_score",
     "blending_weights",
+    "bootstrap_interval",
     "branch_to_rebalance",
     "class_log_prior",
     "class_sums",
     "cluster_purity",
+    "coalition_members",
     "coefficient_numbers",
     "conditional_speed",
     "conv_positions",
+    "corrected_resampled_t",
     "cross_entropy_losses",
     "decoupled_pull",
     "diagonal_sample_norms",
@@ -94,6 +116,9 @@ __all__ = [
     "gap_numbers",
     "gradient_pull",
     "helping_weight",
+    "holm_adjust",
+    "holm_levels",
+    "interaction_indices",
     "lead_over_mean",
     "leading_drop_rate",
     "learning_speed",
@@ -129,6 +154,8 @@ __all__ = [
     "relearning_share",
     "response_losses",
     "restraining_weight",
+    "sampled_shapley_values",
+    "samples_needed",
     "scale_of_moments",
     "score_ratio",
     "shapley_values",

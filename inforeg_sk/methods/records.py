@@ -45,11 +45,21 @@ class CurveKeys:
         self._shown = self.modalities if shown is None else tuple(shown)
         self._owners = {}  # key -> (quantity, label); the label of a scalar is None
         self._claimed = set()  # (quantity, labels) that are known to be fine
+        self._printed = set()  # quantities whose labels have columns in the printed log
 
     @property
     def labelled(self):
         """Keys of the history that belong to a label (set of str)."""
         return {key for key, (_, label) in self._owners.items() if label is not None}
+
+    @property
+    def not_printed(self):
+        """Those of them that have no column in the printed log (set of str)."""
+        return {key for key in self.labelled if self._owners[key][0] not in self._printed}
+
+    def print_labels(self, quantity):
+        """Have a column printed for each label of a quantity."""
+        self._printed.add(quantity)
 
     @property
     def columns(self):

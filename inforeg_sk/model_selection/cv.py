@@ -149,7 +149,7 @@ class _InfoRegCV(MetaEstimatorMixin, BaseEstimator):
         self._model()
         return self.search_.score(X, y, **params)
 
-    def score_by_modality(self, X, y, sample_weight=None, *, samples="common"):
+    def score_by_modality(self, X, y, sample_weight=None, *, samples="common", scoring=None):
         """Score of each modality alone; as of the estimator.
 
         Parameters
@@ -158,12 +158,14 @@ class _InfoRegCV(MetaEstimatorMixin, BaseEstimator):
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
         sample_weight : array-like of shape (n_samples,), default=None
         samples : {"common", "each"}, default="common"
+        scoring : str, callable or None, default=None
 
         Returns
         -------
         dict of str to float
         """
-        return self._model().score_by_modality(X, y, sample_weight, samples=samples)
+        model = self._model()
+        return model.score_by_modality(X, y, sample_weight, samples=samples, scoring=scoring)
 
     @property
     def modalities_(self):

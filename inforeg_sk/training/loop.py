@@ -51,11 +51,11 @@ _PREDICTED_BYTES = 2**20
 
 
 class EpochLog(PrintLog):
-    """skorch's printed log, without the columns of each modality."""
+    """skorch's printed log, without the columns of each modality that nobody asked for."""
 
     def on_epoch_end(self, net, **kwargs):
         # Not a parameter: those are the same before and after a fit.
-        self.keys_ignored_ |= {*net._run.keys.labelled, "train_objective"}
+        self.keys_ignored_ |= {*net._run.keys.not_printed, "train_objective"}
         super().on_epoch_end(net, **kwargs)
 
 
@@ -109,6 +109,25 @@ class TrainingLoop(NeuralNet):
             patience=self.n_iter_no_change, threshold=self.tol, threshold_mode="abs", load_best=True
         )
         return [("stop_early", stop)]
+
+    def record_by_modality(self, quantity, values):
+        """Record a quantity of the modalities in an epoch's row of the history.
+
+        For callbacks, at the end of an epoch: ``curves_`` then has the quantity, and ``verbose=1``
+        prints it.
+
+        Parameters
+        ----------
+        quantity : str
+            The keys are this and the modality, such as ``valid_acc_audio``.
+        values : dict of str to float
+            By modality; one that is left out has NaN.
+        """
+        keys = self._run.keys
+        keys.claim(quantity, tuple(values))
+        keys.print_labels(quantity)
+        for name, value in values.items():
+            self.history.record(keys.key(quantity, name), float(value))
 
     def initialize_history(self):
         # A new one: the old may belong to a model that is kept should this fit fail.

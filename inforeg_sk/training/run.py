@@ -61,27 +61,38 @@ class TrainingRun:
         Of the training part of the first fit; None until then.
     split_seed : int, default=0
         Seed of the samples that early stopping holds out, the same in all calls.
+    weights_seed : int, default=None
+        Seed of the initial weights; None where it is not known.
     """
 
-    def __init__(self, method, generators, keys, weight_means=None, split_seed=0):
+    #: Of a run that was pickled before runs had it.
+    weights_seed: int | None = None
+
+    def __init__(
+        self, method, generators, keys, weight_means=None, split_seed=0, weights_seed=None
+    ):
         self.method = method
         self.generators = generators
         self.keys = keys
         self.weight_means = weight_means
         self.split_seed = split_seed
+        self.weights_seed = weights_seed
         self._leave()
 
     @classmethod
     def first(cls, method, seeds, modalities, shown):
         """The run of a first fit; `modalities` are sorted, `shown` are in the user's order."""
         keys = CurveKeys(modalities, shown)
-        return cls(method, Generators.from_seeds(seeds), keys, split_seed=seeds.split)
+        generators = Generators.from_seeds(seeds)
+        return cls(method, generators, keys, split_seed=seeds.split, weights_seed=seeds.weights)
 
     def next(self, method):
         """The run that goes on with a method that has taken over the state of this one's."""
         # A copy: what a refused fit has claimed is forgotten.
         keys = copy.deepcopy(self.keys)
-        return TrainingRun(method, self.generators, keys, self.weight_means, self.split_seed)
+        return TrainingRun(
+            method, self.generators, keys, self.weight_means, self.split_seed, self.weights_seed
+        )
 
     # One call of fit
 
@@ -145,6 +156,7 @@ class TrainingRun:
             "keys": self.keys,
             "weight_means": self.weight_means,
             "split_seed": self.split_seed,
+            "weights_seed": self.weights_seed,
         }
 
     def __setstate__(self, state):
