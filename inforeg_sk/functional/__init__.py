@@ -7,7 +7,7 @@ Comparisons of scores and Shapley values are of numpy arrays. Nothing here knows
 networks, optimizers or batches of data; `inforeg_sk.methods` and `inforeg_sk.training` do.
 """
 
-from .agm import agm_coefficient, mean_others_ahead, response_losses, shapley_values
+from .agm import agm_coefficient, mean_others_ahead, response_losses, shapley_responses
 from .comparison import (
     Comparison,
     SamplesNeeded,
@@ -80,6 +80,7 @@ from .shapley import (
     interaction_indices,
     sampled_shapley_values,
     shapley_values,
+    shapley_weights,
 )
 from .tcmax import re_paired_log_normalizer, total_correlation_loss
 from .window import PADDINGS, moving_average, window_open, window_ratio
@@ -158,7 +159,9 @@ __all__ = [
     "samples_needed",
     "scale_of_moments",
     "score_ratio",
+    "shapley_responses",
     "shapley_values",
+    "shapley_weights",
     "share_numbers",
     "shift_sample_norms",
     "squared_losses",

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import torch
 
-from ..functional import agm_coefficient, mean_others_ahead, response_losses, shapley_values
+from ..functional import agm_coefficient, mean_others_ahead, response_losses, shapley_responses
 from ..network.parameters import clip_gradient_norm
 from ..utils.parameters import Constraint, Interval, IsNone, Options
 from .base import BalancingMethod
@@ -152,7 +152,7 @@ class AGM(BalancingMethod):
             logits = torch.stack(list(batch.unimodal_logits.values()))
             return logits if prior is None else logits - prior
         values = batch.all_coalition_logits(zero=self.zero)
-        return shapley_values(values if prior is None else values - prior)
+        return shapley_responses(values if prior is None else values - prior)
 
     @torch.no_grad()
     def _coefficient(self, batch, responses):

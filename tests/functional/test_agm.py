@@ -11,7 +11,7 @@ from inforeg_sk.functional import (
     agm_coefficient,
     mean_others_ahead,
     response_losses,
-    shapley_values,
+    shapley_responses,
 )
 
 
@@ -30,14 +30,14 @@ def test_shapley_values_are_means_over_all_orders_of_joining(n):
         for m in order:
             expected[m] += (values[members | 1 << m] - values[members]) / len(orders)
             members |= 1 << m
-    got = shapley_values(values)
+    got = shapley_responses(values)
     torch.testing.assert_close(got, expected, rtol=1e-12, atol=1e-14)
     torch.testing.assert_close(got.sum(dim=0), values[-1] - values[0], rtol=1e-12, atol=1e-14)
 
 
 def test_two_players_by_the_published_formula():
     none, one, two, both = draw(4, 3)
-    got = shapley_values(torch.stack([none, one, two, both]))
+    got = shapley_responses(torch.stack([none, one, two, both]))
     torch.testing.assert_close(got[0], (both - two + one - none) / 2)
 
 
