@@ -15,20 +15,41 @@ from .ensemble import (
     StackedModalitiesRegressor,
 )
 from .inspection import diagnose
-from .methods import OGMGE, BalancingMethod, InfoReg, Joint, PrimeWindow
+from .methods import (
+    AGM,
+    DGL,
+    OGMGE,
+    OPM,
+    PMR,
+    BalancingMethod,
+    DiagnosingRelearning,
+    GBlending,
+    Greedy,
+    InfoReg,
+    Joint,
+    MMPareto,
+    PrimeWindow,
+    TCMax,
+)
 from .model_selection.cv import MultimodalInfoRegClassifierCV, MultimodalInfoRegRegressorCV
 from .regressor import MultimodalInfoRegRegressor, MultimodalRegressor
 
 __all__ = [
+    "AGM",
     "BalancingMethod",
     "ColumnsToModalities",
+    "DGL",
     "DeepEnsembleClassifier",
     "DeepEnsembleRegressor",
+    "DiagnosingRelearning",
     "EvidencePool",
+    "GBlending",
+    "Greedy",
     "InfoReg",
     "Joint",
     "LateFusionClassifier",
     "LateFusionRegressor",
+    "MMPareto",
     "ModalitiesToColumns",
     "ModalityDict",
     "ModalityTransformer",
@@ -39,9 +60,12 @@ __all__ = [
     "MultimodalInfoRegRegressorCV",
     "MultimodalRegressor",
     "OGMGE",
+    "OPM",
+    "PMR",
     "PrimeWindow",
     "StackedModalitiesClassifier",
     "StackedModalitiesRegressor",
+    "TCMax",
     "__version__",
     "diagnose",
     "presets",

@@ -23,8 +23,11 @@ class MultimodalClassifier(ClassifierMixin, MultimodalEstimator):
     Parameters
     ----------
     method : str, class or BalancingMethod, default="joint"
-        "joint" (plain joint training), "inforeg", a `BalancingMethod` class, or an instance. Its
-        settings are nested parameters: ``method__alpha=0.3``.
+        "joint" (plain joint training), "inforeg" (`InfoReg`), "ogm-ge" (`OGMGE`), "agm" (`AGM`),
+        "pmr" (`PMR`), "g-blending" (`GBlending`), "mmpareto" (`MMPareto`), "greedy" (`Greedy`, an
+        adaptation), "dgl" (`DGL`), "tcmax" (`TCMax`), "opm" (`OPM`), "dr" (`DiagnosingRelearning`),
+        a `BalancingMethod` class, or an instance. Its settings are nested parameters:
+        ``method__alpha=0.3``.
     active : {"window", "outside"}, PrimeWindow, range or set of int, default=None
         Where the method may act: inside the prime learning window of a modality, outside it, or in
         given epochs, counted from 0, such as ``range(0, 51)``. A method that acts on each modality
@@ -396,7 +399,7 @@ class MultimodalClassifier(ClassifierMixin, MultimodalEstimator):
         ndarray of float64 of shape (n_samples, n_classes)
             Columns in the order of `classes_`.
         """
-        return self.target_.proba(self.forward(X))
+        return ClassLabels.proba(self.forward(X))
 
     def predict(self, X):
         """Class labels.
@@ -441,7 +444,7 @@ class MultimodalClassifier(ClassifierMixin, MultimodalEstimator):
         dict of str to ndarray of float64 of shape (n_samples, n_classes)
             Rows of NaN where a sample lacks the modality.
         """
-        return {name: self.target_.proba(u) for name, u in self._unimodal_outputs(X)[0].items()}
+        return {name: ClassLabels.proba(u) for name, u in self._unimodal_outputs(X)[0].items()}
 
 
 class MultimodalInfoRegClassifier(InfoRegEstimator, MultimodalClassifier):

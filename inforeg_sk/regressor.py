@@ -21,8 +21,10 @@ class MultimodalRegressor(RegressorMixin, MultimodalEstimator):
     Parameters
     ----------
     method : str, class or BalancingMethod, default="joint"
-        "joint" (plain joint training), "inforeg", a `BalancingMethod` class, or an instance. Its
-        settings are nested parameters: ``method__alpha=0.3``.
+        "joint" (plain joint training), "inforeg" (`InfoReg`), "g-blending" (`GBlending`),
+        "mmpareto" (`MMPareto`), "greedy" (`Greedy`, an adaptation), "dgl" (`DGL`), a
+        `BalancingMethod` class, or an instance; the other methods are for classes. Its settings are
+        nested parameters: ``method__alpha=0.3``.
     active : {"window", "outside"}, PrimeWindow, range or set of int, default=None
         Where the method may act: inside the prime learning window of a modality, outside it, or in
         given epochs, counted from 0, such as ``range(0, 51)``. A method that acts on each modality

@@ -81,6 +81,15 @@ def test_same_fit_as_on_the_cpu(encoders, fusion):
     assert gpu_score == pytest.approx(score, abs=0.03)
 
 
+@pytest.mark.parametrize("method", ["dgl", "tcmax", "greedy"])
+def test_same_fit_as_on_the_cpu_by_peer_methods(method):
+    settings = {"method": method, "estimator": MultimodalClassifier, "encoders__dropout": 0.0}
+    (cpu, score), (gpu, gpu_score) = fit("cpu", **settings), fit("cuda", **settings)
+    for name, trace in cpu.curves_["fisher_trace"].items():
+        np.testing.assert_allclose(gpu.curves_["fisher_trace"][name][0], trace[0], rtol=1e-3)
+    assert gpu_score == pytest.approx(score, abs=0.03)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("encoders", ENCODERS)
 def test_same_traces_of_single_samples(encoders):

@@ -7,6 +7,7 @@ Comparisons of scores and Shapley values are of numpy arrays. Nothing here knows
 networks, optimizers or batches of data; `inforeg_sk.methods` and `inforeg_sk.training` do.
 """
 
+from .agm import agm_coefficient, mean_others_ahead, response_losses, shapley_responses
 from .comparison import (
     Comparison,
     SamplesNeeded,
@@ -17,6 +18,8 @@ from .comparison import (
     samples_needed,
 )
 from .fisher import fisher_trace, trace_from_norms
+from .g_blending import blending_weights, gain_and_overfitting
+from .greedy import branch_to_rebalance, conditional_speed, learning_speed
 from .losses import SampleLosses, cross_entropy_losses, squared_losses
 from .moments import Moments, merge_moments, scale_of_moments, weighted_moments
 from .numbers import (
@@ -27,6 +30,17 @@ from .numbers import (
     share_numbers,
 )
 from .ogm import modulation_coefficient, score_ratio
+from .opm import lead_over_mean, leading_drop_rate
+from .pareto import min_norm_weight, norm_growth, pareto_weight
+from .pmr import (
+    class_sums,
+    helping_weight,
+    prototype_entropy,
+    prototype_logits,
+    prototypes_of,
+    refresh_prototypes,
+    restraining_weight,
+)
 from .pool import (
     LOG_FLOOR,
     PoolWeights,
@@ -39,12 +53,14 @@ from .pool import (
 )
 from .prior import class_log_prior
 from .pull import decoupled_pull, gradient_pull, pull_share
+from .ratios import pairwise_score_ratios
 from .regulation import (
     TIE_TOLERANCE,
     pairwise_performance_gap,
     performance_gap,
     regulation_coefficient,
 )
+from .relearning import cluster_purity, min_max_scaled, relearning_share
 from .sample_fisher import (
     conv_positions,
     diagonal_sample_norms,
@@ -64,65 +80,95 @@ from .shapley import (
     interaction_indices,
     sampled_shapley_values,
     shapley_values,
+    shapley_weights,
 )
+from .tcmax import re_paired_log_normalizer, total_correlation_loss
 from .window import PADDINGS, moving_average, window_open, window_ratio
 
 __all__ = [
     "Comparison",
     "LOG_FLOOR",
-    "PADDINGS",
     "Moments",
+    "PADDINGS",
     "PoolWeights",
     "SampleLosses",
     "SampledShapley",
     "SamplesNeeded",
-    "merge_moments",
-    "scale_of_moments",
-    "weighted_moments",
     "TIE_TOLERANCE",
+    "agm_coefficient",
     "batch_score",
+    "blending_weights",
     "bootstrap_interval",
+    "branch_to_rebalance",
     "class_log_prior",
+    "class_sums",
+    "cluster_purity",
     "coalition_members",
     "coefficient_numbers",
+    "conditional_speed",
+    "conv_positions",
     "corrected_resampled_t",
     "cross_entropy_losses",
-    "conv_positions",
     "decoupled_pull",
     "diagonal_sample_norms",
     "fisher_trace",
     "floor_log_proba",
+    "gain_and_overfitting",
     "gap_numbers",
     "gradient_pull",
+    "helping_weight",
     "holm_adjust",
     "holm_levels",
     "interaction_indices",
-    "window_open",
+    "lead_over_mean",
+    "leading_drop_rate",
+    "learning_speed",
     "log_probability",
+    "mean_others_ahead",
     "mean_pool_values",
     "mean_pool_weights",
+    "merge_moments",
+    "min_max_scaled",
+    "min_norm_weight",
     "modulation_coefficient",
     "moving_average",
+    "norm_growth",
     "on_host",
     "outer_sample_norms",
     "pairwise_batch_scores",
     "pairwise_gap_numbers",
     "pairwise_performance_gap",
+    "pairwise_score_ratios",
+    "pareto_weight",
     "performance_gap",
     "pool_evidence",
     "pool_log_proba",
     "pool_weights",
     "probability",
+    "prototype_entropy",
+    "prototype_logits",
+    "prototypes_of",
     "pull_share",
-    "shift_sample_norms",
+    "re_paired_log_normalizer",
+    "refresh_prototypes",
     "regulation_coefficient",
+    "relearning_share",
+    "response_losses",
+    "restraining_weight",
     "sampled_shapley_values",
     "samples_needed",
+    "scale_of_moments",
     "score_ratio",
+    "shapley_responses",
     "shapley_values",
+    "shapley_weights",
     "share_numbers",
+    "shift_sample_norms",
     "squared_losses",
+    "total_correlation_loss",
     "trace_from_norms",
     "weighted_mean",
+    "weighted_moments",
+    "window_open",
     "window_ratio",
 ]

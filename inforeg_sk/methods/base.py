@@ -77,7 +77,10 @@ class BalancingMethod(BaseEstimator):
     (n_networks, n_modalities), parameters have the axis of the networks in front
     (``batch.n_leading`` is 1, else 0), and a loss is one number a network. Count axes from the
     end, and act on gradients by the functions of `inforeg_sk.network.parameters`, which take one
-    factor a network. Networks that are trained as one have the same settings, and their samples
+    factor a network. Their `on_epoch_start` gets of an EpochContext ``index``, ``n_batches``,
+    ``network``, ``modalities``, ``parameters`` and what tells of `active`; with another hook of an
+    epoch, of the training or of the inputs they are trained one by one. Networks that are trained
+    as one have the same settings, and their samples
     have no weights and lack no modality.
 
     Examples

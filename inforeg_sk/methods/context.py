@@ -16,7 +16,7 @@ from ..functional import (
     performance_gap,
     probability,
 )
-from ..network.modes import evaluating
+from ..network.modes import evaluating, evaluating_with_gradients
 from .active import active_modalities
 from .losses import WeightMeans, per_sample_loss, weighted_criterion
 from .records import BatchRecorder, EpochRecorder
@@ -519,13 +519,58 @@ class BatchContext(BatchRecorder):
             )
         if zero == "inputs":
             inputs = self.network.zeroed(self.inputs, set(self.modalities) - coalition)
-            with evaluating(self.network):
+            with evaluating_with_gradients(self.network):
                 return self.network(inputs).logits
         if zero != "features":
             raise ValueError(f"zero={zero!r}: must be 'features' or 'inputs'.")
         return self.network.coalition_logits(self.features, coalition)
 
+    def all_coalition_logits(self, *, zero="features"):
+        """Joint logits of all coalitions of modalities, with gradients.
+
+        Parameters
+        ----------
+        zero : {"features", "inputs"}, default="features"
+            See `coalition_logits`. Encoders run twice with "inputs", however many coalitions there
+            are: on the inputs, in evaluation mode, and on zeros.
+
+        Returns
+        -------
+        Tensor of shape (2 ** n_modalities, n_samples, n_outputs)
+            The place of a coalition is the sum of ``2 ** i`` over its modalities, whose places are
+            ``i``. The empty one has the log prior, or zeros; that of all has `logits`, and all
+            others are in evaluation mode.
+        """
+        network, names = self.network, self.modalities
+        with evaluating_with_gradients(network):
+            kept, out = self.features, {m: torch.zeros_like(z) for m, z in self.features.items()}
+            if zero == "inputs":
+                kept = network.encode(self.inputs)
+                out = network.encode(network.zeroed(self.inputs, set(names)))
+            found = [torch.zeros_like(self.logits)]
+            if network.log_prior is not None:
+                found = [found[0] + network.log_prior]
+            for place in range(1, 2 ** len(names) - 1):
+                members = {m for i, m in enumerate(names) if place >> i & 1}
+                features = {m: (kept if m in members else out)[m] for m in names}
+                found.append(network.coalition_logits(features, set(names)))
+        return torch.stack([*found, self.logits])
+
     # Scores
+
+    def modality_means(self, values):
+        """Mean of values of samples, over those that have the modality, with the sample weights.
+
+        Parameters
+        ----------
+        values : Tensor of shape (n_modalities, n_samples)
+
+        Returns
+        -------
+        Tensor of shape (n_modalities,)
+            0 for a modality that no sample of some weight has.
+        """
+        return batch_score(values, self._modality_weights)
 
     @cached_property
     def present(self):

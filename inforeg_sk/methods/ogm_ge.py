@@ -79,6 +79,7 @@ class OGMGE(BalancingMethod):
     per_modality = True
     tasks = ("classification",)
     score = "probability_sum"
+    _warned = False  # in this call of fit
     _parameter_constraints: ClassVar[dict[str, list[Constraint]]] = {
         **BalancingMethod._parameter_constraints,
         "alpha": [Interval(Real, 0)],
@@ -91,23 +92,28 @@ class OGMGE(BalancingMethod):
         self.noise = noise
         self.layers = layers
 
-    def on_train_start(self, training):
-        if self.layers != "convolutions":
+    def on_train_end(self):
+        self._warned = False
+
+    def _check_layers(self, batch):
+        """Refuse a network that has no parameter to act on; warn of encoders without any."""
+        chosen = {m: self._chosen(batch, m) for m in batch.modalities}
+        without = [m for m, parameters in chosen.items() if not parameters]
+        if not without or self._warned:
             return
-        encoders = training.network.encoders
-        without = [m for m, e in encoders.items() if not any(p.ndim == 4 for p in e.parameters())]
-        if not without:
-            return
+        self._warned = True
         message = (
             "layers='convolutions' acts on weights of two-dimensional convolutions only, and there "
-            f"are none in the {'encoder' if len(without) == 1 else 'encoders'} of "
+            f"are none to train in the {'encoder' if len(without) == 1 else 'encoders'} of "
             f"{', '.join(map(repr, without))}"
         )
-        if len(without) == len(encoders):
+        if len(without) == len(chosen):
             raise ValueError(f"OGMGE: {message}: it would do nothing. Take layers='matrices'.")
         warnings.warn(f"OGMGE: {message}, which stay as they are.", stacklevel=2)
 
     def on_gradients(self, batch):
+        if self.layers == "convolutions":
+            self._check_layers(batch)
         active = batch.epoch.active
         ones = torch.ones_like(batch.scores)
         if not any(active.values()):
@@ -128,7 +134,7 @@ class OGMGE(BalancingMethod):
         for m, k in zip(batch.modalities, factor.unbind(dim=-1), strict=True):
             if not active[m]:
                 continue
-            used = self._modulated(batch, m)
+            used = [p for p in self._chosen(batch, m) if p.grad is not None]
             if not self.noise:
                 scale_gradients(used, k)
                 continue
@@ -137,11 +143,10 @@ class OGMGE(BalancingMethod):
             for p, noise in zip(used, noises, strict=True):
                 p.grad.add_(noise)
 
-    def _modulated(self, batch, modality):
-        """Parameters of an encoder that it acts on, and that have a gradient."""
+    def _chosen(self, batch, modality):
+        """Parameters of an encoder that it acts on."""
         chosen, n = _LAYERS[self.layers], batch.n_leading
-        regulated = batch.epoch.parameters[modality].regulated
-        return [p for p in regulated if p.grad is not None and chosen(p.ndim - n)]
+        return [p for p in batch.epoch.parameters[modality].regulated if chosen(p.ndim - n)]
 
 
 def _noise(gradient, batch):

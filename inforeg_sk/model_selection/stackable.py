@@ -126,8 +126,8 @@ def why_not_acting(plan):
     return None
 
 
-# Hooks that see an epoch or a training run, which members of a stack do not share.
-_OF_EPOCHS = ("on_train_start", "on_epoch_start", "on_batch_start", "on_epoch_end")
+# Hooks that see inputs or what an epoch has come to, which members of a stack do not share.
+_OF_EPOCHS = ("on_train_start", "on_batch_start", "on_epoch_end")
 # What may stand before each kind of layer; None: the beginning.
 _BEFORE = {
     torch.nn.Flatten: (None,),

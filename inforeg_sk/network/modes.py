@@ -2,9 +2,16 @@
 
 from contextlib import contextmanager
 
+import torch
 from torch import nn
 
-__all__ = ["evaluating", "has_batch_norm", "in_mode", "is_batch_norm"]
+__all__ = [
+    "evaluating",
+    "evaluating_with_gradients",
+    "has_batch_norm",
+    "in_mode",
+    "is_batch_norm",
+]
 
 
 def is_batch_norm(module):
@@ -38,3 +45,18 @@ def evaluating(*modules):
     finally:
         for part in training:
             part.training = True
+
+
+@contextmanager
+def evaluating_with_gradients(module):
+    """A module in evaluation mode, for a pass that is differentiated; afterwards as before.
+
+    cuDNN has no backward pass of recurrent layers in evaluation mode; torch's own kernels have.
+    """
+    recurrent = any(isinstance(part, nn.RNNBase) for part in module.modules())
+    with evaluating(module):
+        if not recurrent:
+            yield
+            return
+        with torch.backends.cudnn.flags(enabled=False):
+            yield

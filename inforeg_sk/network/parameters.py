@@ -16,8 +16,12 @@ __all__ = [
     "apply_decoupled_pull",
     "clip_gradient_norm",
     "encoder_parameters",
+    "inner_products",
     "layer_weights",
+    "replace_gradients",
     "scale_gradients",
+    "spread",
+    "tensor_norms",
 ]
 
 # Layers that the authors' code measures (transposed convolutions and normalisation are left out).
@@ -182,7 +186,7 @@ def scale_gradients(parameters: Iterable[Tensor], factor: float | Tensor) -> Non
         torch._foreach_mul_(gradients, factor)
         return
     for gradient in gradients:
-        gradient.mul_(_of_networks(factor, gradient))
+        gradient.mul_(spread(factor, gradient))
 
 
 @torch.no_grad()
@@ -213,15 +217,103 @@ def clip_gradient_norm(
     used = [p for p in parameters if p.grad is not None]
     if not used:
         return 0.0
-    if n_leading:
-        norms = [p.grad.reshape(len(p.grad), -1).norm(dim=1) for p in used]
-    else:
-        norms = list(torch._foreach_norm([p.grad for p in used]))
-    norm = torch.stack(norms).norm(dim=0)
+    norm = tensor_norms([p.grad for p in used], n_leading).norm(dim=0)
     scale_gradients(used, (max_norm / (norm + 1e-6)).clamp(max=1.0))
     return norm
 
 
-def _of_networks(values: Tensor, like: Tensor) -> Tensor:
-    """Values (n_networks,) as a Tensor that multiplies one of shape (n_networks, ...)."""
-    return values.to(like.dtype).reshape(-1, *[1] * (like.ndim - 1))
+def tensor_norms(tensors: Sequence[Tensor], n_leading: int = 0) -> Tensor:
+    """Norm of each tensor of a list.
+
+    Parameters
+    ----------
+    tensors : sequence of Tensor
+        At least one.
+    n_leading : {0, 1}, default=0
+        1: the tensors have the axis of the networks in front.
+
+    Returns
+    -------
+    Tensor of shape (n_tensors,) or (n_tensors, n_networks)
+    """
+    if n_leading:
+        return torch.stack([x.reshape(len(x), -1).norm(dim=1) for x in tensors])
+    return torch.stack(list(torch._foreach_norm(list(tensors))))
+
+
+def inner_products(first: Sequence[Tensor], second: Sequence[Tensor], n_leading: int = 0) -> Tensor:
+    """Inner product of two lists of tensors, as if each were one vector.
+
+    Parameters
+    ----------
+    first, second : sequence of Tensor
+        Of the same shapes in pairs; at least one.
+    n_leading : {0, 1}, default=0
+        1: the tensors have the axis of the networks in front.
+
+    Returns
+    -------
+    Tensor of shape () or (n_networks,)
+    """
+    if n_leading:
+        flat = [(x * y).reshape(len(x), -1).sum(dim=1) for x, y in zip(first, second, strict=True)]
+    else:
+        flat = [torch.dot(x.reshape(-1), y.reshape(-1)) for x, y in zip(first, second, strict=True)]
+    return torch.stack(flat).sum(dim=0)
+
+
+def spread(values: Tensor, like: Tensor) -> Tensor:
+    """Numbers of networks, so that they multiply a tensor that has all of their elements.
+
+    Parameters
+    ----------
+    values : Tensor of shape () or (n_networks,)
+    like : Tensor of shape (n_elements, ...) or (n_networks, ...)
+
+    Returns
+    -------
+    Tensor
+        Of the type of `like`, with as many axes.
+    """
+    return values.to(like.dtype).reshape(values.shape + (1,) * (like.ndim - values.ndim))
+
+
+class _Replaced(torch.autograd.Function):
+    """The identity of the losses of networks, with given gradients."""
+
+    @staticmethod
+    def forward(ctx, value, n, scale, *tensors):
+        ctx.save_for_backward(*tensors[n:])
+        ctx.n, ctx.scale = n, scale
+        return value.clone()
+
+    @staticmethod
+    def backward(ctx, grad):
+        grad = grad if ctx.scale == 1 else grad / ctx.scale
+        found = [g * spread(grad, g) for g in ctx.saved_tensors]
+        return (None, None, None, *found, *(None for _ in range(ctx.n)))
+
+
+def replace_gradients(
+    value: Tensor, parameters: Sequence[Tensor], gradients: Sequence[Tensor], scale: float = 1.0
+) -> Tensor:
+    """A value whose backward pass leaves given gradients, at no further cost.
+
+    Parameters
+    ----------
+    value : Tensor of shape () or (n_networks,)
+    parameters : sequence of Tensor
+        Of networks they have their axis in front. From tensors inside a graph, such as features,
+        the backward pass goes on.
+    gradients : sequence of Tensor
+        Of the shapes of the parameters.
+    scale : float, default=1.0
+        What the gradients were multiplied by beforehand; it is divided out. Dividing them first
+        could lose small ones of a short type.
+
+    Returns
+    -------
+    Tensor of the shape of `value`
+        The same numbers; they depend on nothing but `parameters`.
+    """
+    return _Replaced.apply(value.detach(), len(parameters), scale, *parameters, *gradients)

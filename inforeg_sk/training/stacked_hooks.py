@@ -59,6 +59,7 @@ class HookedTraining(StackedTraining):
             acts=acts or self._method.per_modality,
         )
         self._recorded = {}
+        self._method.on_epoch_start(self._epoch)
 
     def _kept_quantities(self):
         return []  # what the hooks and the monitors record is kept apart

@@ -258,4 +258,14 @@ def test_it_is_a_method_by_name_and_its_preset_sets_it():
     assert clf.get_params()["method__alpha"] == 0.1
     published = OGMGE(**presets.method_settings(presets.OGM_GE))
     assert (published.alpha, published.noise, published.layers) == (0.8, True, "convolutions")
-    assert presets.OGM_GE["active"] == (0, 50)
+    assert presets.OGM_GE["active"] == range(51)
+
+
+def test_its_preset_fits_and_epochs_outside_are_joint_training(trimodal):
+    X, y = trimodal
+    X = {"a": X["audio"], "b": X["audio"][:, :, ::-1].copy() + X["text"][:, :1, None]}
+    settings = {**SGD, "encoders": Convolution, "fisher": None}
+    fit = MultimodalClassifier("ogm-ge", **{**presets.OGM_GE, "active": range(1)}, **settings)
+    curves = fit.fit(X, y).curves_["modulation"]
+    assert all((k[1:] == 1).all() for k in curves.values())
+    assert any(k[0] < 1 for k in curves.values())

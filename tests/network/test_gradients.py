@@ -6,7 +6,14 @@ import pytest
 import torch
 from torch import nn
 
-from inforeg_sk.network.parameters import clip_gradient_norm, scale_gradients
+from inforeg_sk.network.parameters import (
+    clip_gradient_norm,
+    inner_products,
+    replace_gradients,
+    scale_gradients,
+    spread,
+    tensor_norms,
+)
 
 SHAPES = [(4, 3), (3,), (), (2, 3, 2, 2), (1,)]
 
@@ -112,3 +119,73 @@ def test_generators_of_parameters_are_taken_too():
     assert norm.item() == pytest.approx(0.1, rel=1e-5)
     scale_gradients(layer.parameters(), 0.0)
     assert not layer.weight.grad.any()
+
+
+def test_inner_products_are_those_of_flat_vectors():
+    first, second = (gradients(make(3)), [g.flip(0) for g in gradients(make(3))])
+    got = inner_products(first, second, n_leading=1)
+    for k in range(3):
+        alone = [[g[k] for g in gs] for gs in (first, second)]
+        flat = [torch.cat([g.flatten() for g in gs]) for gs in alone]
+        torch.testing.assert_close(got[k], flat[0] @ flat[1], rtol=1e-12, atol=0)
+        torch.testing.assert_close(inner_products(*alone), got[k], rtol=1e-12, atol=0)
+
+
+def test_spread_multiplies_by_network():
+    like = torch.ones(2, 3, 4)
+    assert (spread(torch.tensor([1.0, 2.0]), like) * like)[:, 0, 0].tolist() == [1.0, 2.0]
+    assert (spread(torch.tensor(3.0, dtype=torch.float64), like) * like).dtype == torch.float32
+
+
+def test_a_value_with_replaced_gradients_keeps_the_value_and_leaves_those():
+    parameters = make()[:2]
+    wanted = [torch.full_like(p, i + 1.0) for i, p in enumerate(parameters)]
+    for p in parameters:
+        p.grad = None
+    value = sum(p.square().sum() for p in parameters) + 0.1
+    replaced = replace_gradients(value, parameters, wanted)
+    assert torch.equal(replaced, value)
+    (2 * replaced).backward()
+    assert_same([p.grad for p in parameters], [2 * g for g in wanted])
+
+
+def test_a_backward_pass_goes_on_from_tensors_inside_a_graph():
+    x = torch.tensor([1.0, 2.0, 3.0], dtype=torch.float64)
+    w = nn.Parameter(torch.tensor([0.5, -1.0, 2.0], dtype=torch.float64))
+    b = nn.Parameter(torch.tensor(7.0, dtype=torch.float64))
+    inner = torch.tanh(w * x)
+    given = torch.tensor([0.3, -0.2, 5.0], dtype=torch.float64)
+    replace_gradients(b * 100, [inner, b], [given, torch.full_like(b, -1.5)]).backward()
+    # d tanh(w x) / dw = x (1 - tanh^2), times what is given; the graph of the value is not used.
+    torch.testing.assert_close(w.grad, given * x * (1 - torch.tanh(w.detach() * x) ** 2))
+    assert b.grad.item() == -1.5
+
+
+def test_a_known_scale_is_divided_out_and_a_value_that_is_not_finite_does_no_harm():
+    w = nn.Parameter(torch.ones(2, dtype=torch.float16))
+    given = torch.tensor([3.0, -1e-7], dtype=torch.float16)  # a fraction of which is none
+    (replace_gradients(torch.tensor(inf), [w], [given], scale=64.0) * 64).backward()
+    assert w.grad.dtype == torch.float16 and torch.equal(w.grad, given) and given[1] != 0
+
+
+def test_gradients_of_many_networks_are_replaced_each_with_its_own_loss():
+    stack = make(3)[:2]
+    given = [p.grad for p in stack]
+    for p in stack:
+        p.grad = None
+    losses = replace_gradients(torch.arange(3.0).double(), stack, given)
+    factors = torch.tensor([1.0, -2.0, 0.5], dtype=torch.float64)
+    (losses * factors).sum().backward()
+    for p, g in zip(stack, given, strict=True):
+        assert_same([*p.grad], [f * own for f, own in zip(factors, g, strict=True)])
+
+
+def test_norms_of_tensors_are_those_of_each_and_of_each_network():
+    stacked = gradients(make(3))
+    got = tensor_norms(stacked, n_leading=1)
+    assert got.shape == (len(stacked), 3)
+    for k in range(3):
+        alone = [g[k] for g in stacked]
+        expected = torch.tensor([g.square().sum().sqrt() for g in alone], dtype=torch.float64)
+        torch.testing.assert_close(got[:, k], expected)
+        torch.testing.assert_close(tensor_norms(alone), expected)

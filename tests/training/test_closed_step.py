@@ -50,6 +50,7 @@ METHODS = {
     "no_joint": Weighted(joint=0.0, text=1.0, video=0.3),
     "scaled_joint": Weighted(joint=0.3),
     "all_alike": Weighted(0.5, 0.5, 0.5, 0.5),
+    "ogm-ge": "ogm-ge",
 }
 
 
@@ -66,7 +67,7 @@ def test_every_method_equals_the_usual_step(data, monkeypatch, name, fisher):
     assert_equal_fits(*fit_both(monkeypatch, METHODS[name], *data, fisher=fisher))
 
 
-@pytest.mark.parametrize("name", ["inforeg", "inforeg_joint_loss", "some", "joint"])
+@pytest.mark.parametrize("name", ["inforeg", "inforeg_joint_loss", "some", "joint", "ogm-ge"])
 @pytest.mark.parametrize("given", ["missing", "weights", "missing_and_weights", "zero_weights"])
 def test_missing_modalities_and_weights_equal_the_usual_step(data, monkeypatch, name, given):
     X, y = data
