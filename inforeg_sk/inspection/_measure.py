@@ -101,9 +101,9 @@ class Measuring:
             The row that is diagnosed.
         rivals : tuple of str
         """
-        for chunk in self._chunks(rows):
+        alone = {n: alone_estimator(self.task.network, n, self.names) for n in self.names}
+        for chunk in self._bar_of_chunks(rows):
             tasks = [(fold, row.name, row.estimator, None) for fold in chunk for row in rows]
-            alone = {n: alone_estimator(self.task.network, n, self.names) for n in self.names}
             tasks += [(fold, f"{_ALONE}{n}", one, n) for fold in chunk for n, one in alone.items()]
             fitted = self._fit(tasks)
             self._raise_own(fitted, chunk, given)
@@ -119,7 +119,10 @@ class Measuring:
                 )
                 for fold in chunk
             )
-            for found in self._bar(self._parallel(jobs), len(chunk), "measures"):
+            results = self._parallel(jobs)
+            if len(chunk) > 1:
+                results = self._bar(results, len(chunk), "measures")
+            for found in results:
                 self._take(*found)
             for fold in chunk:
                 fold.release()
@@ -129,7 +132,7 @@ class Measuring:
     def further(self, row, names):
         """Fit and score one more network, of some modalities, on all folds."""
         found = {}
-        for chunk in self._chunks([row]):
+        for chunk in self._bar_of_chunks([row]):
             fitted = self._fit([(fold, row.name, row.estimator, names) for fold in chunk])
             for fold in chunk:
                 one = fitted[fold.place, row.name]
@@ -150,6 +153,11 @@ class Measuring:
             return [folds]
         return [[fold] for fold in folds]
 
+    def _bar_of_chunks(self, rows):
+        """The chunks, with a progress bar where there are several."""
+        chunks = self._chunks(rows)
+        return chunks if len(chunks) == 1 else self._bar(chunks, len(chunks), "folds")
+
     def _fit(self, tasks):
         made, parts, shared = [], [], {}
         for fold, _, estimator, only_of in tasks:
@@ -162,13 +170,9 @@ class Measuring:
         begun = perf_counter()
         with _recorded(self.warned):
             fitted = fit_parts(made, parts, n_jobs=self.n_jobs)
-        if self.verbose and len(self._chunks_said(tasks)) > 1:
+        if self.verbose and len({fold.place for fold, *_ in tasks}) > 1:  # else a bar tells
             print(f"diagnose: {len(made)} networks took {duration(perf_counter() - begun)}")
         return {(task[0].place, task[1]): one for task, one in zip(tasks, fitted, strict=True)}
-
-    @staticmethod
-    def _chunks_said(tasks):
-        return {task[0].place for task in tasks}
 
     def _raise_own(self, fitted, chunk, given):
         """Raise what went wrong with the user's own network."""
@@ -229,7 +233,13 @@ class Measuring:
             return results
         from tqdm import tqdm
 
-        return tqdm(results, total=total, desc=f"diagnose: {what}", unit="fit", delay=1)
+        return tqdm(
+            results,
+            total=total,
+            desc=f"diagnose: {what}",
+            unit="fold" if what == "folds" else "fit",
+            delay=1,
+        )
 
     def say_cost(self, rows, rivals):
         """Print how many fits there will be, and how long the networks take at most."""
