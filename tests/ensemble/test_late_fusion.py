@@ -426,7 +426,7 @@ def test_fitted_regressors_are_combined_as_those_of_fit():
 def test_fitted_experts_must_be_those_of_the_modalities():
     X, y = {"text": np.ones((6, 2)), "audio": np.ones((6, 2))}, np.arange(6) % 2
     experts = LateFusionClassifier(LogisticRegression()).fit(X, y).experts_
-    with pytest.raises(ValueError, match="an expert for each of 'text', 'audio'. Got 'text'"):
+    with pytest.raises(ValueError, match=r"each of 'text', 'audio'\. Got 'text'"):
         LateFusionClassifier().fit_from_experts({"text": experts["text"]}, X, y)
     raw = {**experts, "text": LogisticRegression()}
     with pytest.raises(NotFittedError):
