@@ -72,8 +72,10 @@ def images():
 
 def spent(name, X, y, settings):
     method, own, _ = METHODS[name]
-    if name in ("InfoReg*",):
+    if name == "InfoReg*":
         settings = {**settings, "fisher": "batch"}
+    if name == "G-Blending":
+        own = {**own, "method__super_epoch": min(10, settings["max_epochs"])}
     kind = UsualSteps if name in ("joint", "joint, with held-out part") else MultimodalClassifier
     estimator = kind(method, random_state=0, **{**settings, **own})
     start = time.process_time()

@@ -2,8 +2,9 @@
 
 Each method has six settings: three of its own and two numbers of epochs. For each of five seeds a
 validation part, a fifth of the training part, is cut off by classes, or by groups where there are
-any; the settings with the best validation accuracy are fitted on the whole training part with that
-seed, and the test part is scored once. The split into training and test is the published one. The
+any, and what is left is cut to the size of the smallest of the five; the settings with the best
+validation accuracy are fitted on the whole training part with that seed, and the test part is
+scored once. The split into training and test is the published one. The
 rivals are not tuned, or choose inside the training part.
 
 A method is called better, or worse, than joint* (joint training with unimodal losses) or late
@@ -139,6 +140,12 @@ def measure(name, row):
 def chosen(row, X, y, groups, train):
     """Fit all settings of all seeds together, choose on validation data, fit again."""
     parts = [validation(y, groups, train, seed) for seed in range(N_SEEDS)]
+    # Parts of one size, so that fits with the same settings are made together.
+    size = min(len(fit) for fit, _ in parts)
+    parts = [
+        (np.sort(np.random.default_rng(seed).permutation(fit)[:size]), choose)
+        for seed, (fit, choose) in enumerate(parts)
+    ]
     made = [(e, seed) for seed in range(N_SEEDS) for e in estimators(row, seed)]
     fits = fit_all([clone(e) for e, _ in made], X, y, [parts[seed][0] for _, seed in made])
     scores = []

@@ -399,7 +399,7 @@ class MultimodalClassifier(ClassifierMixin, MultimodalEstimator):
         ndarray of float64 of shape (n_samples, n_classes)
             Columns in the order of `classes_`.
         """
-        return self.target_.proba(self.forward(X))
+        return ClassLabels.proba(self.forward(X))
 
     def predict(self, X):
         """Class labels.
@@ -444,7 +444,7 @@ class MultimodalClassifier(ClassifierMixin, MultimodalEstimator):
         dict of str to ndarray of float64 of shape (n_samples, n_classes)
             Rows of NaN where a sample lacks the modality.
         """
-        return {name: self.target_.proba(u) for name, u in self._unimodal_outputs(X)[0].items()}
+        return {name: ClassLabels.proba(u) for name, u in self._unimodal_outputs(X)[0].items()}
 
 
 class MultimodalInfoRegClassifier(InfoRegEstimator, MultimodalClassifier):

@@ -80,6 +80,7 @@ from .shapley import (
     interaction_indices,
     sampled_shapley_values,
     shapley_values,
+    shapley_weights,
 )
 from .tcmax import re_paired_log_normalizer, total_correlation_loss
 from .window import PADDINGS, moving_average, window_open, window_ratio
@@ -160,6 +161,7 @@ __all__ = [
     "score_ratio",
     "shapley_responses",
     "shapley_values",
+    "shapley_weights",
     "share_numbers",
     "shift_sample_norms",
     "squared_losses",

@@ -1,11 +1,12 @@
 """Shapley values of logits, and how strongly each modality is sped up or slowed (AGM)."""
 
-from math import factorial, log
+from math import log
 
 import torch
 from torch import Tensor
 
 from .scores import log_probability
+from .shapley import shapley_weights
 
 __all__ = ["agm_coefficient", "mean_others_ahead", "response_losses", "shapley_responses"]
 
@@ -16,7 +17,7 @@ _LARGEST_EXPONENT = 40.0
 
 
 def shapley_responses(values: Tensor) -> Tensor:
-    """Shapley value of each player, from the values of all coalitions.
+    """Shapley value of each player, as Tensors: `shapley_values` of logits.
 
     Parameters
     ----------
@@ -35,21 +36,8 @@ def shapley_responses(values: Tensor) -> Tensor:
     tensor([4., 5.])
     """
     n = len(values).bit_length() - 1
-    weights = values.new_tensor(_shapley_weights(n))
+    weights = values.new_tensor(shapley_weights(n))
     return (weights @ values.reshape(len(values), -1)).reshape(n, *values.shape[1:])
-
-
-def _shapley_weights(n: int) -> list[list[float]]:
-    """What the value of each coalition counts for each player."""
-    rows = [[0.0] * 2**n for _ in range(n)]
-    for coalition in range(2**n):
-        size = coalition.bit_count()
-        for m, row in enumerate(rows):
-            if not coalition >> m & 1:
-                weight = factorial(size) * factorial(n - size - 1) / factorial(n)
-                row[coalition] -= weight
-                row[coalition | 1 << m] += weight
-    return rows
 
 
 def response_losses(responses: Tensor, target: Tensor) -> Tensor:

@@ -98,6 +98,12 @@ def corrected_resampled_t(
         If there are fewer than 2 differences, a number of samples is not positive, or `level` is
         not in (0, 1).
 
+    Notes
+    -----
+    The correction stands for a correlation of ``n_test / (n_train + n_test)`` between any two
+    differences. Seeds that are tried on the same folds are more alike than that, and the interval
+    is then too narrow: give each repetition folds of its own.
+
     References
     ----------
     C. Nadeau and Y. Bengio (2003). Inference for the generalization error. Machine Learning 52.
@@ -222,7 +228,7 @@ def samples_needed(comparison: Comparison, n_samples: int, *, power: float = 0.8
     -----
     It holds the difference and the spread of a sample fixed, and the number of folds, so that the
     standard error falls with the root of the number of samples. Networks trained on more samples
-    may differ by more or less: this is a size of order, not a promise.
+    may differ by more or less: it is an order of magnitude, not a promise.
 
     Examples
     --------

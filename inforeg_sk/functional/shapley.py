@@ -17,6 +17,7 @@ __all__ = [
     "interaction_indices",
     "sampled_shapley_values",
     "shapley_values",
+    "shapley_weights",
 ]
 
 
@@ -84,16 +85,36 @@ def shapley_values(values: ArrayLike) -> np.ndarray:
     [0.5, 0.5]
     """
     table, n_players = _check_table(values)
+    return table @ shapley_weights(n_players).T
+
+
+def shapley_weights(n_players: int) -> np.ndarray:
+    """What the value of each coalition counts in the Shapley value of each player.
+
+    Parameters
+    ----------
+    n_players : int
+
+    Returns
+    -------
+    ndarray of float64 of shape (n_players, 2 ** n_players)
+        Coalitions are in the order of `coalition_members`.
+
+    Examples
+    --------
+    >>> shapley_weights(2).tolist()
+    [[-0.5, 0.5, -0.5, 0.5], [-0.5, -0.5, 0.5, 0.5]]
+    """
     sizes = coalition_members(n_players).sum(axis=1)
-    weight = np.array(
+    share = np.array(
         [factorial(k) * factorial(n_players - k - 1) for k in range(n_players)], dtype=np.float64
     ) / factorial(n_players)
-    found = []
-    for player in range(n_players):
+    weights = np.zeros((n_players, 2**n_players))
+    for player, row in enumerate(weights):
         without = _without(n_players, player)
-        gains = table[..., without | 1 << player] - table[..., without]
-        found.append(gains @ weight[sizes[without]])
-    return np.stack(found, axis=-1)
+        row[without] = -share[sizes[without]]
+        row[without | 1 << player] = share[sizes[without]]
+    return weights
 
 
 def interaction_indices(values: ArrayLike) -> np.ndarray:

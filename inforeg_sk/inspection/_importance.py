@@ -296,5 +296,6 @@ class _Game:
             # The draws of these samples, spread evenly again.
             rank = np.argsort(np.argsort(draw[here]))
             even = (rank + draw[here] * len(draw) % 1) / len(here)
-            donor[here] = able[(even * len(able)).astype(int)]
+            place = (even * len(able)).astype(int)
+            donor[here] = able[np.minimum(place, len(able) - 1)]  # rounding may reach the end
         return donor

@@ -48,10 +48,14 @@ class CurveKeys:
         self._printed = set()  # quantities whose labels have columns in the printed log
 
     @property
+    def labelled(self):
+        """Keys of the history that belong to a label (set of str)."""
+        return {key for key, (_, label) in self._owners.items() if label is not None}
+
+    @property
     def not_printed(self):
-        """Keys of the history that belong to a label, and are not printed (set of str)."""
-        owners = self._owners.items()
-        return {key for key, (q, label) in owners if label is not None and q not in self._printed}
+        """Those of them that have no column in the printed log (set of str)."""
+        return {key for key in self.labelled if self._owners[key][0] not in self._printed}
 
     def print_labels(self, quantity):
         """Have a column printed for each label of a quantity."""

@@ -12,7 +12,7 @@ from ..training.stacked_hooks import HookedTraining
 from .job import Job, as_tensor
 from .parts import FittedOne, fit_alone, log
 from .processes import Call, Processes
-from .stackable import stops_early, why_not_together
+from .stackable import acts_by_hooks, stops_early, why_not_together
 
 __all__ = ["fit_together"]
 
@@ -59,12 +59,17 @@ def fit_together(estimators, parts, n_jobs=None):
             reasons[reason] = reasons.get(reason, 0) + 1
         else:
             jobs.append(job)
-    for reason, count in reasons.items():
-        log.info("%d fits, one after another: %s", count, reason)
     processes = Processes(n_jobs)
     groups = list(_groups(jobs, processes.n_parts))
+    single = [group[0] for group in groups if len(group) == 1 and acts_by_hooks(group[0].plan)]
+    if single:  # by itself it takes a shorter way, perhaps in closed form
+        groups = [group for group in groups if group[0] not in single]
+        alone += [job.index for job in single]
+        reasons["no other has the method, its settings and the size of the data"] = len(single)
+    for reason, count in reasons.items():
+        log.info("%d fits, one after another: %s", count, reason)
     if processes.are_used(len(groups)):
-        log.info("%d stacks of %d fits, by %s", len(groups), len(jobs), processes)
+        log.info("%d stacks of %d fits, by %s", len(groups), sum(map(len, groups)), processes)
         trained = processes.map(_trained_elsewhere, _calls(groups))
     else:
         trained = map(_trained, groups)

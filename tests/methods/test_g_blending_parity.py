@@ -44,10 +44,14 @@ def compare(names, method, starts, n_epochs, epochs=EPOCHS, **settings):
 
 
 @pytest.mark.filterwarnings("ignore:GBlending gives the joint head")
-@pytest.mark.parametrize("names", [TWO, THREE], ids=len)
-@pytest.mark.parametrize("fusion", ["concat", "mlp"])
 @pytest.mark.parametrize(
-    ("weights", "starts", "n_epochs"), [("online", (0, 4, 8), 4), ("offline", (0,), EPOCHS)]
+    ("names", "fusion", "weights", "starts", "n_epochs"),
+    [
+        (TWO, "concat", "online", (0, 4, 8), 4),
+        (THREE, "mlp", "online", (0, 4, 8), 4),
+        (TWO, "mlp", "offline", (0,), EPOCHS),
+        (THREE, "concat", "offline", (0,), EPOCHS),
+    ],
 )
 def test_it_is_the_slow_statement(names, fusion, weights, starts, n_epochs):
     method = GBlending(weights, super_epoch=4)
