@@ -34,6 +34,7 @@ ROOMS = [
     "ensemble",
     "inspection",
     "testing",
+    "__main__",
 ]
 
 
@@ -78,7 +79,8 @@ def test_every_module_stands_in_a_room():
 
 
 def test_no_underscore_modules_at_the_root_but_the_version():
-    private = [p.name for p in ROOT.glob("_*.py") if p.name != "__init__.py"]
+    named_by_python = ("__init__.py", "__main__.py")
+    private = [p.name for p in ROOT.glob("_*.py") if p.name not in named_by_python]
     assert private == ["_version.py"]
 
 
