@@ -79,7 +79,7 @@ def _parser():
         "diagnose",
         help="is a modality starving, how badly, and what fixes it?",
         description="Is a modality starving, how badly, and what fixes it? Trains networks over "
-        "folds and seeds and compares them with simpler models; see inforeg_sk.inspection.diagnose.",
+        "folds and\nseeds, and compares them with simpler models; see inforeg_sk.diagnose.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,

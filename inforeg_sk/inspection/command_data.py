@@ -16,6 +16,7 @@ from ..utils.suggestions import did_you_mean
 __all__ = ["CommandData", "CommandError", "infer_task", "read_data"]
 
 _RANGE = re.compile(r"(\d*):(\d*)")
+_POSITIONS = re.compile(r"[\d:,\s]+")
 _UNKNOWN = ("", "nan", "na", "n/a", "null")
 # Whole numbers may be classes up to so many different ones.
 _CLASSES = 20
@@ -106,7 +107,12 @@ def infer_task(y):
     CommandError
         If it may be either.
     """
-    if y.ndim > 1 and y.shape[1] > 1:
+    if y.ndim > 1:
+        if y.dtype.kind in "biuf" and np.isin(y, (0, 1)).all() and (y.sum(axis=1) == 1).all():
+            raise CommandError(
+                "The target has one 1 in each row, as classes in one-hot form have: save "
+                "y.argmax(axis=1), or give --task regression."
+            )
         return "regression"
     if y.dtype.kind not in "iuf":
         return "classification"
@@ -199,7 +205,7 @@ class _Arrays:
             return self._all(free, n_samples, notes)
         names = {m: m if spec is None else spec for m, spec in specs.items()}
         tables = [name for name in free if self._shape(name) == 2]
-        if len(free) == len(tables) == 1 and not set(names.values()) & set(self.names):
+        if len(free) == len(tables) == 1 and all(map(_POSITIONS.fullmatch, names.values())):
             table = self._load(free[0])
             _check_rows(free[0], table, n_samples)
             columns = _Table([str(i) for i in range(table.shape[1])])
@@ -306,11 +312,12 @@ class _Columns:
         for m, spec in specs.items():
             positions = table.chosen(m, m if spec is None else spec)
             names = [self.names[i] for i in positions]
-            if set(names) & taken:
-                raise CommandError(
-                    f"Modality {m!r} has the column {next(n for n in names if n in taken)!r}, which "
-                    "is the target or the groups: it would give the answer away. Leave it out."
-                )
+            for name in names:
+                if name in taken:
+                    raise CommandError(
+                        f"Modality {m!r} has the column {name!r}, which is the target or the "
+                        "groups: it would give the answer away. Leave it out."
+                    )
             used |= set(names)
             found[m] = np.column_stack([self._numbers(name, m) for name in names])
         left = [name for name in self.names if name not in used]
