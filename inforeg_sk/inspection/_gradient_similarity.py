@@ -18,6 +18,9 @@ from ._unwrap import method_title, unwrap, with_network
 
 __all__ = ["GradientSimilarityDisplay", "gradient_similarity"]
 
+# Parameters whose gradients are in double precision at a time.
+_BLOCK = 2**20
+
 
 def gradient_similarity(
     estimator, X, y, *, n_batches=12, batch_size=None, sample_weight=None, random_state=None
@@ -84,16 +87,16 @@ def gradient_similarity(
     weight = None if sample_weight is None else np.asarray(sample_weight, dtype=float)
     names = tuple(fitted.modalities_)
     parameters = encoder_parameters(fitted.module_.encoders)
-    units, norms = {name: [] for name in names}, {name: [] for name in names}
+    found, norms = {name: [] for name in names}, {name: [] for name in names}
     with evaluating_with_gradients(fitted.module_), evaluating(fitted.criterion_):
         for rows in batches:
             own = None if weight is None else weight[rows]
             gradients = _gradients(fitted, ModalitySubset(dataset, rows), own, parameters)
             for name in names:
-                norm = gradients[name].norm()
-                units[name].append(gradients[name] / norm)  # NaN where it is 0
+                norm = torch.linalg.vector_norm(gradients[name], dtype=torch.float64)
+                found[name].append(gradients[name])
                 norms[name].append(norm.item())
-    similarity = np.stack([_similarity(units[name]) for name in names])
+    similarity = np.stack([_similarity(found[name], norms[name]) for name in names])
     return Bunch(
         modalities=names,
         similarity=similarity,
@@ -134,18 +137,24 @@ def _gradients(fitted, part, weight, parameters):
         id(p): torch.zeros_like(p) if g is None else g for p, g in zip(flat, found, strict=True)
     }
     return {
-        name: torch.cat([gradient[id(p)].flatten().double() for p in own.trainable])
+        # On the CPU, where there is room for those of all batches.
+        name: torch.cat([gradient[id(p)].flatten().cpu() for p in own.trainable])
         if own.trainable
-        else torch.zeros(1, dtype=torch.float64)
+        else torch.zeros(1)
         for name, own in parameters.items()
     }
 
 
-def _similarity(units):
-    stacked = torch.stack(units)
-    found = (stacked @ stacked.T).clamp(-1, 1).cpu().numpy()
-    np.fill_diagonal(found, np.where(np.isnan(found.diagonal()), np.nan, 1.0))
-    return found
+def _similarity(gradients, norms):
+    """Cosines of gradients, in double precision block by block; NaN of a gradient of 0."""
+    products = np.zeros((len(gradients), len(gradients)))
+    for start in range(0, len(gradients[0]), _BLOCK):
+        block = torch.stack([g[start : start + _BLOCK] for g in gradients]).double()
+        products += (block @ block.T).numpy()
+    with np.errstate(invalid="ignore"):
+        cosines = (products / np.outer(norms, norms)).clip(-1, 1)
+    np.fill_diagonal(cosines, np.where(np.array(norms) > 0, 1.0, np.nan))
+    return cosines
 
 
 def mean_off_diagonal(matrix):

@@ -195,7 +195,7 @@ class ScoreByModalityDisplay:
         # The colours of the modalities are those of the other displays; the joint line is dark.
         alone = [m for m in order if m != JOINT]
         looks = {m: {**line_of(i), "marker": marker_of(i)} for i, m in enumerate(alone)}
-        looks[JOINT] = {"color": "0.25", "linestyle": "-", "linewidth": 2, "marker": "*"}
+        looks[JOINT] = {"color": "0.25", "linestyle": "-", "linewidth": 3, "marker": "*"}
         for m in order:
             mean = scale * scores[m].mean(axis=0)
             epochs = np.arange(len(mean))

@@ -1,15 +1,25 @@
 """How a cross-validated score depends on parameters, in the style of scikit-learn's displays."""
 
 from collections.abc import Mapping
-from math import isfinite
-from numbers import Real
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from ..utils.parameters import Options, check_parameter
-from ..utils.suggestions import did_you_mean
 from ._axes import add_legend, make_axes, require_matplotlib
+from ._candidates import (
+    all_values,
+    as_text,
+    distinct,
+    in_order,
+    index_of,
+    is_geometric,
+    is_number,
+    is_same,
+    known_metric,
+    known_params,
+    short_name,
+)
 from ._style import line_of, marker_of, name_of_scoring, score_label, scored_in_percent
 
 __all__ = ["SensitivityDisplay"]
@@ -185,9 +195,9 @@ class SensitivityDisplay:
             candidates make no grid.
         """
         require_matplotlib(f"{cls.__name__}.from_cv_results")
-        metric = _known_metric(cv_results, metric)
+        metric = known_metric(cv_results, metric)
         candidates = list(cv_results["params"])
-        chosen = _known_params(candidates, params)
+        chosen = known_params(candidates, params)
         mean = np.asarray(cv_results[f"mean_test_{metric}"], dtype=float)
         std = np.asarray(cv_results[f"std_test_{metric}"], dtype=float)
         if not np.isfinite(mean).any():
@@ -197,11 +207,11 @@ class SensitivityDisplay:
         rows = [
             i
             for i, candidate in enumerate(candidates)
-            if all(_same(candidate.get(key), value) for key, value in fixed.items())
+            if all(is_same(candidate.get(key), value) for key, value in fixed.items())
         ]
         shown = {key: [candidates[i].get(key) for i in rows] for key in chosen}
         for key, values in shown.items():
-            if len(_distinct(values)) < 2:
+            if len(distinct(values)) < 2:
                 raise ValueError(
                     "With all other parameters as in the best candidate, there is one value of "
                     f"{key!r} only: the candidates make no grid. Name other params, or search "
@@ -217,7 +227,7 @@ class SensitivityDisplay:
                 for key in cv_results
             ),
             n_samples=n_samples,
-            fixed={k: v for k, v in fixed.items() if len(_distinct(_all(candidates, k))) > 1},
+            fixed={k: v for k, v in fixed.items() if len(distinct(all_values(candidates, k))) > 1},
             name=name,
         )
         return display.plot(ax, kind=kind, legend=legend, **style)
@@ -259,7 +269,7 @@ class SensitivityDisplay:
         cells = self._cells(mean, std) if as_map else None
         title = self.name if name is None else name
         if title is None and self.fixed:
-            title = ", ".join(f"{_short(k)} = {_told(v)}" for k, v in self.fixed.items())
+            title = ", ".join(f"{short_name(k)} = {as_text(v)}" for k, v in self.fixed.items())
         ax, self.figure_ = make_axes(ax, title)
         self.ax_, self.lines_, self.bands_, self.texts_ = ax, {}, {}, {}
         self.image_ = self.colorbar_ = None
@@ -304,19 +314,19 @@ class SensitivityDisplay:
         groups = {None: np.arange(len(mean))}
         if second:
             groups = {
-                value: np.array([i for i, v in enumerate(second[0][1]) if _same(v, value)])
-                for value in _sorted(second[0][1])
+                value: np.array([i for i, v in enumerate(second[0][1]) if is_same(v, value)])
+                for value in in_order(second[0][1])
             }
-        order = _sorted(values)
-        numeric = all(map(_is_number, order))
+        order = in_order(values)
+        numeric = all(map(is_number, order))
         for i, (value, rows) in enumerate(groups.items()):
-            place = [_index(order, values[j]) for j in rows]
+            place = [index_of(order, values[j]) for j in rows]
             rows = rows[np.argsort(place, kind="stable")]
-            x = np.array([values[j] if numeric else _index(order, values[j]) for j in rows])
+            x = np.array([values[j] if numeric else index_of(order, values[j]) for j in rows])
             middle = self._scale * mean[rows]
             look = {**line_of(i), "marker": marker_of(i), "markersize": 5}
             if second:
-                look["label"] = f"{_short(second[0][0])} = {_told(value)}"
+                look["label"] = f"{short_name(second[0][0])} = {as_text(value)}"
             (line,) = self.ax_.plot(x, middle, **{**look, **style})
             self.lines_[value] = line
             if std is not None:
@@ -325,7 +335,7 @@ class SensitivityDisplay:
                     x, middle - half, middle + half, color=line.get_color(), alpha=0.2, linewidth=0
                 )
         best = int(np.nanargmax(mean))
-        x = values[best] if numeric else _index(order, values[best])
+        x = values[best] if numeric else index_of(order, values[best])
         (self.best_,) = self.ax_.plot(
             x,
             self._scale * mean[best],
@@ -337,22 +347,22 @@ class SensitivityDisplay:
             label="best",
         )
         self._set_scale(order, numeric)
-        self.ax_.set(xlabel=_short(first), ylabel=self._label())
+        self.ax_.set(xlabel=short_name(first), ylabel=self._label())
         if legend:
             add_legend(self.ax_)
 
     def _set_scale(self, order, numeric):
         """A logarithmic axis for a geometric grid, and ticks at its values."""
         if not numeric:
-            self.ax_.set_xticks(range(len(order)), [_told(v) for v in order])
+            self.ax_.set_xticks(range(len(order)), [as_text(v) for v in order])
             return
         positive = [v for v in order if v > 0]
-        if _is_geometric(positive) and min(order) > 0:
+        if is_geometric(positive) and min(order) > 0:
             self.ax_.set_xscale("log")
-        elif _is_geometric(positive) and min(order) == 0:
+        elif is_geometric(positive) and min(order) == 0:
             self.ax_.set_xscale("symlog", linthresh=positive[0])
         if len(order) <= _TICKS:
-            self.ax_.set_xticks(order, [_told(v) for v in order])
+            self.ax_.set_xticks(order, [as_text(v) for v in order])
             self.ax_.minorticks_off()
 
     # Heat map
@@ -360,10 +370,10 @@ class SensitivityDisplay:
     def _cells(self, mean, std):
         """Values on both axes, and means and standard deviations by row and column."""
         (_, first), (_, second) = self.params.items()
-        x, y = _sorted(first), _sorted(second)
+        x, y = in_order(first), in_order(second)
         found = np.full((2, len(y), len(x)), np.nan)
         for i, (a, b) in enumerate(zip(first, second, strict=True)):
-            found[:, _index(y, b), _index(x, a)] = mean[i], np.nan if std is None else std[i]
+            found[:, index_of(y, b), index_of(x, a)] = mean[i], np.nan if std is None else std[i]
         if np.isnan(found[0]).mean() > 0.5:
             raise ValueError(
                 f"The {len(mean)} candidates make no grid of {len(x)} by {len(y)}: name one "
@@ -379,9 +389,9 @@ class SensitivityDisplay:
         look = {"cmap": "gray", "origin": "lower", "aspect": "auto"}
         self.image_ = self.ax_.imshow(self._scale * mean, **{**look, **style})
         first, second = self.params
-        self.ax_.set_xticks(range(len(x)), [_told(v) for v in x])
-        self.ax_.set_yticks(range(len(y)), [_told(v) for v in y])
-        self.ax_.set(xlabel=_short(first), ylabel=_short(second))
+        self.ax_.set_xticks(range(len(x)), [as_text(v) for v in x])
+        self.ax_.set_yticks(range(len(y)), [as_text(v) for v in y])
+        self.ax_.set(xlabel=short_name(first), ylabel=short_name(second))
         row, column = np.unravel_index(np.nanargmax(mean), mean.shape)
         self.best_ = self.ax_.add_patch(
             Rectangle((column - 0.46, row - 0.46), 0.92, 0.92, fill=False, linewidth=2.5)
@@ -418,97 +428,3 @@ class SensitivityDisplay:
 # Ticks at each value up to so many; numbers in so many cells of so many columns.
 _TICKS = 12
 _NUMBERS, _COLUMNS = 64, 10
-
-
-def _all(candidates, name):
-    return [candidate.get(name) for candidate in candidates]
-
-
-def _known_metric(cv_results, metric):
-    found = [str(key)[len("mean_test_") :] for key in cv_results if "mean_test_" in str(key)]
-    if not found or "params" not in cv_results:
-        raise ValueError(
-            "cv_results must be the cv_results_ of a search: it has no mean_test_score."
-        )
-    if metric is None and len(found) == 1:
-        return found[0]
-    if metric not in found:
-        raise ValueError(
-            f"The 'metric' parameter must be one of {', '.join(map(repr, found))}. Got {metric!r}"
-            f"{did_you_mean(metric, found) if metric is not None else '.'}"
-        )
-    return metric
-
-
-def _known_params(candidates, params):
-    known = list(dict.fromkeys(name for candidate in candidates for name in candidate))
-    if params is None:
-        found = [name for name in known if len(_distinct(_all(candidates, name))) > 1]
-        if len(found) not in (1, 2):
-            raise ValueError(
-                f"The search is over {', '.join(map(repr, found)) or 'nothing'}: name one or two "
-                "of its parameters in params."
-            )
-        return found
-    names = [params] if isinstance(params, str) else list(params)
-    for name in names:
-        if name not in known:
-            raise ValueError(
-                f"The 'params' parameter names {name!r}; the search is over "
-                f"{', '.join(map(repr, known))}{did_you_mean(name, known)}"
-            )
-    if len(names) not in (1, 2) or len(set(names)) < len(names):
-        raise ValueError(f"The 'params' parameter must name one parameter or two. Got {params!r}.")
-    return names
-
-
-def _is_number(value):
-    return isinstance(value, Real) and not isinstance(value, bool | np.bool_) and isfinite(value)
-
-
-def _same(a, b):
-    if a is b:
-        return True
-    if isinstance(a, Real) and isinstance(b, Real):
-        return a == b
-    return type(a) is type(b) and repr(a) == repr(b)
-
-
-def _distinct(values):
-    """Different values in the order of their first appearance."""
-    found = []
-    for value in values:
-        if not any(_same(value, other) for other in found):
-            found.append(value)
-    return found
-
-
-def _sorted(values):
-    """Different values: sorted if all are numbers, else as they appear."""
-    found = _distinct(values)
-    return sorted(found) if all(map(_is_number, found)) else found
-
-
-def _index(order, value):
-    return next(i for i, other in enumerate(order) if _same(value, other))
-
-
-def _is_geometric(values):
-    """Whether numbers above 0 are spread more evenly in their logarithms."""
-    if len(values) < 3:
-        return len(values) == 2 and values[1] / values[0] >= 5
-    uneven = [
-        np.std(steps) / np.mean(steps) for steps in (np.diff(values), np.diff(np.log(values)))
-    ]
-    return uneven[1] < uneven[0]
-
-
-def _short(name):
-    return name.rpartition("__")[2]
-
-
-def _told(value):
-    if _is_number(value):
-        return f"{float(value):.4g}"
-    text = value if isinstance(value, str) else repr(value)
-    return text if len(text) <= 24 else f"{text[:21]}..."
