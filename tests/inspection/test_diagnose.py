@@ -280,6 +280,19 @@ def test_a_method_that_fails_is_named_and_does_not_lose_the_rest(data):
     assert "'lr'" in report.data["failed"]["broken"] and "Failed: broken" in repr(report)
 
 
+def test_rivals_that_cannot_take_the_data_are_named_with_their_error():
+    X, y = make()
+    steps = np.repeat(X["audio"][:, None], 4, axis=1)
+    steps[::2, 2:] = np.nan  # padding
+    estimator = network(encoders={"audio": "gru"})
+    rivals = ["majority", "linear on all", "evidence pool"]
+    given = {**CHEAP, "rivals": rivals}
+    with pytest.warns(UserWarning, match="leaves 'linear on all' out"):
+        report = diagnose(estimator, {**X, "audio": steps}, y, **given)
+    assert "unequal lengths" in report.data["failed"]["linear on all"]
+    assert list(report.scores_) == ["majority", "evidence pool", "joint"]
+
+
 def test_rivals_left_out_are_named(data):
     report = diagnose(network(), *data, **CHEAP)
     assert report.data["left_out"] == [
