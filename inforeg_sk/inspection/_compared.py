@@ -15,6 +15,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import has_fit_parameter
 
+from ..data.checks import check_modalities
 from ..data.to_columns import ModalitiesToColumns
 from ..ensemble import (
     EvidencePool,
@@ -25,8 +26,10 @@ from ..ensemble import (
 )
 from ..ensemble.experts import log_prior_of, only, rows_with
 from ..ensemble.linear_experts import LinearPathClassifier, LinearPathRegressor
+from ..ensemble.pool_data import table_kinds
 from ..estimator.inforeg import InfoRegEstimator
 from ..methods import METHODS
+from ..training.device import resolve_dtype
 from ..utils.suggestions import did_you_mean
 
 __all__ = [
@@ -46,6 +49,7 @@ __all__ = [
     "late_fusion_of",
     "late_fusion_template",
     "name_of_given",
+    "pool_experts",
     "rival_estimator",
     "subset_row",
 ]
@@ -283,8 +287,27 @@ def rival_estimator(name, task, names, seed):
     network = clone(task.network)
     if seed is not None:
         network.set_params(random_state=seed)
-    experts = {**{name: ["ridge"] for name in names}, "joint": ["extra_trees"]}
-    return EvidencePool(network, experts, cv=POOL_FOLDS, random_state=seed)
+    return EvidencePool(network, task.pool_experts, cv=POOL_FOLDS, random_state=seed)
+
+
+def pool_experts(network, X):
+    """Experts of the evidence pool: a ridge a modality, and trees on two or more tables.
+
+    Parameters
+    ----------
+    network : MultimodalEstimator
+    X : mapping
+        What it is to be fitted on.
+
+    Returns
+    -------
+    dict of str to list of str
+    """
+    dtype, _ = resolve_dtype(network.dtype, type(network).__name__)
+    kinds = table_kinds(check_modalities(X, network, dtype).X)
+    n_tables = sum(kind != "features" for kind in kinds.values())
+    of_all = {"joint": ["extra_trees"] if n_tables > 1 else []}
+    return {**{name: ["ridge"] for name in kinds}, **of_all}
 
 
 def fit_rival(estimator, X, y, groups):

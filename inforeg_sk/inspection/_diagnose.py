@@ -19,12 +19,14 @@ from ._compared import (
     LATE_FUSION,
     LEVELS,
     MAJORITY,
+    POOL,
     RIVALS,
     compared_networks,
     describe,
     is_additive,
     late_fusion_template,
     name_of_given,
+    pool_experts,
     rival_estimator,
     subset_row,
 )
@@ -116,8 +118,29 @@ def diagnose(
     as one are kept until they are measured.
 
     **Intervals** of paired differences are those of the corrected resampled t (Nadeau and Bengio,
-    2003), which knows that training parts overlap; of all questions of a report by Holm.
+    2003), which knows that training parts overlap; those of verdicts by Holm's adjustment.
     If all seeds have the same folds, a fold counts once, with its mean over the seeds.
+
+    **Verdicts**, with PA, PJ and P0 the scores of linear probes of an encoder trained alone, as
+    given, and untrained (`learned_share`), and "learned" what PA is above guessing:
+
+    - *starving encoder*: PJ < PA, PA > P0, and PA - PJ is at least 5 % of what is learned;
+    - *neglecting head*: the modality's part of the outputs (`score_by_modality`, after a factor
+      that is fitted on the training part) scores less than PJ, by more than alone, and by at least
+      15 % of what is learned;
+    - *adds nothing*: shuffled rows and the Shapley value cost less than 10 % of what all modalities
+      gain over guessing, and alone it is not above guessing;
+    - *only together*: the interacting network beats the additive one, and more than half of its
+      gain over guessing is lost by the additive network and by late fusion; then nothing is said to
+      starve or to add nothing;
+    - *loses to late fusion, best single, linear*: these rows score more;
+    - *no better than guessing*: the network as given does not beat guessing, so that nothing is
+      said of its encoders;
+    - *nothing starves*: of all modalities PA - PJ is below 10 % of what is learned, or PA is not
+      above P0. Otherwise: *cannot be told*, with a rough number of samples that would do.
+
+    "Less" and "more" are said where the interval excludes 0, "not above" where it does not; all
+    questions but those of the last two kinds count in Holm's adjustment.
 
     **Best single** is in each fold the modality that is best on the other folds, so that none is
     picked by its own test samples. Samples that lack it get the prior of the classes or the mean.
@@ -152,6 +175,8 @@ def diagnose(
             f"diagnose compares modalities, and X has one only, {names[0]!r}: give at least two."
         )
     given = name_of_given(task.network)
+    if POOL in rivals:
+        task = task._replace(pool_experts=pool_experts(task.network, folds.folds[0].X_train))
     measuring = Measuring(task, folds, names, scoring, n_jobs, verbose)
     measuring.say_cost(rows, rivals)
     measuring.networks(rows, given, rivals)

@@ -35,11 +35,14 @@ class Task(NamedTuple):
         It takes a mapping of modalities.
     name : str or None
         Of the network among the steps of a Pipeline; None: it stood by itself.
+    pool_experts : dict of str to list of str, default=None
+        Experts of the evidence pool.
     """
 
     steps: list
     network: MultimodalEstimator
     name: str | None
+    pool_experts: dict | None = None
 
     @classmethod
     def of(cls, estimator, X):

@@ -299,7 +299,7 @@ def _facts(question, scores, measures, design, given, starving, interacting):
         facts.update({k: np.nanmean(v[question.modality]) for k, v in measures.items()})
     facts["rows"] = {row: np.nanmean(values) for row, values in scores.items()}
     facts["interacting"] = interacting
-    facts["others"] = [name for name in measures["alone"] if name != question.modality]
+    facts["alone_by"] = {name: np.nanmean(values) for name, values in measures["alone"].items()}
     return facts
 
 

@@ -143,9 +143,12 @@ class Wording:
         row = kind.removeprefix("loses to ")
         if row == "linear":
             row = name
+        alone = facts["alone_by"]
+        best = max(alone, key=alone.get)
+        others = ", ".join(name for name in alone if name != best)
         whom = {
             "late fusion": "late fusion of networks trained alone",
-            "best single": "the best single modality alone",
+            "best single": f"the best single modality, {best}, alone",
             "linear on all": "one linear model on all modalities",
             "stacked linear": "stacked linear models",
         }[row]
@@ -155,7 +158,7 @@ class Wording:
             f"to {whom} ({self.score(rows[row])}) by {self.size(float(told.estimate))} "
             f"({self._sure(told)})."
         )
-        remedies = {"late fusion": _LATE, "best single": "leave the other modalities out, or stack"}
+        remedies = {"late fusion": _LATE, "best single": f"leave {others} out, or stack"}
         linear = f"take it, or train longer or otherwise ({row})"
         return text, remedies.get(row, linear)
 
@@ -234,22 +237,25 @@ class Wording:
         -------
         Verdict
         """
-        n = float(needed.to_tell)
-        if np.isfinite(n) and n <= 1000 * design.n_samples:
+        n, size = float(needed.to_tell), float(told.estimate)
+        if size <= 0:
+            n = _rounded(float(needed.for_half_width))
+            how_many = f"{n:,} {design.unit} would halve it (here {design.n_samples:,})"
+        elif np.isfinite(n) and n <= 1000 * design.n_samples:
             n = max(n, design.n_samples + 1)
             how_many = f"about {_rounded(n):,} {design.unit} would be needed to tell"
             how_many += f" (here {design.n_samples:,})"
         else:
             how_many = f"no reasonable number of {design.unit} would tell"
-        size = self.size(float(told.estimate))
+        than = f"{self.size(abs(size))} {'less' if size > 0 else 'more'}"
         what, fact = {
             "starving encoder": (
                 "the encoder starves",
-                f"A probe reads {size} less from it than from the one trained alone",
+                f"A probe reads {than} from it than from the one trained alone",
             ),
             "neglecting head": (
                 "the head neglects it",
-                f"A probe of its encoder scores {size} more than its part of the outputs",
+                f"A probe of it scores {self.size(size)} more than its part of the outputs",
             ),
         }[kind]
         text = (

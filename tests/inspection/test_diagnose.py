@@ -21,10 +21,20 @@ from inforeg_sk import (
     MultimodalRegressor,
     diagnose,
 )
+from inforeg_sk.inspection import _probe
 from inforeg_sk.inspection._alone import alone_estimator
+from inforeg_sk.inspection._task import Task, make_folds
 
 N = 90
 CHEAP = {"rivals": ["majority", "late fusion"], "methods": (), "cv": 2, "seeds": 1}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick_probes():
+    """Probes of one strength: how it is chosen is tested elsewhere, and takes most of the time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_probe, "_STRENGTHS", [1.0])
+        yield
 
 
 def network(**params):
@@ -113,9 +123,15 @@ def test_shapley_values_add_up_to_the_gain_over_knowing_nothing(report):
 
 def test_each_seed_has_folds_of_its_own_but_those_given_stay(data):
     X, y = data
-    splits = KFold(2)
-    assert diagnose(network(), X, y, **{**CHEAP, "cv": splits, "seeds": 2}).data["same_folds"]
-    assert not diagnose(network(), X, y, **{**CHEAP, "seeds": 2}).data["same_folds"]
+    task = Task.of(network(), X)
+    own, _ = make_folds(task, X, y, None, 3, [0, 1])
+    given, _ = make_folds(task, X, y, None, KFold(3), [0, 1])
+    assert not own.same and given.same and own.n_folds == given.n_folds == 3
+    first, second = own.folds[0], own.folds[3]
+    assert first.place == (0, 0) and second.place == (1, 0)
+    assert not np.array_equal(first.X_test["text"], second.X_test["text"])
+    assert np.array_equal(given.folds[0].X_test["text"], given.folds[3].X_test["text"])
+    assert np.bincount(first.y_test).tolist() == [10, 10, 10]
 
 
 def test_the_estimator_and_the_data_stay_as_they_are(data):
@@ -146,7 +162,7 @@ def planted(kind, seed, n=240):
 def test_a_modality_of_noise_is_named_and_dropped():
     X, y = planted("noise", 0)
     X["more"] = X["signal"][:, ::-1] + np.float32(0.5)
-    given = {"methods": (), "rivals": ["majority"], "cv": 4, "seeds": 2}
+    given = {"methods": (), "rivals": ["majority"], "cv": 5, "seeds": 1}
     report = diagnose(network(max_epochs=8), X, y, **given)
     first = report.verdicts_[0]
     assert (first.kind, first.modality) == ("adds nothing", "noise")
@@ -278,6 +294,19 @@ def test_a_method_that_fails_is_named_and_does_not_lose_the_rest(data):
         report = diagnose(network(), *data, **{**CHEAP, "methods": methods})
     assert "broken" not in report.scores_ and "joint" in report.scores_
     assert "'lr'" in report.data["failed"]["broken"] and "Failed: broken" in repr(report)
+
+
+def test_rivals_that_cannot_take_the_data_are_named_with_their_error():
+    X, y = make()
+    steps = np.repeat(X["audio"][:, None], 4, axis=1)
+    steps[::2, 2:] = np.nan  # padding
+    estimator = network(encoders={"audio": "gru"})
+    rivals = ["majority", "linear on all", "evidence pool"]
+    given = {**CHEAP, "rivals": rivals}
+    with pytest.warns(UserWarning, match="leaves 'linear on all' out"):
+        report = diagnose(estimator, {**X, "audio": steps}, y, **given)
+    assert "unequal lengths" in report.data["failed"]["linear on all"]
+    assert list(report.scores_) == ["majority", "evidence pool", "joint"]
 
 
 def test_rivals_left_out_are_named(data):

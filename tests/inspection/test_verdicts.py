@@ -181,7 +181,7 @@ def test_do_nothing_is_not_said_where_another_row_is_better():
 
 def test_false_verdicts_on_exchangeable_modalities_stay_at_five_percent():
     """Scores of folds with the correlation n_test / n that Nadeau and Bengio assume, no effects."""
-    rng, n_reports, false = np.random.default_rng(0), 400, 0
+    rng, n_reports, false = np.random.default_rng(0), 250, 0
 
     def draw():
         return rng.standard_normal(1) * np.sqrt(0.2) + rng.standard_normal(SHAPE) * np.sqrt(0.8)
@@ -227,3 +227,18 @@ def test_rows_that_failed_are_not_recommended():
 def test_scores_are_told_in_percent_only_where_they_are_shares(percent, score, size):
     words = Wording(percent)
     assert words.score(0.857) == score and words.size(0.094) == size
+
+
+def test_the_modality_that_is_best_alone_is_named_with_those_to_leave_out():
+    verdicts = verdicts_of({"best single": 0.95}, right={"alone": 0.95})
+    assert "the best single modality, right, alone (95.0 %)" in verdicts[0].sentence
+    assert verdicts[0].remedy == "leave left out, or stack"
+
+
+def test_an_encoder_that_is_better_than_alone_by_chance_is_not_called_worse():
+    parts = {name: modality(50 * k) for k, name in enumerate(NAMES)}
+    parts["left"]["probe_joint"] = spread(0.81, 0.1, seed=3)
+    measures = {what: {name: parts[name][what] for name in NAMES} for what in parts["left"]}
+    rows = {"joint": spread(0.9), "majority": spread(0.5, 0.001)}
+    (only,) = give_verdicts(rows, measures, DESIGN, "joint", None, Wording(True))
+    assert "1.0 points more from it" in only.sentence and "2,000 samples would" in only.sentence
