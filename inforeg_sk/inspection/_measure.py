@@ -108,7 +108,7 @@ class Measuring:
             fitted = self._fit(tasks)
             self._raise_own(fitted, chunk, given)
             jobs = (
-                delayed(_measure)(
+                delayed(_measured)(
                     self.task,
                     fold,
                     {row.name: fitted[fold.place, row.name] for row in rows},
@@ -122,8 +122,9 @@ class Measuring:
             results = self._parallel(jobs)
             if len(chunk) > 1:
                 results = self._bar(results, len(chunk), "measures")
-            for found in results:
+            for found, warned in results:
                 self._take(*found)
+                self.warned.update(warned)
             for fold in chunk:
                 fold.release()
         if BEST_SINGLE in rivals:
@@ -285,8 +286,16 @@ def _recorded(counter):
     """Count the texts of warnings instead of showing them again and again."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
+        warnings.simplefilter("ignore", DeprecationWarning)
         yield
     counter.update(str(warning.message) for warning in caught)
+
+
+def _measured(*arguments):
+    """What `_measure` returns, and the texts of warnings on the way."""
+    warned = Counter()
+    with _recorded(warned):
+        return _measure(*arguments), warned
 
 
 def _measure(task, fold, networks, alone, given, late_fusion, scoring):
