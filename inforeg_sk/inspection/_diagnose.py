@@ -293,6 +293,7 @@ def _report(task, folds, measuring, rows, rivals, given, scoring, y):
         "alone_on_all": measuring.alone,
         "cooperation": measuring.cooperation,
         "joint_block": measuring.joint_block,
+        "on_common": measuring.on_common,
         "failed": dict(failed),
         "left_out": [name for name in RIVALS if name not in rivals],
         "warnings": dict(measuring.warned.most_common()),

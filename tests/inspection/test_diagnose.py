@@ -233,6 +233,8 @@ def test_missing_modalities_are_scored_where_they_are_present():
     assert report.data["n_complete"] == 55 and "all modalities 55" in repr(report)
     assert not report.data["failed"]
     assert all(np.isfinite(scores).all() for scores in report.scores_.values())
+    assert "On these joint " in " ".join(repr(report).split())
+    assert not np.array_equal(report.data["on_common"], report.scores_["joint"])
     assert report.recommended_ != "best single"  # it could not do without its modality
     assert report.recommendation_.fit(X, y).predict(X).shape == (N,)
 
