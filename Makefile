@@ -31,7 +31,7 @@ $(VENV_OLDEST)/.ready: pyproject.toml constraints-lowest.txt
 	touch $@
 
 demo: $(VENV)/.ready
-	$(THREADS) $(BIN)/python examples/plot_quickstart.py
+	$(THREADS) $(BIN)/python examples/plot_diagnosis.py
 
 test: $(VENV)/.ready
 	$(THREADS) $(BIN)/python -m $(PYTEST)
