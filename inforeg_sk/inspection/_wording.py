@@ -243,7 +243,7 @@ class Wording:
         if size <= 0:
             n = _rounded(float(needed.for_half_width))
             how_many = f"{n:,} {design.unit} would halve it (here {design.n_samples:,})"
-        elif np.isfinite(n) and n <= 1000 * design.n_samples:
+        elif np.isfinite(n) and n <= 100 * design.n_samples:
             n = max(n, design.n_samples + 1)
             how_many = f"about {_rounded(n):,} {design.unit} would be needed to tell"
             how_many += f" (here {design.n_samples:,})"
