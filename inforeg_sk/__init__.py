@@ -14,6 +14,7 @@ from .ensemble import (
     StackedModalitiesClassifier,
     StackedModalitiesRegressor,
 )
+from .inspection import diagnose
 from .methods import (
     AGM,
     DGL,
@@ -66,5 +67,6 @@ __all__ = [
     "StackedModalitiesRegressor",
     "TCMax",
     "__version__",
+    "diagnose",
     "presets",
 ]

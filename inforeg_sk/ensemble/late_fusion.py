@@ -56,21 +56,11 @@ class _LateFusion(MetaEstimatorMixin, ByModality):
 
     def _fit(self, X, y, sample_weight, groups):
         """Fit the experts; return the encoded target, its kind, the weights and who has what."""
-        check_parameters(self)
-        beside = {"y": y, "sample_weight": sample_weight, "groups": groups}
-        X, seen = take_modalities(X, self, beside)
-        present = present_rows(X, seen.names, self.missing)
-        y = self._target_class.check(y, len(X), self)
-        target = self._target_class.fit(y, type(self).__name__, sample_weight)
-        weight = check_sample_weight(sample_weight, len(X))
+        checked = self._checked(X, y, sample_weight, groups)
+        X, seen, y, target, weight, present = checked
         estimators = self._estimators(seen.names, self._default_class())
         experts, parts = [], []
         for name in seen.names:
-            if not present[name].any():
-                raise ValueError(
-                    f"Modality {name!r} is missing in every sample, so nothing can be learnt about "
-                    "it: leave it out."
-                )
             rows = np.flatnonzero(present[name])
             expert = as_expert(estimators[name], name)
             inside = None if groups is None else np.asarray(groups)[rows]
@@ -84,21 +74,78 @@ class _LateFusion(MetaEstimatorMixin, ByModality):
             parts.append(Part(only(X, name, present[name]), y[rows], None, arguments))
         with config_context(enable_metadata_routing=False):  # it knows itself where they go
             fitted = fit_parts(experts, parts, n_jobs=self.n_jobs)
-        self._take(seen, fitted)
+        self._take(seen, self._fitted_experts(seen, fitted))
         return y, target, weight, present
 
-    def _take(self, seen, fitted):
+    def _checked(self, X, y, sample_weight, groups=None):
+        """Parameters and data, checked."""
+        check_parameters(self)
+        beside = {"y": y, "sample_weight": sample_weight, "groups": groups}
+        X, seen = take_modalities(X, self, beside)
+        present = present_rows(X, seen.names, self.missing)
+        y = self._target_class.check(y, len(X), self)
+        target = self._target_class.fit(y, type(self).__name__, sample_weight)
+        weight = check_sample_weight(sample_weight, len(X))
+        for name in seen.names:
+            if not present[name].any():
+                raise ValueError(
+                    f"Modality {name!r} is missing in every sample, so nothing can be learnt about "
+                    "it: leave it out."
+                )
+        return X, seen, y, target, weight, present
+
+    def fit_from_experts(self, experts, X, y, sample_weight=None):
+        """Combine estimators that are fitted already, each on its modality.
+
+        Parameters
+        ----------
+        experts : dict of str to estimator
+            Fitted, one for each modality of X; they are taken as they are. Each takes what it would
+            be given by ``fit``: a dict of its one modality.
+        X, y, sample_weight : as in ``fit``
+            What they were fitted on: the classes are counted, nothing is trained.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If the experts are not those of the modalities of X.
+        """
+        _, seen, y, target, weight, present = self._checked(X, y, sample_weight)
+        if set(experts) != set(seen.names):
+            raise ValueError(
+                f"fit_from_experts of {type(self).__name__} needs an expert for each of "
+                f"{', '.join(map(repr, seen.names))}. Got {', '.join(map(repr, experts))}."
+            )
+        for expert in experts.values():
+            check_is_fitted(expert)
+        self._take(seen, experts)
+        self._count(y, target, weight, present)
+        return self
+
+    def _count(self, y, target, weight, present):
+        """Learn what the combination needs beside the experts."""
+        raise NotImplementedError
+
+    @staticmethod
+    def _fitted_experts(seen, fitted):
         for name, one in zip(seen.names, fitted, strict=True):
             if one.error is not None:
                 kind = error_kind(one.error)
                 raise kind(
                     f"The expert of modality {name!r} could not be fitted: {one.error}"
                 ) from one.error
+        return {n: one.estimator for n, one in zip(seen.names, fitted, strict=True)}
+
+    def _take(self, seen, experts):
         for attribute in ("n_features_in_", "feature_names_in_"):
             vars(self).pop(attribute, None)
             if hasattr(seen.cutter, attribute):
                 setattr(self, attribute, getattr(seen.cutter, attribute))
-        self.experts_ = {n: one.estimator for n, one in zip(seen.names, fitted, strict=True)}
+        self.experts_ = {name: experts[name] for name in seen.names}
         self.modalities_ = seen.names
         self._seen = seen
 
@@ -226,7 +273,11 @@ class LateFusionClassifier(ClassifierMixin, _LateFusion):
         -------
         self
         """
-        y, target, weight, present = self._fit(X, y, sample_weight, groups)
+        self._count(*self._fit(X, y, sample_weight, groups))
+        return self
+
+    def _count(self, y, target, weight, present):
+        """Count the classes, among all samples and among those of each modality."""
         codes, n_classes = target.encode(y, np.float64), target.n_outputs
         self.classes_ = target.labels
         self.log_prior_ = log_prior_of(codes, n_classes, weight)
@@ -237,7 +288,6 @@ class LateFusionClassifier(ClassifierMixin, _LateFusion):
             own = log_softmax(own[known])
             self._known[name] = known
             self._priors[name] = complete_log_proba(own, known, self.log_prior_)
-        return self
 
     def _evidence(self, X):
         """Log-probabilities by modality (less the prior, if it counts once), and who has what."""
@@ -419,9 +469,11 @@ class LateFusionRegressor(RegressorMixin, _LateFusion):
         -------
         self
         """
-        y, *_ = self._fit(X, y, sample_weight, groups)
-        self._shape = y.shape[1:]
+        self._count(*self._fit(X, y, sample_weight, groups))
         return self
+
+    def _count(self, y, target, weight, present):
+        self._shape = y.shape[1:]
 
     def predict(self, X):
         """Mean of the predictions of the modalities that a sample has.

@@ -6,9 +6,10 @@ from typing import ClassVar
 import numpy as np
 from scipy import sparse
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.model_selection import check_cv
 from sklearn.utils.validation import check_array, check_is_fitted
 
-from ..utils.parameters import Constraint, Instance, Interval, IsNone, check_parameters
+from ..utils.parameters import Constraint, Instance, Interval, IsNone, Splits, check_parameters
 from .folds import assign_folds
 from .linear_path import SoftmaxLoss, SquaredLoss, elastic_net, ridge
 
@@ -28,7 +29,7 @@ class _LinearPath(BaseEstimator):
 
     _parameter_constraints: ClassVar[dict[str, list[Constraint]]] = {
         "l1_ratio": [Interval(Real, 0, 1, "both")],
-        "cv": [Interval(Integral, 2)],
+        "cv": [Interval(Integral, 2), Splits()],
         "random_state": [Interval(Integral, 0), IsNone(), Instance(np.random.RandomState)],
     }
     _loss: ClassVar
@@ -70,14 +71,10 @@ class _LinearPath(BaseEstimator):
 
     def _choose(self, Z, target, u, path, position, groups):
         """Place of the strength of the least held-out loss; they get weaker until it rises."""
-        n_units = len(target) if groups is None else len(np.unique(groups))
-        n_folds = min(self.cv, n_units)
-        if n_folds < 2:  # one group: nothing to choose by
+        parts = self._splits(Z, position, groups)
+        if len(parts) < 2:  # one group: nothing to choose by
             return len(path) // 2
-        seed = self.random_state
-        seed = seed.randint(2**31) if isinstance(seed, np.random.RandomState) else seed or 0
-        fold = assign_folds(position, n_folds, groups, seed)
-        parts = [(np.flatnonzero(fold != k), np.flatnonzero(fold == k)) for k in range(n_folds)]
+        n_folds = len(parts)
         parts = [self._part(Z, target, u, *part) for part in parts]
         losses, starts, before = [], [None] * n_folds, None
         for alpha in path:
@@ -91,6 +88,19 @@ class _LinearPath(BaseEstimator):
             if len(losses) > np.argmin(losses) + 2:
                 break
         return int(np.argmin(losses))
+
+    def _splits(self, Z, position, groups):
+        """Training and held-out rows of each fold; none where there is one group only."""
+        if not isinstance(self.cv, Integral):
+            return list(check_cv(self.cv).split(Z, position, groups))
+        n_units = len(position) if groups is None else len(np.unique(groups))
+        n_folds = min(self.cv, n_units)
+        if n_folds < 2:
+            return []
+        seed = self.random_state
+        seed = seed.randint(2**31) if isinstance(seed, np.random.RandomState) else seed or 0
+        fold = assign_folds(position, n_folds, groups, seed)
+        return [(np.flatnonzero(fold != k), np.flatnonzero(fold == k)) for k in range(n_folds)]
 
     def _part(self, Z, target, u, train, test):
         columns = self._known(target[train])
@@ -139,7 +149,7 @@ class LinearPathClassifier(ClassifierMixin, _LinearPath):
     ----------
     l1_ratio : float, default=0.0
         0 is a ridge, 1 a lasso.
-    cv : int, default=3
+    cv : int, splitter or iterable of splits, default=3
         Folds for the choice; fewer if there are fewer groups.
     random_state : int, RandomState instance or None, default=None
         Which samples are in which fold; None is 0.

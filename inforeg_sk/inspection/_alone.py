@@ -20,15 +20,17 @@ __all__ = ["alone_estimator", "as_given_modalities", "fit_alone_estimators"]
 _CONDITIONED = ("gated", "film")
 
 
-def alone_estimator(estimator, name):
+def alone_estimator(estimator, name, names=None):
     """An estimator of one modality with the same encoder, budget and seed, trained jointly only.
 
     Parameters
     ----------
     estimator : MultimodalEstimator
-        Fitted; it does not change.
+        It does not change.
     name : str
         The modality.
+    names : sequence of str, default=None
+        All modalities. None: those that the estimator was fitted on.
 
     Returns
     -------
@@ -37,7 +39,8 @@ def alone_estimator(estimator, name):
         method is joint training.
     """
     params = estimator.get_params(deep=False)
-    others = [other for other in estimator.modalities_ if other != name]
+    names = estimator.modalities_ if names is None else names
+    others = [other for other in names if other != name]
     foreign = ("method__", *(f"encoders__{other}__" for other in others))
     params = {key: value for key, value in params.items() if not key.startswith(foreign)}
     groups = params.get("optimizer__param_groups")

@@ -396,3 +396,38 @@ def test_errors_name_the_modality_and_leave_the_model(data):
         clone(clf).predict(X)
     with pytest.raises(ValueError, match="y has one class"):
         clf.fit(X, ["low"] * 60)
+
+
+# Experts that are fitted already
+
+
+@pytest.mark.parametrize("prior", ["once", "each"])
+def test_fitted_experts_are_combined_as_those_of_fit(prior):
+    rng = np.random.default_rng(0)
+    X = {"text": rng.random((60, 3)), "audio": rng.random((60, 2))}
+    X["audio"][:7] = np.nan
+    y = np.arange(60) % 3
+    settings = {"missing": "allow", "prior": prior}
+    fitted = LateFusionClassifier(LogisticRegression(), **settings).fit(X, y)
+    made = LateFusionClassifier(**settings).fit_from_experts(fitted.experts_, X, y)
+    assert np.array_equal(made.predict_proba(X), fitted.predict_proba(X))
+    assert made.experts_["text"] is fitted.experts_["text"]
+
+
+def test_fitted_regressors_are_combined_as_those_of_fit():
+    rng = np.random.default_rng(0)
+    X = {"text": rng.random((30, 3)), "audio": rng.random((30, 2))}
+    y = rng.random((30, 2))
+    fitted = LateFusionRegressor(Ridge()).fit(X, y)
+    made = LateFusionRegressor().fit_from_experts(fitted.experts_, X, y)
+    assert np.array_equal(made.predict(X), fitted.predict(X))
+
+
+def test_fitted_experts_must_be_those_of_the_modalities():
+    X, y = {"text": np.ones((6, 2)), "audio": np.ones((6, 2))}, np.arange(6) % 2
+    experts = LateFusionClassifier(LogisticRegression()).fit(X, y).experts_
+    with pytest.raises(ValueError, match=r"each of 'text', 'audio'\. Got 'text'"):
+        LateFusionClassifier().fit_from_experts({"text": experts["text"]}, X, y)
+    raw = {**experts, "text": LogisticRegression()}
+    with pytest.raises(NotFittedError):
+        LateFusionClassifier().fit_from_experts(raw, X, y)

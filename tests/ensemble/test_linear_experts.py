@@ -8,6 +8,7 @@ from sklearn.metrics import log_loss
 from sklearn.preprocessing import StandardScaler
 
 from inforeg_sk.ensemble import linear_experts
+from inforeg_sk.ensemble.folds import assign_folds
 from inforeg_sk.ensemble.kernel_experts import KernelClassifier, KernelRegressor
 from inforeg_sk.ensemble.linear_experts import LinearPathClassifier, LinearPathRegressor
 
@@ -115,6 +116,16 @@ def test_the_strength_is_chosen_by_folds_that_keep_groups_whole():
     # One group: there is nothing to choose by, and the middle of 8 strengths is taken.
     one = LinearPathClassifier().fit(X, y, groups=np.zeros(96))
     assert one.alpha_ == pytest.approx(1 / 96)
+
+
+def test_splits_may_be_given_in_the_place_of_their_number():
+    X, y = classes(90, 8)
+    own = LinearPathClassifier(cv=3).fit(X, y)
+    fold = assign_folds(np.unique(y, return_inverse=True)[1], 3, None, 0)
+    splits = [(np.flatnonzero(fold != k), np.flatnonzero(fold == k)) for k in range(3)]
+    given = LinearPathClassifier(cv=splits).fit(X, y)
+    assert given.alpha_ == own.alpha_
+    np.testing.assert_array_equal(given.coef_, own.coef_)
 
 
 def test_noise_is_shrunk_to_the_prior():

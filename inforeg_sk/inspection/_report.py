@@ -1,0 +1,320 @@
+"""What `diagnose` found: plain numbers, and what they say."""
+
+import json
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from ._recommend import choose_row
+from ._report_html import as_html
+from ._report_text import as_text
+from ._verdicts import Design, compare, give_verdicts
+from ._wording import Wording
+
+__all__ = ["DiagnosisReport"]
+
+_FORMAT = 1
+_ARRAYS = ("scores", "alone_on_all", "cooperation", "joint_block")
+_BEST_SINGLE = "best single"
+
+
+class DiagnosisReport:
+    """What `diagnose` measured, and what it says.
+
+    Printed, it is verdicts and two tables; in a notebook the same as HTML. It is recommended to get
+    it from `diagnose` or `from_json`.
+
+    Parameters
+    ----------
+    data : dict
+        Plain values and arrays of shape (n_seeds, n_folds).
+
+    Attributes
+    ----------
+    data : dict
+        All that was measured: ``"scores"`` by row, ``"measures"`` by measure and modality, ...
+    scores_ : dict of str to ndarray of shape (n_seeds, n_folds)
+        Scores of the rows of the comparison, on held-out samples.
+    measures_ : dict of str to dict of str to ndarray of shape (n_seeds, n_folds)
+        By measure and modality, on the held-out samples that have the modality: ``"alone"`` (the
+        network trained on it alone), ``"in_joint"`` (its part of the joint network's outputs),
+        ``"in_joint_calibrated"`` (the same times a factor that is learned on the training part),
+        ``"probe_untrained"``, ``"probe_joint"``, ``"probe_alone"`` (linear probes of the encoder
+        before training, trained jointly, trained alone), ``"permutation_drop"``, ``"shapley"``, and
+        ``"baseline"`` (guessing).
+    verdicts_ : list of Verdict
+        Each with `kind`, `modality`, `size`, `low`, `high`, `level`, `remedy` and `sentence`.
+    recommended_ : str
+        The row that is recommended.
+    recommendation_ : estimator
+        It, not fitted, for what was given to `diagnose`; a Pipeline where steps are needed. Not
+        known to a report from JSON.
+
+    See Also
+    --------
+    diagnose : Makes the report.
+    """
+
+    def __init__(self, data):
+        self.data = data
+        self._recommendation = None
+
+    # What the numbers say
+
+    @property
+    def scores_(self):
+        return self.data["scores"]
+
+    @property
+    def measures_(self):
+        return self.data["measures"]
+
+    @property
+    def modalities_(self):
+        """Names of the modalities (tuple of str)."""
+        return tuple(self.data["modalities"])
+
+    @property
+    def wording(self):
+        """How scores are told (`Wording`)."""
+        return Wording(self.data["percent"])
+
+    @property
+    def design(self):
+        """Numbers of samples, or groups, and folds (`Design`)."""
+        n = self.data["n_samples"] if self.data["n_groups"] is None else self.data["n_groups"]
+        sizes = self.data["n_train"], self.data["n_test"]
+        unit = "samples" if self.data["n_groups"] is None else "groups"
+        return Design(n, *sizes, self.data["same_folds"], unit)
+
+    @cached_property
+    def verdicts_(self):
+        interacting = self.data["interacting"]
+        return give_verdicts(
+            self.scores_,
+            self.measures_,
+            self.design,
+            self.data["given"],
+            None if interacting is None else tuple(interacting),
+            self.wording,
+        )
+
+    @property
+    def recommended_(self):
+        levels = {name: row["level"] for name, row in self.data["rows"].items()}
+        if any(row[name] < self.data["n_samples"] for name, row in self.data["presence"].items()):
+            levels.pop(_BEST_SINGLE, None)  # an estimator of one modality cannot do without it
+        return choose_row(self.scores_, levels, self.design)
+
+    @property
+    def recommendation_(self):
+        if self._recommendation is None:
+            raise AttributeError(
+                "A report from JSON has no estimators, so that recommendation_ is not known; "
+                f"recommended_ is {self.recommended_!r}: "
+                f"{self.data['rows'][self.recommended_]['text']}."
+            )
+        return self._recommendation
+
+    def gain(self, row):
+        """How much more a row scores than the network as given.
+
+        Parameters
+        ----------
+        row : str
+
+        Returns
+        -------
+        Comparison
+            With its 95 % interval.
+        """
+        return compare(self.scores_[row] - self.scores_[self.data["given"]], self.design)
+
+    def score(self, row):
+        """Mean score of a row, with its 95 % interval (`Comparison`)."""
+        return compare(self.scores_[row], self.design)
+
+    def measure(self, what, modality):
+        """Mean of a measure of a modality, with its 95 % interval (`Comparison`)."""
+        return compare(self.measures_[what][modality], self.design)
+
+    def learned_share(self, modality):
+        """Share of what the encoder learns alone that it learned as given.
+
+        Parameters
+        ----------
+        modality : str
+
+        Returns
+        -------
+        Comparison
+            The ratio of the means of PJ - P0 and PA - P0 over folds and seeds; its 95 % interval is
+            that of the mean of ``(PJ - P0 - s (PA - P0)) / mean(PA - P0)`` around the ratio s (the
+            delta method), by the corrected resampled t. NaN where the interval of PA - P0 includes
+            0: nothing to learn here.
+        """
+        m = {what: by_name[modality] for what, by_name in self.measures_.items()}
+        gained, possible = (m[k] - m["probe_untrained"] for k in ("probe_joint", "probe_alone"))
+        told = compare(possible, self.design)
+        if not told.low > 0:
+            return compare(np.full_like(gained, np.nan), self.design)
+        share = np.nanmean(gained) / np.nanmean(possible)
+        return compare(share + (gained - share * possible) / np.nanmean(possible), self.design)
+
+    # Forms
+
+    def __repr__(self):
+        return as_text(self)
+
+    def _repr_html_(self):
+        return as_html(self)
+
+    def to_frame(self, by="row"):
+        """The numbers as a table.
+
+        Parameters
+        ----------
+        by : {"row", "modality", "fold"}, default="row"
+            "row": mean score of each row of the comparison, and its gain over the network as given,
+            with 95 % intervals. "modality": means of the measures of each modality, with 95 %
+            intervals. "fold": each number by itself, with seed and fold.
+
+        Returns
+        -------
+        pandas.DataFrame
+        """
+        import pandas as pd
+
+        makers = {"row": self._by_row, "modality": self._by_modality, "fold": self._by_fold}
+        if by not in makers:
+            raise ValueError(
+                "The 'by' parameter of to_frame must be one of 'row', 'modality', 'fold'. Got "
+                f"{by!r}."
+            )
+        index, records = makers[by]()
+        frame = pd.DataFrame(records)
+        return frame.set_index(index) if index else frame
+
+    def _by_row(self):
+        records = []
+        for row in self.scores_:
+            told, gain = self.score(row), self.gain(row)
+            record = {"row": row, **_numbers("score", told), **_numbers("gain", gain)}
+            records.append({**record, "recommended": row == self.recommended_})
+        return "row", records
+
+    def _by_modality(self):
+        records = []
+        for name in self.modalities_:
+            record = {"modality": name, "n_samples": self.data["presence"][name][name]}
+            for what in self.measures_:
+                record.update(_numbers(what, self.measure(what, name)))
+            record.update(_numbers("learned_share", self.learned_share(name)))
+            records.append(record)
+        return "modality", records
+
+    def _by_fold(self):
+        tables = [("score", row, values) for row, values in self.scores_.items()]
+        for what, by_name in self.measures_.items():
+            tables += [(what, name, values) for name, values in by_name.items()]
+        records = [
+            {"what": what, "of": of, "seed": seed, "fold": k, "value": float(values[i, k])}
+            for what, of, values in tables
+            for i, seed in enumerate(self.data["seeds"])
+            for k in range(self.data["n_folds"])
+        ]
+        return None, records
+
+    def plot(self, ax=None):
+        """Draw the scores of each modality inside the network beside what it reaches alone.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Axes to plot on; None makes a new figure.
+
+        Returns
+        -------
+        matplotlib Axes
+            With one group of marks a modality: guessing, in joint, the three probes, alone, with
+            95 % intervals, and lines at the network as given and at the recommended row.
+        """
+        from ._report_plot import draw
+
+        return draw(self, ax)
+
+    def to_json(self, path=None):
+        """All numbers as JSON.
+
+        Parameters
+        ----------
+        path : str or Path, default=None
+            File to write; None returns the text.
+
+        Returns
+        -------
+        str or None
+        """
+        verdicts = [verdict._asdict() for verdict in self.verdicts_]
+        plain = {"format": _FORMAT, **self.data, "verdicts": verdicts}
+        text = json.dumps(_plain({**plain, "recommended": self.recommended_}), indent=1)
+        if path is None:
+            return text
+        Path(path).write_text(text, encoding="utf-8")
+        return None
+
+    @classmethod
+    def from_json(cls, source):
+        """The report from what `to_json` gave.
+
+        Parameters
+        ----------
+        source : str or Path
+            The text, or the file.
+
+        Returns
+        -------
+        DiagnosisReport
+            Without `recommendation_`.
+        """
+        text = str(source)
+        if not text.lstrip().startswith("{"):
+            text = Path(source).read_text(encoding="utf-8")
+        data = json.loads(text)
+        if data.pop("format", None) != _FORMAT:
+            raise ValueError("from_json reads what DiagnosisReport.to_json gave; this is not it.")
+        for key in ("verdicts", "recommended"):  # they follow from the numbers
+            data.pop(key)
+        for key in _ARRAYS:
+            value = data[key]
+            data[key] = _arrays(value)
+        data["measures"] = {what: _arrays(value) for what, value in data["measures"].items()}
+        return cls(data)
+
+
+def _numbers(name, told):
+    return {
+        name: float(told.estimate),
+        f"{name}_low": float(told.low),
+        f"{name}_high": float(told.high),
+    }
+
+
+def _arrays(value):
+    if isinstance(value, dict):
+        return {name: np.array(v, dtype=np.float64) for name, v in value.items()}
+    return np.array(value, dtype=np.float64)
+
+
+def _plain(value):
+    """Values that JSON has; what is no finite number is None."""
+    if isinstance(value, dict):
+        return {key: _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    if isinstance(value, np.ndarray | np.generic):
+        return _plain(value.tolist())
+    if isinstance(value, float) and not np.isfinite(value):
+        return None
+    return value

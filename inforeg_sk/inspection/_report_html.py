@@ -1,0 +1,54 @@
+"""A report as HTML: one block without scripts or files, for light and dark notebooks."""
+
+from html import escape
+from string import Template
+
+from ._report_text import basis, tables
+
+__all__ = ["as_html"]
+
+_PAGE = Template(
+    """<div class="inforeg-diagnosis" style="color:inherit;background:transparent;\
+font-family:system-ui,sans-serif;font-size:14px;line-height:1.45;max-width:70em">
+<p style="font-size:1.25em;font-weight:600;margin:0.4em 0">Diagnosis</p>
+<ul style="margin:0.4em 0;padding-left:1.4em">$verdicts</ul>
+<p style="margin:0.6em 0"><strong>Recommended:</strong> $recommended</p>
+$tables
+<p style="margin:0.6em 0;opacity:0.8;font-size:0.9em">$basis</p>
+</div>"""
+)
+_LINE = "border-bottom:1px solid rgba(128,128,128,0.4)"
+
+
+def as_html(report):
+    """A report as HTML (str)."""
+    verdicts = "".join(f"<li>{escape(verdict.sentence)}</li>" for verdict in report.verdicts_)
+    row = report.recommended_
+    made = "".join(_table(title, *table, row) for title, table in tables(report))
+    return _PAGE.substitute(
+        verdicts=verdicts or "<li>Nothing can be told.</li>",
+        recommended=f"{escape(row)} ({escape(report.data['rows'][row]['text'])})",
+        tables=made,
+        basis="<br>".join(escape(text) for text in basis(report)),
+    )
+
+
+def _table(title, heads, rows, marked):
+    cell = f"padding:0.15em 0.7em;text-align:right;white-space:nowrap;{_LINE}"
+    first = f"padding:0.15em 0.7em 0.15em 0;text-align:left;white-space:nowrap;{_LINE}"
+    head = "".join(
+        f'<th scope="col" style="{first if i == 0 else cell};font-weight:600">{escape(text)}</th>'
+        for i, text in enumerate(heads)
+    )
+    body = ""
+    for name, *others in rows:
+        weight = ";font-weight:600" if name == marked else ""
+        cells = "".join(f'<td style="{cell}{weight}">{escape(text)}</td>' for text in others)
+        start = f'<th scope="row" style="{first};font-weight:{600 if weight else 400}">'
+        body += f"<tr>{start}{escape(name)}</th>{cells}</tr>"
+    return (
+        '<div style="overflow-x:auto"><table style="border-collapse:collapse;color:inherit;'
+        'background:transparent;margin:0.6em 0">'
+        f'<caption style="caption-side:top;text-align:left;color:inherit;font-weight:600">'
+        f"{escape(title)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+    )

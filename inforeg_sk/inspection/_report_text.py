@@ -1,0 +1,140 @@
+"""A report as text: verdicts, two tables, and what it rests on."""
+
+import textwrap
+
+import numpy as np
+
+__all__ = ["as_text", "basis", "modality_table", "row_table"]
+
+_WIDTH = 100
+
+
+def as_text(report):
+    """A report in at most about 40 lines (str)."""
+    lines = ["Diagnosis", "========="]
+    for verdict in report.verdicts_:
+        lines += textwrap.wrap(f"- {verdict.sentence}", _WIDTH, subsequent_indent="  ")
+    row = report.recommended_
+    lines += textwrap.wrap(
+        f"Recommended: {row} ({report.data['rows'][row]['text']}).", _WIDTH, subsequent_indent="  "
+    )
+    for title, (heads, rows) in tables(report):
+        lines += ["", title, *_aligned(heads, rows)]
+    lines += [""]
+    for text in basis(report):
+        lines += textwrap.wrap(text, _WIDTH, subsequent_indent="  ")
+    return "\n".join(lines)
+
+
+def tables(report):
+    """Title and table of each (list of tuple)."""
+    what = report.data["scoring"] + (" in %" if report.data["percent"] else "")
+    return [
+        (f"Compared ({what}, held-out samples; 95 % intervals)", row_table(report)),
+        ("Modalities (means over folds and seeds; 95 % intervals)", modality_table(report)),
+    ]
+
+
+def row_table(report):
+    """Heads and rows of what was compared, the best first.
+
+    Returns
+    -------
+    heads : list of str
+    rows : list of list of str
+    """
+    words, given = report.wording, report.data["given"]
+    rows = []
+    for name in sorted(report.scores_, key=lambda row: -np.mean(report.scores_[row])):
+        told = report.score(name)
+        gain, sure = "", ""
+        if name != given:
+            more = report.gain(name)
+            gain, sure = _signed(words, float(more.estimate)), words.interval(more, signed=True)
+        mark = "recommended" if name == report.recommended_ else ""
+        mark = f"as given{', ' if mark else ''}{mark}" if name == given else mark
+        score = words.number(float(told.estimate))
+        rows.append([name, score, words.interval(told), gain, sure, mark])
+    return ["", "score", "interval", "gain", "interval", ""], rows
+
+
+def modality_table(report):
+    """Heads and rows of the modalities, as `row_table`."""
+    words, rows = report.wording, []
+    for name in report.modalities_:
+        row = [name, f"{report.data['presence'][name][name]:,}"]
+        for what in ("baseline", "alone", "in_joint"):
+            row.append(words.number(float(report.measure(what, name).estimate)))
+        probes = [
+            words.number(float(report.measure(f"probe_{what}", name).estimate))
+            for what in ("untrained", "joint", "alone")
+        ]
+        row += probes
+        share = report.learned_share(name)
+        if np.isfinite(share.estimate):
+            low, high = 100 * float(share.low), 100 * float(share.high)
+            row.append(f"{100 * float(share.estimate):.0f} % ({low:.0f} to {high:.0f})")
+        else:
+            row.append("nothing to learn")
+        told = report.measure("permutation_drop", name)
+        row.append(f"{words.number(float(told.estimate))} ({words.interval(told)})")
+        row.append(words.number(float(report.measure("shapley", name).estimate)))
+        rows.append(row)
+    heads = ["", "n", "guess", "alone", "in joint", "P0", "PJ", "PA", "learned share"]
+    return [*heads, "shuffled: falls by", "Shapley"], rows
+
+
+def basis(report):
+    """What the numbers rest on (list of str)."""
+    data = report.data
+    n = f"{data['n_samples']:,} samples"
+    n += "" if data["n_groups"] is None else f" in {data['n_groups']:,} groups"
+    n += "" if data["n_classes"] is None else f", {data['n_classes']} classes"
+    folds = f"{data['n_folds']} folds x {len(data['seeds'])} seeds"
+    texts = [
+        f"{n}; {folds}{' (the same folds)' if data['same_folds'] else ''}. "
+        "P0, PJ, PA: linear probes of the encoder untrained, as given, trained alone; learned "
+        "share (PJ - P0) / (PA - P0). Intervals: corrected resampled t; verdicts: Holm."
+    ]
+    if data["n_complete"] < data["n_samples"]:
+        pairs = [
+            f"{a} and {b} {data['presence'][a][b]:,}"
+            for i, a in enumerate(report.modalities_)
+            for b in report.modalities_[i + 1 :]
+        ]
+        texts.append(
+            f"Samples that have {', '.join(pairs)}; all modalities {data['n_complete']:,}."
+        )
+    if data["left_out"]:
+        texts.append(f"Not compared (rivals=): {', '.join(data['left_out'])}.")
+    for name, error in data["failed"].items():
+        texts.append(f"Failed: {name}: {_short(error)}")
+    if data["warnings"]:
+        count = sum(data["warnings"].values())
+        texts.append(
+            f"{count} warnings of fits, in data['warnings']; the first: "
+            f"{_short(next(iter(data['warnings'])))}"
+        )
+    return texts
+
+
+def _short(text):
+    text = " ".join(text.split())
+    return text if len(text) <= 160 else f"{text[:157]}..."
+
+
+def _signed(words, value):
+    text = words.number(value)
+    return text if text.startswith("-") else f"+{text}"
+
+
+def _aligned(heads, rows):
+    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
+    lines = []
+    for cells in [heads, *rows]:
+        first, *others = cells
+        padded = [first.ljust(widths[0])]
+        for text, width in zip(others, widths[1:], strict=True):
+            padded.append(text.ljust(width) if text.isalpha() or "," in text else text.rjust(width))
+        lines.append("  ".join(padded).rstrip())
+    return lines

@@ -1,0 +1,325 @@
+"""What a diagnosis is asked: the network, the steps in front of it, and its data in folds."""
+
+from collections.abc import Iterable
+from numbers import Integral
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.model_selection import check_cv
+from sklearn.pipeline import Pipeline
+
+from ..compose import ModalityTransformer
+from ..data.checks import SINGLE, as_selectable, check_rows_beside
+from ..data.columns import ColumnsToModalities, as_blocks
+from ..data.container import ModalityDict, is_mapping
+from ..ensemble.experts import only, present_rows, rows_with
+from ..ensemble.folds import assign_folds
+from ..estimator import MultimodalEstimator
+from ..model_selection.parts import Part
+from ..utils.compat import safe_indexing
+
+__all__ = ["Fold", "Folds", "Task", "make_folds"]
+
+_OWNER = "diagnose"
+
+
+class Task(NamedTuple):
+    """An estimator taken apart.
+
+    Parameters
+    ----------
+    steps : list of tuple of str and transformer
+        In front of the network; of a table the last one cuts it into modalities.
+    network : MultimodalEstimator
+        It takes a mapping of modalities.
+    name : str or None
+        Of the network among the steps of a Pipeline; None: it stood by itself.
+    pool_experts : dict of str to list of str, default=None
+        Experts of the evidence pool.
+    """
+
+    steps: list
+    network: MultimodalEstimator
+    name: str | None
+    pool_experts: dict | None = None
+
+    @classmethod
+    def of(cls, estimator, X):
+        """Take an estimator apart, for data of the form of X.
+
+        Raises
+        ------
+        TypeError
+            If it is none of this library's, nor a Pipeline that ends in one.
+        """
+        steps, name, network = [], None, estimator
+        if isinstance(estimator, Pipeline) and estimator.steps:
+            *steps, (name, network) = estimator.steps
+        if isinstance(network, type) or not isinstance(network, MultimodalEstimator):
+            raise TypeError(
+                "The 'estimator' parameter of diagnose must be a MultimodalClassifier or "
+                "MultimodalRegressor, or a Pipeline that ends in one, not fitted or fitted: its "
+                f"encoders are what is diagnosed. Got {estimator!r}."
+            )
+        network = clone(network)
+        if network.modalities is not None or not (steps or is_mapping(X)):
+            columns = {SINGLE: slice(None)} if network.modalities is None else network.modalities
+            cutter = ColumnsToModalities(as_blocks(columns))
+            steps = [*steps, ("modalities", cutter)]
+            network.set_params(modalities=None)
+        return cls(steps, network, name)
+
+    @property
+    def classifies(self):
+        return type(self.network).target_class.task == "classification"
+
+    @property
+    def missing(self):
+        return self.network.missing
+
+    def whole(self, estimator, names=None):
+        """An estimator that takes what the user has, from one that takes modalities.
+
+        Parameters
+        ----------
+        estimator : estimator
+            Not fitted.
+        names : tuple of str, default=None
+            Modalities that it is to get; None: all.
+        """
+        steps = [(name, clone(step)) for name, step in self.steps]
+        if names is not None:
+            kept = ModalityTransformer(dict.fromkeys(names, "passthrough"), remainder="drop")
+            if self.missing == "allow":
+                kept.set_params(missing="allow")
+            steps.append(("selection", kept))
+        if not steps:
+            return estimator
+        ends = [(self.name or "network", estimator)]
+        if isinstance(estimator, Pipeline):
+            ends = estimator.steps
+        for name, step in ends:
+            while name in {taken for taken, _ in steps}:
+                name += "_"
+            steps.append((name, step))
+        return Pipeline(steps)
+
+
+class Fold:
+    """A training and a test part, as modalities.
+
+    Parameters
+    ----------
+    task : Task
+    place : tuple of int and int
+        Of the seed among the seeds, and of the fold among the folds.
+    seed : int
+    train, test : ndarray of int
+    X : as given
+    y : ndarray
+    groups : ndarray or None
+
+    Attributes
+    ----------
+    y_train, y_test, groups, all_groups : ndarray
+        `groups` are those of the training part, or None; `all_groups` those of all samples.
+    """
+
+    def __init__(self, task, place, seed, train, test, X, y, groups):
+        self._task, self.place, self.seed = task, place, seed
+        self._X, self._y, self._rows, self.all_groups = X, y, train, groups
+        self._test = test
+        self.y_train, self.y_test = y[train], y[test]
+        self.groups = None if groups is None else groups[train]
+        self._sides = None
+
+    def __str__(self):
+        return f"fold {self.place[1]} of seed {self.seed}"
+
+    def _front(self):
+        """Both parts, behind the steps in front."""
+        if self._sides is None:
+            front = clone(Pipeline(self._task.steps))
+            train = front.fit_transform(safe_indexing(self._X, self._rows), self.y_train)
+            self._sides = (
+                _as_dict(train),
+                _as_dict(front.transform(safe_indexing(self._X, self._test))),
+            )
+        return self._sides
+
+    @property
+    def X_train(self):
+        return self._front()[0] if self._task.steps else self._X[self._rows]
+
+    @property
+    def X_test(self):
+        return self._front()[1] if self._task.steps else self._X[self._test]
+
+    @property
+    def names(self):
+        return tuple(self._front()[0] if self._task.steps else self._X)
+
+    def part(self, names=None):
+        """The training part of a network, of all samples that have any of some modalities.
+
+        Parameters
+        ----------
+        names : tuple of str, default=None
+            None: all modalities.
+
+        Returns
+        -------
+        Part
+        """
+        if self._task.steps:
+            X, y, rows, groups = self.X_train, self.y_train, None, self.groups
+        else:
+            X, y, rows, groups = self._X, self._y, self._rows, self.groups
+        if names is not None:
+            X = only(X, names[0]) if len(names) == 1 else ModalityDict({n: X[n] for n in names})
+            has = np.logical_or.reduce([rows_with(X, name) for name in names])
+            kept = has if rows is None else has[rows]
+            if not kept.any():
+                raise ValueError(
+                    f"No sample of the training part of {self} has "
+                    f"{', '.join(map(repr, names))}: give fewer folds, or leave it out."
+                )
+            groups = None if groups is None else groups[kept]
+            if not kept.all():
+                rows = np.flatnonzero(has) if rows is None else rows[kept]
+        network = self._task.network
+        params = {}
+        if groups is not None and (network.early_stopping or network.train_split):
+            params["groups"] = groups
+        if rows is not None and params:  # a part cuts what it is given: nothing to cut here
+            X, y, rows = X[rows], y[rows], None
+        return Part(X, y, rows, params, network)
+
+    def having(self, name):
+        """Which test samples have a modality (ndarray of bool)."""
+        return rows_with(self.X_test, name)
+
+    def release(self):
+        """Forget what the steps in front made."""
+        self._sides = None
+
+
+class Folds(NamedTuple):
+    """All folds of all seeds.
+
+    Parameters
+    ----------
+    folds : list of Fold
+    n_folds : int
+    same : bool
+        Whether all seeds have the same folds.
+    n_train, n_test : float
+        Mean number of samples (or groups, where they are kept together).
+    """
+
+    folds: list
+    n_folds: int
+    same: bool
+    n_train: float
+    n_test: float
+
+
+def make_folds(task, X, y, groups, cv, seeds):
+    """Cut the data.
+
+    Parameters
+    ----------
+    task : Task
+    X, y, groups, cv :
+        Of `diagnose`.
+    seeds : list of int
+
+    Returns
+    -------
+    Folds
+    y : ndarray
+    """
+    check_rows_beside(X, {"y": y})
+    X = _as_dict(X) if not task.steps else as_selectable(X)
+    if not task.steps:
+        present_rows(X, tuple(X), task.missing)
+    y = type(task.network).target_class.check(y, _n_samples(X), task.network)
+    if groups is not None:
+        groups = np.asarray(groups)
+        if groups.shape != (len(y),):
+            raise ValueError(
+                f"groups of diagnose must have the shape ({len(y)},), one for each sample. Got "
+                f"{groups.shape}."
+            )
+    same = not isinstance(cv, Integral)
+    partitions = [_splits(task, X, y, groups, cv, seed) for seed in (seeds[:1] if same else seeds)]
+    if len(partitions[0]) < 2:
+        raise ValueError(
+            "The 'cv' parameter of diagnose must give at least 2 folds: one split says nothing of "
+            "how its scores vary. Got 1."
+        )
+    folds = []
+    for i, seed in enumerate(seeds):
+        for k, (train, test) in enumerate(partitions[0 if same else i]):
+            folds.append(Fold(task, (i, k), seed, train, test, X, y, groups))
+    unit = len if groups is None else lambda rows: len(np.unique(groups[rows]))
+    sizes = np.array([[unit(a), unit(b)] for part in partitions for a, b in part], float)
+    return Folds(folds, len(partitions[0]), same, *sizes.mean(axis=0)), y
+
+
+def _splits(task, X, y, groups, cv, seed):
+    """Splits of one seed, checked."""
+    codes = np.unique(y, return_inverse=True)[1] if task.classifies else np.zeros(len(y), int)
+    if isinstance(cv, Integral):
+        units = len(y) if groups is None else len(np.unique(groups))
+        if not 2 <= cv <= units:
+            what = "samples" if groups is None else "groups"
+            raise ValueError(
+                f"The 'cv' parameter of diagnose must be in [2, {units}], the number of {what}. "
+                f"Got {cv}."
+            )
+        fold = assign_folds(codes, int(cv), groups, seed)
+        splits = [(np.flatnonzero(fold != k), np.flatnonzero(fold == k)) for k in range(cv)]
+    elif isinstance(cv, str) or not (hasattr(cv, "split") or isinstance(cv, Iterable)):
+        raise TypeError(
+            "The 'cv' parameter of diagnose must be an int, a splitter or an iterable of splits. "
+            f"Got {cv!r}."
+        )
+    else:
+        found = check_cv(cv, y, classifier=task.classifies).split(np.zeros(len(y)), y, groups)
+        splits = [tuple(_rows(rows) for rows in pair) for pair in found]
+    for k, (train, test) in enumerate(splits):
+        if np.intersect1d(train, test).size:
+            raise ValueError(
+                "The 'cv' parameter of diagnose must keep training and test rows apart. Fold "
+                f"{k} has some in both."
+            )
+        lost = np.setdiff1d(y, y[train]) if task.classifies else ()
+        if len(lost):
+            raise ValueError(
+                f"The 'cv' parameter of diagnose leaves class {lost[0].item()!r} out of the "
+                f"training part of fold {k}: give other folds, more samples of the class, or leave "
+                "it out."
+            )
+    return splits
+
+
+def _rows(rows):
+    rows = np.asarray(rows)
+    return np.flatnonzero(rows) if rows.dtype == bool else rows
+
+
+def _as_dict(X):
+    if isinstance(X, ModalityDict):
+        return X
+    if not is_mapping(X):
+        raise TypeError(
+            "The steps in front of the network must return a mapping of modalities. Got "
+            f"{type(X).__name__}."
+        )
+    return ModalityDict({name: value for name, value in X.items() if value is not None})
+
+
+def _n_samples(X):
+    return X.shape[0] if hasattr(X, "shape") else len(X)

@@ -1,0 +1,277 @@
+"""Verdicts in words: which modality, how much, how sure, and what to do."""
+
+import numpy as np
+
+from ._verdicts import Verdict
+
+__all__ = ["Wording"]
+
+_UNIMODAL = 'train with unimodal losses (method="inforeg", method__alpha=0)'
+_LATE = "late fusion of networks trained alone (LateFusionClassifier, LateFusionRegressor)"
+
+
+class Wording:
+    """Numbers of one score in words.
+
+    Parameters
+    ----------
+    percent : bool
+        Whether the score is a share of right answers, told in percent and points.
+    """
+
+    def __init__(self, percent):
+        self.percent = percent
+
+    def score(self, value):
+        """A score: "85.7 %" or "0.857"."""
+        if not np.isfinite(value):
+            return "-"
+        return f"{100 * value:.1f} %" if self.percent else f"{value:.3f}"
+
+    def number(self, value):
+        """The same without the unit, for tables."""
+        if not np.isfinite(value):
+            return "-"
+        return f"{100 * value:.1f}" if self.percent else f"{value:.3f}"
+
+    def size(self, value):
+        """A difference: "9.4 points" or "0.094"."""
+        if not np.isfinite(value):
+            return "-"
+        return f"{100 * value:.1f} points" if self.percent else f"{value:.3f}"
+
+    def interval(self, told, signed=False):
+        """An interval: "3.1 to 15.2"."""
+        if not (np.isfinite(told.low) and np.isfinite(told.high)):
+            return "-"
+        scale, places = (100, 1) if self.percent else (1, 3)
+        sign = "+" if signed else ""
+        return f"{scale * told.low:{sign}.{places}f} to {scale * told.high:{sign}.{places}f}"
+
+    def _sure(self, told):
+        return f"{100 * float(told.level):.3g} % interval {self.interval(told)}"
+
+    def verdict(self, kind, modality, told, facts):
+        """A verdict from its comparison and the numbers around it.
+
+        Parameters
+        ----------
+        kind : str
+        modality : str or None
+        told : Comparison
+        facts : dict
+
+        Returns
+        -------
+        Verdict
+        """
+        made = {
+            "starving encoder": self._starving,
+            "neglecting head": self._neglecting,
+            "adds nothing": self._nothing_added,
+            "loses to late fusion": self._loses,
+            "loses to best single": self._loses,
+            "loses to linear": self._loses,
+            "only together": self._together,
+        }[kind]
+        text, remedy = made(modality, told, facts, kind)
+        return _made(kind, modality, told, text, remedy)
+
+    def _starving(self, name, told, facts, kind):
+        share = (facts["probe_joint"] - facts["probe_untrained"]) / (
+            facts["probe_alone"] - facts["probe_untrained"]
+        )
+        text = (
+            f"{name}: the encoder starves. It learned {self.share(share)} of what it learns "
+            f"alone; a probe reads {self.score(facts['probe_joint'])} from it, and "
+            f"{self.score(facts['probe_alone'])} from the one trained alone: "
+            f"{self.size(float(told.estimate))} less ({self._sure(told)})."
+        )
+        return text, self._fixes(_UNIMODAL, facts)
+
+    def _fixes(self, remedy, facts):
+        """A remedy, and what the compared rows say of it."""
+        rows = facts["rows"]
+        given = rows[facts["given"]]
+        gains = {
+            row: rows[row] - given
+            for row in ("joint*", "late fusion")
+            if row in rows and row != facts["given"]
+        }
+        if not gains:
+            return remedy
+        if max(gains.values()) <= 0 and ("joint*" in gains or facts["given"] == "joint*"):
+            neither = " nor ".join(gains)
+            whole = f"neither {neither} raises" if len(gains) > 1 else f"{neither} does not raise"
+            return f"none is needed for this score: {whole} it"
+        told = ", ".join(f"{row} {self._signed(gain)}" for row, gain in gains.items())
+        return f"{remedy}. Here all together gain: {told}"
+
+    def _signed(self, value):
+        return f"{'+' if value >= 0 else '-'}{self.size(abs(value))}"
+
+    @staticmethod
+    def share(value):
+        """A learned share: "49 %"."""
+        if not np.isfinite(value):
+            return "-"
+        return "nothing" if value <= 0 else f"{100 * value:.0f} %"
+
+    def _neglecting(self, name, told, facts, kind):
+        if facts["starving"]:
+            also = "the head neglects it, too"
+        elif facts["fine"]:
+            also = "the encoder is fine, the head neglects it"
+        else:
+            also = "the head neglects it (whether the encoder starves, too, cannot be told)"
+        text = (
+            f"{name}: {also}. Inside the joint network it scores {self.score(facts['in_joint'])}, "
+            f"a probe reads {self.score(facts['probe_joint'])} from the same features: "
+            f"{self.size(float(told.estimate))} unused ({self._sure(told)})."
+        )
+        return text, self._fixes(f"{_UNIMODAL}, or {_LATE}", facts)
+
+    def _nothing_added(self, name, told, facts, kind):
+        text = (
+            f"{name}: adds nothing. With its rows shuffled the score falls by "
+            f"{self.size(float(told.estimate))} ({self._sure(told)}), and alone it scores "
+            f"{self.score(facts['alone'])}, guessing {self.score(facts['baseline'])}."
+        )
+        return text, "leave it out"
+
+    def _loses(self, name, told, facts, kind):
+        row = kind.removeprefix("loses to ")
+        if row == "linear":
+            row = name
+        alone = facts["alone_by"]
+        best = max(alone, key=alone.get)
+        others = ", ".join(name for name in alone if name != best)
+        whom = {
+            "late fusion": "late fusion of networks trained alone",
+            "best single": f"the best single modality, {best}, alone",
+            "linear on all": "one linear model on all modalities",
+            "stacked linear": "stacked linear models",
+        }[row]
+        rows = facts["rows"]
+        text = (
+            f"training all together ({facts['given']}, {self.score(rows[facts['given']])}) loses "
+            f"to {whom} ({self.score(rows[row])}) by {self.size(float(told.estimate))} "
+            f"({self._sure(told)})."
+        )
+        remedies = {"late fusion": _LATE, "best single": f"leave {others} out, or stack"}
+        linear = f"take it, or train longer or otherwise ({row})"
+        return text, remedies.get(row, linear)
+
+    def _together(self, name, told, facts, kind):
+        with_, without = facts["interacting"]
+        rows = facts["rows"]
+        text = (
+            "the modalities only make sense together: a network that lets them interact "
+            f"({with_}) scores {self.score(rows[with_])}, the additive one ({without}) "
+            f"{self.score(rows[without])}: {self.size(float(told.estimate))} "
+            f"({self._sure(told)}). No modality starves."
+        )
+        return text, 'take an interacting fusion (fusion="mlp")'
+
+    def nothing(self, names, all_is_well, better):
+        """Modalities are fine.
+
+        Parameters
+        ----------
+        names : list of str
+        all_is_well : bool
+            Whether there is no other verdict.
+        better : tuple of str and Comparison, or None
+            A row that scores more than the network as given.
+
+        Returns
+        -------
+        Verdict
+        """
+        which = f" ({', '.join(names)})" if names else ""
+        remedy, text = "", f"nothing starves{which}"
+        if all_is_well and better is None:
+            remedy = "do nothing"
+            text += f": {remedy}."
+        elif all_is_well:
+            row, told = better
+            remedy = f"look at {row}"
+            text += (
+                f", but {row} scores {self.size(float(told.estimate))} more than the network as "
+                f"given ({self._sure(told)}, by itself)."
+            )
+        else:
+            text += "."
+        nan = float("nan")
+        return Verdict("nothing starves", None, nan, nan, nan, nan, remedy, text)
+
+    def _better(self, better):
+        if better is None:
+            return ""
+        row, told = better
+        more = f"{self.size(float(told.estimate))} more ({self._sure(told)}, by itself)"
+        return f" {row} scores {more}."
+
+    def guessing(self, given, score, better):
+        """The network as given has learned nothing."""
+        remedy = "train longer, or take other encoders or an interacting fusion"
+        text = (
+            f"the network as given ({given}, {self.score(score)}) is no better than guessing, so "
+            f"that nothing can be said of its encoders.{self._better(better)} Remedy: {remedy}."
+        )
+        nan = float("nan")
+        return Verdict("no better than guessing", None, nan, nan, nan, nan, remedy, text)
+
+    def unknown(self, kind, name, told, needed, design):
+        """It cannot be told whether a modality starves, or its head neglects it.
+
+        Parameters
+        ----------
+        kind : {"starving encoder", "neglecting head"}
+        name : str
+        told : Comparison
+        needed : SamplesNeeded
+        design : Design
+
+        Returns
+        -------
+        Verdict
+        """
+        n, size = float(needed.to_tell), float(told.estimate)
+        if size <= 0:
+            n = _rounded(float(needed.for_half_width))
+            how_many = f"{n:,} {design.unit} would halve it (here {design.n_samples:,})"
+        elif np.isfinite(n) and n <= 1000 * design.n_samples:
+            n = max(n, design.n_samples + 1)
+            how_many = f"about {_rounded(n):,} {design.unit} would be needed to tell"
+            how_many += f" (here {design.n_samples:,})"
+        else:
+            how_many = f"no reasonable number of {design.unit} would tell"
+        than = f"{self.size(abs(size))} {'less' if size > 0 else 'more'}"
+        what, fact = {
+            "starving encoder": (
+                "the encoder starves",
+                f"A probe reads {than} from it than from the one trained alone",
+            ),
+            "neglecting head": (
+                "the head neglects it",
+                f"A probe of it scores {self.size(size)} more than its part of the outputs",
+            ),
+        }[kind]
+        text = (
+            f"{name}: it cannot be told whether {what}. {fact}, with a "
+            f"{100 * float(told.level):.3g} % interval of {self.interval(told)}; {how_many}."
+        )
+        return _made("cannot be told", name, told, text, "more samples, folds or seeds")
+
+
+def _made(kind, modality, told, text, remedy):
+    advice = "" if kind == "cannot be told" else f" Remedy: {remedy}."
+    numbers = (float(told.estimate), float(told.low), float(told.high), float(told.level))
+    return Verdict(kind, modality, *numbers, remedy, text + advice)
+
+
+def _rounded(n):
+    """Two digits are enough."""
+    digits = max(0, int(np.floor(np.log10(n))) - 1)
+    return int(np.ceil(n / 10**digits) * 10**digits)

@@ -1,0 +1,153 @@
+"""The report of a diagnosis: its numbers, and each form that they take."""
+
+import json
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from inforeg_sk import MultimodalClassifier, diagnose
+from inforeg_sk.datasets import make_multimodal_classification
+from inforeg_sk.inspection import DiagnosisReport
+
+
+@pytest.fixture(scope="module")
+def report():
+    X, y = make_multimodal_classification(120, random_state=0)
+    network = MultimodalClassifier(encoders__hidden=8, max_epochs=5, lr=0.01)
+    rivals = ["majority", "best single", "late fusion"]
+    return diagnose(network, X, y, cv=3, seeds=2, methods=["joint*"], rivals=rivals)
+
+
+def test_gains_are_paired_differences_with_their_interval(report):
+    gain = report.gain("late fusion")
+    differences = (report.scores_["late fusion"] - report.scores_["joint"]).ravel()
+    error = differences.std(ddof=1) * np.sqrt(1 / 6 + 40 / 80)
+    half = stats.t.ppf(0.975, 5) * error
+    assert gain.estimate == pytest.approx(differences.mean())
+    assert gain.high - gain.estimate == pytest.approx(half)
+
+
+def test_learned_share_is_a_ratio_of_means_with_the_interval_of_the_delta_method(report):
+    report = DiagnosisReport.from_json(report.to_json())
+    rng = np.random.default_rng(0)
+    untrained = 0.5 + 0.01 * rng.standard_normal((2, 3))
+    joint = untrained + 0.1 + 0.01 * rng.standard_normal((2, 3))
+    alone = untrained + 0.2 + 0.01 * rng.standard_normal((2, 3))
+    for what, values in [("untrained", untrained), ("joint", joint), ("alone", alone)]:
+        report.measures_[f"probe_{what}"]["weak"] = values
+    gained, possible = (joint - untrained).ravel(), (alone - untrained).ravel()
+    share = gained.mean() / possible.mean()
+    # Var(a / b) for small spread: (var a - 2 s cov + s^2 var b) / mean(b)^2.
+    (va, cov), (_, vb) = np.cov(gained, possible)
+    variance = (va - 2 * share * cov + share**2 * vb) / possible.mean() ** 2
+    half = stats.t.ppf(0.975, 5) * np.sqrt(variance * (1 / 6 + 40 / 80))
+    told = report.learned_share("weak")
+    assert told.estimate == pytest.approx(share)
+    assert told.high - told.estimate == pytest.approx(half)
+
+
+def test_without_anything_to_learn_there_is_no_share(report):
+    report = DiagnosisReport.from_json(report.to_json())
+    report.measures_["probe_alone"]["weak"] = report.measures_["probe_untrained"]["weak"] + 0
+    assert np.isnan(report.learned_share("weak").estimate)
+    assert "nothing to learn" in repr(report)
+
+
+def test_text_has_verdicts_first_then_the_tables_in_forty_lines(report):
+    lines = repr(report).splitlines()
+    assert len(lines) <= 40 and max(map(len, lines)) <= 120
+    text = repr(report)
+    order = ("- ", "Recommended", "Compared", "Modalities", "120 samples")
+    places = [text.index(part) for part in order]
+    assert places == sorted(places)
+    for row in report.scores_:
+        assert any(line.startswith(f"{row} ") for line in lines)
+    assert "120 samples, 3 classes; 3 folds x 2 seeds" in text
+
+
+def test_frames_have_the_means_and_each_number(report):
+    rows = report.to_frame()
+    assert list(rows.index) == list(report.scores_)
+    assert rows.loc["joint", "score"] == pytest.approx(report.scores_["joint"].mean())
+    assert rows.loc["joint", "gain"] == 0 and rows["recommended"].sum() == 1
+    modalities = report.to_frame("modality")
+    assert list(modalities.index) == ["strong", "weak"]
+    expected = report.measures_["alone"]["weak"].mean()
+    assert modalities.loc["weak", "alone"] == pytest.approx(expected)
+    folds = report.to_frame("fold")
+    one = folds.query("what == 'score' and of == 'joint*' and seed == 1 and fold == 2")
+    assert one["value"].item() == report.scores_["joint*"][1, 2]
+    with pytest.raises(ValueError, match="one of 'row', 'modality', 'fold'"):
+        report.to_frame("seed")
+
+
+@pytest.mark.parametrize("as_file", [False, True])
+def test_json_gives_the_same_report_again(report, as_file, tmp_path):
+    path = tmp_path / "report.json" if as_file else None
+    text = report.to_json(path)
+    again = DiagnosisReport.from_json(path if as_file else text)
+    assert repr(again) == repr(report) and again._repr_html_() == report._repr_html_()
+    assert again.verdicts_ == report.verdicts_
+    assert again.recommended_ == report.recommended_
+    for row, scores in report.scores_.items():
+        assert np.array_equal(again.scores_[row], scores)
+    with pytest.raises(AttributeError, match="has no estimators"):
+        _ = again.recommendation_
+
+
+def test_json_is_plain_and_keeps_verdicts_and_what_is_not_a_number(report):
+    copy = DiagnosisReport.from_json(report.to_json())
+    copy.measures_["alone"]["weak"][0, 0] = np.nan
+    plain = json.loads(copy.to_json(), parse_constant=lambda name: pytest.fail(name))
+    assert plain["measures"]["alone"]["weak"][0][0] is None
+    assert {"kind", "modality", "size", "sentence", "remedy"} < set(plain["verdicts"][0])
+    again = DiagnosisReport.from_json(copy.to_json())
+    assert np.isnan(again.measures_["alone"]["weak"][0, 0])
+
+
+def test_other_json_is_refused():
+    with pytest.raises(ValueError, match="to_json gave"):
+        DiagnosisReport.from_json('{"format": 99}')
+
+
+class Reader(HTMLParser):
+    """Tags that are open, cells, and attributes that load something."""
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.cells, self.loads = [], 0, []
+
+    def handle_starttag(self, tag, attrs):
+        if tag == "br":
+            return
+        self.open.append(tag)
+        self.cells += tag in ("td", "th")
+        self.loads += [name for name, _ in attrs if name in ("src", "href", "onclick")]
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def test_html_is_well_formed_and_loads_nothing(report):
+    reader = Reader()
+    reader.feed(report._repr_html_())
+    assert not reader.open and not reader.loads
+    assert reader.cells == 6 * (len(report.scores_) + 1) + 11 * 3
+    assert "<script" not in report._repr_html_() and "url(" not in report._repr_html_()
+
+
+def test_names_are_escaped_in_html(report):
+    copy = DiagnosisReport.from_json(report.to_json().replace('"weak"', '"<b>weak"'))
+    assert "<b>weak" not in copy._repr_html_() and "&lt;b&gt;weak" in copy._repr_html_()
+
+
+def test_the_figure_shows_each_modality_and_says_how_much_it_rests_on(report, plt):
+    ax = report.plot()
+    assert [tick.get_text() for tick in ax.get_xticklabels()] == ["strong", "weak"]
+    assert ax.get_title() == "n = 120, 3 folds x 2 seeds, 95 % intervals"
+    labels = ax.get_legend_handles_labels()[1]
+    assert {"in joint", "probe, as given", "alone", "guessing", "all: joint"} <= set(labels)
+    other = plt.figure().add_subplot()
+    assert report.plot(other) is other

@@ -1,0 +1,244 @@
+"""Verdicts from paired differences: the rules one by one, on numbers made by hand."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from inforeg_sk.inspection._recommend import choose_row
+from inforeg_sk.inspection._verdicts import Design, compare, give_verdicts
+from inforeg_sk.inspection._wording import Wording
+
+DESIGN = Design(500, 400, 100, False)
+SHAPE = (3, 5)
+
+
+def spread(mean, sd=0.01, seed=0):
+    """Numbers of 3 seeds and 5 folds with exactly this mean and standard deviation."""
+    values = np.random.default_rng(seed).standard_normal(SHAPE)
+    values = (values - values.mean()) / values.std(ddof=1)
+    return mean + sd * values
+
+
+def modality(seed, **means):
+    """Measures of a modality that is fine, but for what is given."""
+    fine = {
+        "baseline": 0.5,
+        "alone": 0.8,
+        "in_joint": 0.79,
+        "in_joint_calibrated": 0.79,
+        "probe_untrained": 0.6,
+        "probe_joint": 0.8,
+        "probe_alone": 0.8,
+        "permutation_drop": 0.2,
+        "shapley": 0.2,
+    }
+    given = {**fine, **means}
+    if "in_joint" in means:
+        given["in_joint_calibrated"] = means["in_joint"]
+    return {what: spread(mean, seed=seed + i) for i, (what, mean) in enumerate(given.items())}
+
+
+def verdicts_of(scores=None, interacting=None, design=DESIGN, **changes):
+    """Verdicts on two modalities, "left" and "right", that are fine but for the changes."""
+    parts = {name: modality(50 * k, **changes.get(name, {})) for k, name in enumerate(NAMES)}
+    measures = {what: {name: parts[name][what] for name in NAMES} for what in parts["left"]}
+    means = {"majority": 0.5, "late fusion": 0.9, "joint": 0.9, **(scores or {})}
+    rows = {row: spread(mean, seed=900 + i) for i, (row, mean) in enumerate(means.items())}
+    return give_verdicts(rows, measures, design, "joint", interacting, Wording(True))
+
+
+NAMES = ("left", "right")
+
+
+def kinds(verdicts):
+    return [(v.kind, v.modality) for v in verdicts]
+
+
+def test_the_interval_is_nadeau_and_bengios():
+    values = spread(0.1, 0.02)
+    told = compare(values, DESIGN)
+    error = 0.02 * np.sqrt(1 / 15 + 100 / 400)
+    half = stats.t.ppf(0.975, 14) * error
+    assert told.low == pytest.approx(0.1 - half) and told.high == pytest.approx(0.1 + half)
+
+
+def test_with_the_same_folds_a_fold_counts_once():
+    folds = np.array([0.1, 0.2, 0.3, 0.2, 0.1])
+    told = compare(np.tile(folds, (3, 1)), DESIGN._replace(same_folds=True))
+    error = folds.std(ddof=1) * np.sqrt(1 / 5 + 100 / 400)
+    assert told.standard_error == pytest.approx(error) and told.df == 4
+
+
+def test_folds_without_a_number_do_not_count_and_one_is_not_enough():
+    values = np.array([[0.1, 0.2, np.nan]])
+    assert compare(values, DESIGN).estimate == pytest.approx(0.15)
+    assert np.isnan(compare(values[:, 1:], DESIGN).estimate)
+
+
+def test_where_nothing_is_wrong_nothing_starves():
+    (only,) = verdicts_of()
+    assert only.kind == "nothing starves" and only.remedy == "do nothing"
+    assert only.sentence == "nothing starves (left, right): do nothing."
+
+
+def test_a_starving_encoder_is_named_with_share_size_and_interval():
+    (only,) = verdicts_of(left={"probe_joint": 0.7, "in_joint": 0.69})
+    assert (only.kind, only.modality) == ("starving encoder", "left")
+    assert only.size == pytest.approx(0.1) and 0 < only.low < 0.1 < only.high
+    assert "learned 50 % of what it learns alone" in only.sentence
+    assert "10.0 points less" in only.sentence and "unimodal losses" in only.remedy
+
+
+def test_the_remedy_says_what_it_gained_here():
+    scores = {"joint*": 0.95}
+    (only,) = verdicts_of(scores, left={"probe_joint": 0.7, "in_joint": 0.69})
+    assert "joint* +5.0 points" in only.sentence
+
+
+def test_a_neglecting_head_is_not_called_a_starving_encoder():
+    verdicts = verdicts_of(right={"in_joint": 0.6})
+    assert kinds(verdicts) == [("neglecting head", "right")]
+    assert "the encoder is fine, the head neglects it" in verdicts[0].sentence
+
+
+def test_a_probe_that_also_beats_the_head_alone_is_no_neglect():
+    assert kinds(verdicts_of(right={"in_joint": 0.6, "alone": 0.6})) == [("nothing starves", None)]
+
+
+def test_an_encoder_that_lacks_next_to_nothing_does_not_starve():
+    # 1 point of 30, as certain as can be.
+    assert kinds(verdicts_of(left={"probe_joint": 0.79, "in_joint": 0.78}))[0][0] in (
+        "nothing starves",
+        "cannot be told",
+    )
+
+
+def test_where_training_alone_brings_nothing_over_random_features_nothing_starves():
+    found = verdicts_of(left={"probe_untrained": 0.8, "probe_joint": 0.74, "in_joint": 0.74})
+    assert kinds(found) == [("nothing starves", None)]
+
+
+def test_a_modality_of_noise_adds_nothing():
+    noise = dict.fromkeys(("alone", "in_joint", "probe_untrained", "probe_joint"), 0.5)
+    noise.update(probe_alone=0.5, permutation_drop=0.0, shapley=0.0)
+    verdicts = verdicts_of(right=noise)
+    assert kinds(verdicts) == [("adds nothing", "right"), ("nothing starves", None)]
+    assert verdicts[0].remedy == "leave it out" and "do nothing" not in verdicts[1].sentence
+
+
+def test_a_modality_that_is_informative_alone_never_adds_nothing():
+    unused = {"permutation_drop": 0.0, "shapley": 0.0}
+    assert ("adds nothing", "right") not in kinds(verdicts_of(right=unused))
+
+
+@pytest.mark.parametrize(
+    ("row", "kind"),
+    [
+        ("late fusion", "loses to late fusion"),
+        ("best single", "loses to best single"),
+        ("stacked linear", "loses to linear"),
+    ],
+)
+def test_joint_training_that_loses_is_named(row, kind):
+    verdicts = verdicts_of({row: 0.95})
+    assert kinds(verdicts) == [(kind, None)]
+    assert verdicts[0].size == pytest.approx(0.05) and "95.0 %" in verdicts[0].sentence
+
+
+def test_an_interaction_is_only_together_and_then_nothing_starves():
+    scores = {"joint": 0.52, "late fusion": 0.52, "mlp": 0.9}
+    starved = {"probe_joint": 0.6, "in_joint": 0.4, "permutation_drop": 0.0, "shapley": 0.0}
+    verdicts = verdicts_of(scores, ("mlp", "joint"), left=starved)
+    assert kinds(verdicts) == [("only together", None)]
+    assert "38.0 points" in verdicts[0].sentence and "No modality starves" in verdicts[0].sentence
+
+
+def test_a_small_interaction_is_not_only_together():
+    scores = {"joint": 0.8, "late fusion": 0.8, "mlp": 0.9}
+    assert "only together" not in [v.kind for v in verdicts_of(scores, ("mlp", "joint"))]
+
+
+def test_what_cannot_be_told_is_said_with_the_samples_it_needs():
+    parts = {name: modality(50 * k) for k, name in enumerate(NAMES)}
+    parts["left"]["probe_joint"] = spread(0.77, 0.06, seed=3)
+    measures = {what: {name: parts[name][what] for name in NAMES} for what in parts["left"]}
+    rows = {"joint": spread(0.9), "majority": spread(0.5, 0.001)}
+    (only,) = give_verdicts(rows, measures, DESIGN, "joint", None, Wording(True))
+    assert (only.kind, only.modality) == ("cannot be told", "left")
+    assert only.low < 0 < only.high and "samples would be needed to tell" in only.sentence
+
+
+def test_a_network_that_guesses_is_said_to_guess():
+    scores = {"joint": 0.5, "late fusion": 0.5}
+    assert kinds(verdicts_of(scores)) == [("no better than guessing", None)]
+
+
+def test_do_nothing_is_not_said_where_another_row_is_better():
+    (only,) = verdicts_of({"inforeg": 0.95})
+    assert only.kind == "nothing starves" and "do nothing" not in only.sentence
+    assert "inforeg scores 5.0 points more" in only.sentence
+
+
+def test_false_verdicts_on_exchangeable_modalities_stay_at_five_percent():
+    """Scores of folds with the correlation n_test / n that Nadeau and Bengio assume, no effects."""
+    rng, n_reports, false = np.random.default_rng(0), 250, 0
+
+    def draw():
+        return rng.standard_normal(1) * np.sqrt(0.2) + rng.standard_normal(SHAPE) * np.sqrt(0.8)
+
+    for _ in range(n_reports):
+        parts = {}
+        for name in NAMES:
+            mean = modality(0)
+            parts[name] = {what: values.mean() + 0.02 * draw() for what, values in mean.items()}
+        measures = {what: {name: parts[name][what] for name in NAMES} for what in parts["left"]}
+        rows = {row: 0.9 + 0.02 * draw() for row in ("late fusion", "best single", "joint")}
+        verdicts = give_verdicts(rows, measures, DESIGN, "joint", None, Wording(True))
+        quiet = ("nothing starves", "cannot be told")
+        false += any(v.kind not in quiet for v in verdicts)
+    assert false <= 0.05 * n_reports + 2 * np.sqrt(0.05 * 0.95 * n_reports)
+
+
+# The recommendation
+
+
+def test_the_simpler_row_within_one_standard_error_is_recommended():
+    base = spread(0.9)
+    error = 0.01 * np.sqrt(1 / 15 + 100 / 400)
+    noise = spread(0.0, 0.01, seed=5)
+    scores = {"deep": base, "simple": base - 0.9 * error + noise, "poor": base - 0.2 + noise}
+    levels = {"deep": 3, "simple": 1, "poor": 0}
+    assert choose_row(scores, levels, DESIGN) == "simple"
+    scores["simple"] = base - 1.1 * error + noise
+    assert choose_row(scores, levels, DESIGN) == "deep"
+
+
+def test_rows_that_failed_are_not_recommended():
+    scores = {"broken": np.full(SHAPE, np.nan), "fine": spread(0.7)}
+    assert choose_row(scores, {"broken": 0, "fine": 5}, DESIGN) == "fine"
+
+
+# Words
+
+
+@pytest.mark.parametrize(
+    ("percent", "score", "size"), [(True, "85.7 %", "9.4 points"), (False, "0.857", "0.094")]
+)
+def test_scores_are_told_in_percent_only_where_they_are_shares(percent, score, size):
+    words = Wording(percent)
+    assert words.score(0.857) == score and words.size(0.094) == size
+
+
+def test_the_modality_that_is_best_alone_is_named_with_those_to_leave_out():
+    verdicts = verdicts_of({"best single": 0.95}, right={"alone": 0.95})
+    assert "the best single modality, right, alone (95.0 %)" in verdicts[0].sentence
+    assert verdicts[0].remedy == "leave left out, or stack"
+
+
+def test_an_encoder_that_is_better_than_alone_by_chance_is_not_called_worse():
+    parts = {name: modality(50 * k) for k, name in enumerate(NAMES)}
+    parts["left"]["probe_joint"] = spread(0.81, 0.1, seed=3)
+    measures = {what: {name: parts[name][what] for name in NAMES} for what in parts["left"]}
+    rows = {"joint": spread(0.9), "majority": spread(0.5, 0.001)}
+    (only,) = give_verdicts(rows, measures, DESIGN, "joint", None, Wording(True))
+    assert "1.0 points more from it" in only.sentence and "2,000 samples would" in only.sentence
