@@ -75,7 +75,7 @@ def write(path, text):
         path.write_text(text, encoding="utf-8")
 
 
-def collect(app=None):
+def collect():
     """Make all pages."""
     write(GENERATED / "api" / "index.rst", api_page())
     for name in MODULES:
@@ -92,7 +92,16 @@ def collect(app=None):
         write(GENERATED / f"{name}.rst", (ROOT / f"{name}.rst").read_text(encoding="utf-8"))
 
 
+def skip_others(app, what, name, obj, skip, options):
+    """Leave out what classes inherit from other libraries: those document it themselves."""
+    module = getattr(getattr(obj, "fget", None) or obj, "__module__", None)
+    if what == "class" and module is not None and not module.startswith("inforeg_sk"):
+        return True
+    return None
+
+
 def setup(app):
-    # Before autosummary looks for what it has to make.
-    app.connect("builder-inited", collect, priority=100)
+    # At once, since Sphinx looks for pages before its first event.
+    collect()
+    app.connect("autodoc-skip-member", skip_others)
     return {"parallel_read_safe": True}

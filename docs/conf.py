@@ -23,11 +23,10 @@ extensions = [
     "sphinx_gallery.gen_gallery",
     "collected_pages",
 ]
-exclude_patterns = ["_build", "generated/gallery/**/*.ipynb", "generated/gallery/**/*.py"]
+exclude_patterns = ["_build", "**/sg_execution_times.rst", "sg_execution_times.rst"]
 templates_path = ["_templates"]
 # Names in single backticks are links where the API has them, and code elsewhere.
 default_role = "py:obj"
-highlight_language = "python"
 
 # The API. Pages are made from the `__all__` of each part, see collected_pages.py.
 autosummary_generate = True
@@ -43,7 +42,7 @@ sphinx_gallery_conf = {
     # What is run while the pages are built. The others need files, a cluster, or long: they are
     # shown, and tests/test_examples.py runs most of them.
     "filename_pattern": r"/plot_",
-    "ignore_pattern": r"/_",
+    "ignore_pattern": r"(^|/)_",
     "reset_argv": "gallery.arguments",
     "within_subsection_order": "FileNameSortKey",
     "download_all_examples": False,

@@ -1,4 +1,5 @@
 """Does joint training starve a modality, and what does InfoReg do about it?
+=========================================================================
 
 Handwritten digits with the spoken name of the digit (av digits, part of the package). Each
 modality alone can be right for about 87 % of new samples, and both together for 98 %. Six ways

@@ -29,7 +29,7 @@ class ScoreByModality(Callback):
         there are any.
     name : str or None, default=None
         Name of the curve. None is "acc" or "r2", the name in `scoring`, or "score" for a callable;
-        with "train_" or "valid_" before it, which tells the samples.
+        with ``train_`` or ``valid_`` before it, which tells the samples.
 
     Notes
     -----
