@@ -186,7 +186,7 @@ def plot(title, alone, scores, models, modalities):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--seeds", type=int, default=3, help="fits of each kind (default: 3)")
     parser.add_argument("--figure", default="quickstart.png", help="file (default: %(default)s)")
     args = parser.parse_args()
