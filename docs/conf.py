@@ -70,4 +70,3 @@ linkcheck_anchors = False
 linkcheck_timeout = 30
 linkcheck_retries = 2
 linkcheck_ignore = [r"https://doi\.org/.*", r"https://github\.com/.*/edit/.*"]
-

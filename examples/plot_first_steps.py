@@ -1,5 +1,5 @@
 """A dict, a fit, and a look at each modality
-============================================
+==========================================
 
 The shortest way from arrays to an answer: does joint training starve a modality of these data, and
 does a loss for each modality help? Handwritten digits, each with its spoken name (part of the
