@@ -11,51 +11,52 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 GENERATED = HERE / "generated"
 
-# Parts of the package whose `__all__` is public, and what they are called on the page.
-PARTS = {
-    "inforeg_sk": "Estimators, containers, methods",
-    "inforeg_sk.model_selection": "Searches and cross-validation",
-    "inforeg_sk.ensemble": "Combined estimators: what they return",
-    "inforeg_sk.inspection": "Measures and figures",
-    "inforeg_sk.callbacks": "Callbacks",
-    "inforeg_sk.features": "From recordings and texts to arrays",
-    "inforeg_sk.datasets": "Data sets",
-    "inforeg_sk.network": "Encoders and fusions",
-    "inforeg_sk.methods": "Parts of methods",
-    "inforeg_sk.training": "The training loop",
-    "inforeg_sk.testing": "Checks for methods of your own",
-    "inforeg_sk.functional": "The maths, as functions",
+# Sections of the page, with the rooms of the package whose public names they have. A name that
+# the package itself exports is documented there, the others in their room.
+SECTIONS = {
+    "Estimators": ["classifier", "regressor"],
+    "Data": ["data", "compose"],
+    "Measures and figures": ["inspection"],
+    "Combined estimators": ["ensemble"],
+    "Searches and cross-validation": ["model_selection"],
+    "Methods": ["methods"],
+    "Callbacks": ["callbacks"],
+    "From recordings and texts to arrays": ["features"],
+    "Data sets": ["datasets"],
+    "Encoders and fusions": ["network"],
+    "The training loop": ["training", "estimator"],
+    "Checks for methods of your own": ["testing"],
+    "The maths, as functions": ["functional"],
 }
-
 # Modules that are read as a whole.
 MODULES = ["inforeg_sk.presets", "inforeg_sk.methods.context"]
 
 
 def public_names():
-    """Names by part, each in the first part that has it; values such as tuples are left out."""
-    found, seen = {}, set()
-    for part in PARTS:
-        module = importlib.import_module(part)
-        names = []
-        for name in sorted(module.__all__, key=lambda name: (name.islower(), name.lower())):
-            value = getattr(module, name)
-            if not callable(value) or id(value) in seen:
-                continue
-            seen.add(id(value))
-            names.append(name)
-        found[part] = names
+    """Names by section and part, each once; values such as tuples and dicts are left out."""
+    top = importlib.import_module("inforeg_sk")
+    exported = {name: value for name in top.__all__ if callable(value := getattr(top, name))}
+    found = {}
+    for section, rooms in SECTIONS.items():
+        here = [n for n, v in exported.items() if v.__module__.split(".")[1] in rooms]
+        found[section] = {"inforeg_sk": sorted(here)} if here else {}
+        for room in rooms:
+            module = importlib.import_module(f"inforeg_sk.{room}")
+            values = {name: getattr(module, name) for name in module.__all__}
+            names = [n for n, v in values.items() if callable(v) and n not in exported]
+            if names:
+                found[section][module.__name__] = sorted(names)
     return found
 
 
 def api_page():
-    """The page of the API, with a table for each part."""
+    """The page of the API, with a table for each part of a section."""
     lines = ["API", "===", ""]
-    for part, names in public_names().items():
-        title = PARTS[part]
-        first = (importlib.import_module(part).__doc__ or "").strip().split("\n\n")[0]
-        lines += [title, "-" * len(title), "", f"``{part}``: {' '.join(first.split())}", ""]
-        lines += [f".. currentmodule:: {part}", ""]
-        lines += [".. autosummary::", "   :toctree: .", "", *(f"   {n}" for n in names), ""]
+    for title, parts in public_names().items():
+        lines += [title, "-" * len(title), ""]
+        for part, names in parts.items():
+            lines += [f"In ``{part}``:", "", f".. currentmodule:: {part}", ""]
+            lines += [".. autosummary::", "   :toctree: .", "", *(f"   {n}" for n in names), ""]
     title = "Modules that are read as a whole"
     lines += [title, "-" * len(title), "", ".. toctree::", "   :maxdepth: 1", ""]
     lines += [f"   module.{name}" for name in MODULES]

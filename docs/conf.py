@@ -44,7 +44,7 @@ sphinx_gallery_conf = {
     "filename_pattern": r"/plot_",
     "ignore_pattern": r"(^|/)_",
     "reset_argv": "gallery.arguments",
-    "within_subsection_order": "FileNameSortKey",
+    "within_subsection_order": "gallery.order",
     "download_all_examples": False,
     "show_memory": False,
     "show_signature": False,
@@ -62,6 +62,10 @@ html_theme_options = {
     "footer_start": ["copyright"],
     "footer_end": ["sphinx-version"],
 }
+html_static_path = ["_static"]
+html_css_files = ["custom.css"]
+# Pages without pages below them need no second column of links.
+html_sidebars = {"start": [], "faq": []}
 html_show_sourcelink = False
 html_copy_source = False
 

@@ -3,7 +3,14 @@
 import tempfile
 from pathlib import Path
 
-__all__ = ["arguments"]
+__all__ = ["arguments", "order"]
+
+FIRST = ["plot_first_steps.py", "plot_quickstart.py", "tables.py"]
+
+
+def order(name):
+    """Where an example stands: what a new reader wants first, then by name."""
+    return (FIRST.index(name) if name in FIRST else len(FIRST), name)
 
 
 def arguments(gallery_conf, script_vars):
