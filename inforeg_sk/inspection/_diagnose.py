@@ -76,8 +76,9 @@ def diagnose(
         A scorer's name or ``scorer(estimator, X, y)``, for all rows alike; larger is better. None
         is accuracy, or R^2 of a regressor.
     seeds : int or sequence of int, default=3
-        Seeds of all networks, in the place of their `random_state`; an int n stands for
-        ``range(n)``.
+        Seeds, of folds (where `cv` is an int) and networks; an int n stands for ``range(n)``. In
+        the place of its `random_state` each network gets a number made of the seed and the fold,
+        in ``report.data["network_seeds"]``: networks of one fold share it, those of others do not.
     methods : "default", sequence of str, or dict of str to estimator or dict, default="default"
         What the network as given is compared with. Names are those of methods ("joint", "inforeg",
         "ogm-ge", ...), "joint*" (unimodal losses: InfoReg with alpha 0), and "mlp" or "concat" (the
@@ -268,6 +269,7 @@ def _report(task, folds, measuring, rows, rivals, given, scoring, y):
         interacting = [other, given] if other == "mlp" else [given, other]
     first = folds.folds[0]
     percent = task.classifies and (not callable(scoring) and scoring in _PERCENT)
+    network_seeds = [fold.seed for fold in folds.folds]
     presence, n_complete = _presence(first, measuring.names)
     data = {
         "version": __version__,
@@ -280,7 +282,8 @@ def _report(task, folds, measuring, rows, rivals, given, scoring, y):
         "modalities": list(measuring.names),
         "presence": presence,
         "n_complete": n_complete,
-        "seeds": list(dict.fromkeys(fold.seed for fold in folds.folds)),
+        "seeds": list(dict.fromkeys(fold.repeat for fold in folds.folds)),
+        "network_seeds": np.reshape(network_seeds, (-1, folds.n_folds)).tolist(),
         "n_folds": folds.n_folds,
         "same_folds": folds.same,
         "n_train": folds.n_train,
@@ -293,6 +296,7 @@ def _report(task, folds, measuring, rows, rivals, given, scoring, y):
         "alone_on_all": measuring.alone,
         "cooperation": measuring.cooperation,
         "joint_block": measuring.joint_block,
+        "on_common": measuring.on_common,
         "failed": dict(failed),
         "left_out": [name for name in RIVALS if name not in rivals],
         "warnings": dict(measuring.warned.most_common()),

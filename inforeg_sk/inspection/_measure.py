@@ -37,6 +37,7 @@ __all__ = ["MEASURES", "Measuring"]
 MEASURES = (
     "baseline",
     "alone",
+    "alone_common",
     "in_joint",
     "in_joint_calibrated",
     "probe_untrained",
@@ -69,7 +70,9 @@ class Measuring:
     alone : dict of str to ndarray of shape (n_seeds, n_folds)
         By modality: the network trained alone, scored on all samples.
     measures : dict of str to dict of str to ndarray of shape (n_seeds, n_folds)
-    cooperation, joint_block : ndarray of shape (n_seeds, n_folds)
+    cooperation, joint_block, on_common : ndarray of shape (n_seeds, n_folds)
+        Of the Shapley game; what the pool's joint block is worth; the score of the network as given
+        on the samples that have all modalities.
     failed : dict of str to str
         Rows that could not be fitted or scored, with the error.
     warned : Counter
@@ -85,6 +88,7 @@ class Measuring:
         self.alone = {name: self._empty() for name in names}
         self.measures = {what: {name: self._empty() for name in names} for what in MEASURES}
         self.cooperation, self.joint_block = self._empty(), self._empty()
+        self.on_common = self._empty()
 
     def _empty(self):
         return np.full(self._shape, np.nan)
@@ -108,7 +112,7 @@ class Measuring:
             fitted = self._fit(tasks)
             self._raise_own(fitted, chunk, given)
             jobs = (
-                delayed(_measure)(
+                delayed(_measured)(
                     self.task,
                     fold,
                     {row.name: fitted[fold.place, row.name] for row in rows},
@@ -122,8 +126,9 @@ class Measuring:
             results = self._parallel(jobs)
             if len(chunk) > 1:
                 results = self._bar(results, len(chunk), "measures")
-            for found in results:
+            for found, warned in results:
                 self._take(*found)
+                self.warned.update(warned)
             for fold in chunk:
                 fold.release()
         if BEST_SINGLE in rivals:
@@ -184,7 +189,7 @@ class Measuring:
                     who = f"modality {what[len(_ALONE) :]!r} alone" if alone else "the estimator"
                     raise error_kind(error)(f"{who}, {fold}: {error}") from error
 
-    def _take(self, place, scores, alone, measures, cooperation):
+    def _take(self, place, scores, alone, measures, cooperation, on_common):
         for name, (score, error) in scores.items():
             self._score(name, place, score, error)
         for name, score in alone.items():
@@ -192,7 +197,7 @@ class Measuring:
         for what, by_name in measures.items():
             for name, value in by_name.items():
                 self.measures[what][name][place] = value
-        self.cooperation[place] = cooperation
+        self.cooperation[place], self.on_common[place] = cooperation, on_common
 
     def _score(self, name, place, score, error):
         self.scores.setdefault(name, self._empty())[place] = score
@@ -285,8 +290,16 @@ def _recorded(counter):
     """Count the texts of warnings instead of showing them again and again."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
+        warnings.simplefilter("ignore", DeprecationWarning)
         yield
     counter.update(str(warning.message) for warning in caught)
+
+
+def _measured(*arguments):
+    """What `_measure` returns, and the texts of warnings on the way."""
+    warned = Counter()
+    with _recorded(warned):
+        return _measure(*arguments), warned
 
 
 def _measure(task, fold, networks, alone, given, late_fusion, scoring):
@@ -299,6 +312,8 @@ def _measure(task, fold, networks, alone, given, late_fusion, scoring):
     alone : dict of str to float
     measures : dict of str to dict of str to float
     cooperation : float
+    on_common : float
+        The network as given on the samples that have all modalities.
     """
     X, y = fold.X_test, fold.y_test
     scores = {name: _score_of(name, one, X, fold, scoring) for name, one in networks.items()}
@@ -314,13 +329,20 @@ def _measure(task, fold, networks, alone, given, late_fusion, scoring):
     guess = (DummyClassifier(strategy="prior") if task.classifies else DummyRegressor()).fit(
         np.zeros((len(y_train), 1)), y_train
     )
+    common = np.logical_and.reduce([fold.having(name) for name in alone])
     for name, expert in alone.items():
         whole = alone_on_all(expert, name, X_train, y_train, task.classifies)
         on_all[name] = _scored(whole, X, y, scoring)
         rows = fold.having(name)
         if not rows.any():
             continue
-        measures["alone"][name] = _scored(expert, only(X, name, rows), y[rows], scoring)
+        alone_score = _scored(expert, only(X, name, rows), y[rows], scoring)
+        measures["alone"][name] = measures["alone_common"][name] = alone_score
+        if not common.all():
+            here = only(X, name, common) if common.any() else None
+            measures["alone_common"][name] = (
+                np.nan if here is None else _scored(expert, here, y[common], scoring)
+            )
         measures["baseline"][name] = _scored(guess, np.zeros((rows.sum(), 1)), y[rows], scoring)
     measures["in_joint"] = joint.score_by_modality(X, y, samples="each", scoring=scoring)
     measures["in_joint_calibrated"] = calibrated_scores(joint, X_train, y_train, X, y, scoring)
@@ -341,7 +363,10 @@ def _measure(task, fold, networks, alone, given, late_fusion, scoring):
         ("shapley", shared.modalities, shared.importances_mean),
     ]:
         measures[what] = dict(zip(names, map(float, values), strict=True))
-    return fold.place, scores, on_all, measures, shared.cooperation
+    on_common = scores[given][0]
+    if not common.all():
+        on_common = _scored(joint, X[common], y[common], scoring) if common.any() else np.nan
+    return fold.place, scores, on_all, measures, shared.cooperation, on_common
 
 
 def _scored(estimator, X, y, scoring):

@@ -15,7 +15,7 @@ from ._wording import Wording
 __all__ = ["DiagnosisReport"]
 
 _FORMAT = 1
-_ARRAYS = ("scores", "alone_on_all", "cooperation", "joint_block")
+_ARRAYS = ("scores", "alone_on_all", "cooperation", "joint_block", "on_common")
 _BEST_SINGLE = "best single"
 
 
@@ -38,7 +38,8 @@ class DiagnosisReport:
         Scores of the rows of the comparison, on held-out samples.
     measures_ : dict of str to dict of str to ndarray of shape (n_seeds, n_folds)
         By measure and modality, on the held-out samples that have the modality: ``"alone"`` (the
-        network trained on it alone), ``"in_joint"`` (its part of the joint network's outputs),
+        network trained on it alone), ``"alone_common"`` (the same on samples that have all
+        modalities), ``"in_joint"`` (its part of the joint network's outputs),
         ``"in_joint_calibrated"`` (the same times a factor that is learned on the training part),
         ``"probe_untrained"``, ``"probe_joint"``, ``"probe_alone"`` (linear probes of the encoder
         before training, trained jointly, trained alone), ``"permutation_drop"``, ``"shapley"``, and

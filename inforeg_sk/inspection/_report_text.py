@@ -96,6 +96,7 @@ def basis(report):
         "P0, PJ, PA: linear probes of the encoder untrained, as given, trained alone; learned "
         "share (PJ - P0) / (PA - P0). Intervals: corrected resampled t; verdicts: Holm."
     ]
+    texts.append(_of_interaction(report))
     if data["n_complete"] < data["n_samples"]:
         pairs = [
             f"{a} and {b} {data['presence'][a][b]:,}"
@@ -103,7 +104,8 @@ def basis(report):
             for b in report.modalities_[i + 1 :]
         ]
         texts.append(
-            f"Samples that have {', '.join(pairs)}; all modalities {data['n_complete']:,}."
+            f"Samples that have {', '.join(pairs)}; all modalities {data['n_complete']:,}. "
+            f"On these {_on_common(report)}."
         )
     if data["left_out"]:
         texts.append(f"Not compared (rivals=): {', '.join(data['left_out'])}.")
@@ -116,6 +118,30 @@ def basis(report):
             f"{_short(next(iter(data['warnings'])))}"
         )
     return texts
+
+
+def _of_interaction(report):
+    """What modalities are worth together beyond what each is worth by itself."""
+    words, data = report.wording, report.data
+    value = float(np.nanmean(data["cooperation"]))
+    sign = "more" if value >= 0 else "less"
+    text = f"In the network all modalities gain {words.size(abs(value))} {sign} than the sum of "
+    text += "what each gains by itself (Shapley game)."
+    if np.isfinite(data["joint_block"]).any():
+        loss = "log-loss" if data["n_classes"] is not None else "squared error"
+        value = np.nanmean(data["joint_block"])
+        text += f" Without its joint block the evidence pool's {loss} changes by {value:+.3g}."
+    return text
+
+
+def _on_common(report):
+    """Scores on the samples that have all modalities."""
+    words = report.wording
+    told = [f"{report.data['given']} {words.number(np.nanmean(report.data['on_common']))}"]
+    for name in report.modalities_:
+        alone = float(report.measure("alone_common", name).estimate)
+        told.append(f"{name} alone {words.number(alone)}")
+    return ", ".join(told)
 
 
 def _short(text):

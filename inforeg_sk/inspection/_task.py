@@ -122,12 +122,18 @@ class Fold:
 
     Attributes
     ----------
+    seed : int
+        Of the networks of this fold: of `seed` and the number of the fold.
+    repeat : int
+        `seed` as it was given.
     y_train, y_test, groups, all_groups : ndarray
         `groups` are those of the training part, or None; `all_groups` those of all samples.
     """
 
     def __init__(self, task, place, seed, train, test, X, y, groups):
-        self._task, self.place, self.seed = task, place, seed
+        self._task, self.place, self.repeat = task, place, seed
+        # Folds of one seed with the same initial weights would have their luck in common.
+        self.seed = int(np.random.SeedSequence([seed, place[1]]).generate_state(1)[0] >> 1)
         self._X, self._y, self._rows, self.all_groups = X, y, train, groups
         self._test = test
         self.y_train, self.y_test = y[train], y[test]
@@ -135,7 +141,7 @@ class Fold:
         self._sides = None
 
     def __str__(self):
-        return f"fold {self.place[1]} of seed {self.seed}"
+        return f"fold {self.place[1]} of seed {self.repeat}"
 
     def _front(self):
         """Both parts, behind the steps in front."""

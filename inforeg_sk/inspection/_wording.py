@@ -129,6 +129,8 @@ class Wording:
             f"a probe reads {self.score(facts['probe_joint'])} from the same features: "
             f"{self.size(float(told.estimate))} unused ({self._sure(told)})."
         )
+        if facts["starving"]:  # which has said what it gains
+            return text, "the same"
         return text, self._fixes(f"{_UNIMODAL}, or {_LATE}", facts)
 
     def _nothing_added(self, name, told, facts, kind):
@@ -159,7 +161,7 @@ class Wording:
             f"({self._sure(told)})."
         )
         remedies = {"late fusion": _LATE, "best single": f"leave {others} out, or stack"}
-        linear = f"take it, or train longer or otherwise ({row})"
+        linear = f"take it ({row}), or train the network otherwise"
         return text, remedies.get(row, linear)
 
     def _together(self, name, told, facts, kind):
@@ -241,7 +243,7 @@ class Wording:
         if size <= 0:
             n = _rounded(float(needed.for_half_width))
             how_many = f"{n:,} {design.unit} would halve it (here {design.n_samples:,})"
-        elif np.isfinite(n) and n <= 1000 * design.n_samples:
+        elif np.isfinite(n) and n <= 100 * design.n_samples:
             n = max(n, design.n_samples + 1)
             how_many = f"about {_rounded(n):,} {design.unit} would be needed to tell"
             how_many += f" (here {design.n_samples:,})"

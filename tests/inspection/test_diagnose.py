@@ -90,10 +90,11 @@ def test_scores_are_those_of_single_fits_on_the_same_splits(data):
     report = diagnose(network(), X, y, **{**CHEAP, "cv": splits, "seeds": [7]})
     for k, (train, test) in enumerate(splits):
         parts = [{name: x[rows] for name, x in X.items()} for rows in (train, test)]
-        joint = network(random_state=7).fit(parts[0], y[train])
+        seed = report.data["network_seeds"][0][k]
+        joint = network(random_state=seed).fit(parts[0], y[train])
         assert report.scores_["joint"][0, k] == pytest.approx(joint.score(parts[1], y[test]))
         by_modality = joint.score_by_modality(parts[1], y[test])
-        experts = {n: alone_estimator(network(random_state=7), n, tuple(X)) for n in X}
+        experts = {n: alone_estimator(network(random_state=seed), n, tuple(X)) for n in X}
         late = LateFusionClassifier(experts).fit(parts[0], y[train])
         assert report.scores_["late fusion"][0, k] == late.score(parts[1], y[test])
         guess = DummyClassifier().fit(parts[0]["text"], y[train])
@@ -131,6 +132,7 @@ def test_each_seed_has_folds_of_its_own_but_those_given_stay(data):
     assert first.place == (0, 0) and second.place == (1, 0)
     assert not np.array_equal(first.X_test["text"], second.X_test["text"])
     assert np.array_equal(given.folds[0].X_test["text"], given.folds[3].X_test["text"])
+    assert len({fold.seed for fold in own.folds}) == 6  # no two folds share initial weights
     assert np.bincount(first.y_test).tolist() == [10, 10, 10]
 
 
@@ -233,6 +235,8 @@ def test_missing_modalities_are_scored_where_they_are_present():
     assert report.data["n_complete"] == 55 and "all modalities 55" in repr(report)
     assert not report.data["failed"]
     assert all(np.isfinite(scores).all() for scores in report.scores_.values())
+    assert "On these joint " in " ".join(repr(report).split())
+    assert not np.array_equal(report.data["on_common"], report.scores_["joint"])
     assert report.recommended_ != "best single"  # it could not do without its modality
     assert report.recommendation_.fit(X, y).predict(X).shape == (N,)
 
