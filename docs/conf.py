@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 os.environ.setdefault("MPLBACKEND", "Agg")
+os.environ["TQDM_DISABLE"] = "1"  # progress bars would fill what examples print
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
@@ -27,6 +28,8 @@ exclude_patterns = ["_build", "**/sg_execution_times.rst", "sg_execution_times.r
 templates_path = ["_templates"]
 # Names in single backticks are links where the API has them, and code elsewhere.
 default_role = "py:obj"
+
+toc_object_entries_show_parents = "hide"
 
 # The API. Pages are made from the `__all__` of each part, see collected_pages.py.
 autosummary_generate = True
