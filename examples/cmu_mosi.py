@@ -1,8 +1,9 @@
 """Grid search over alpha on CMU-MOSI: is a modality starving, and what helps?
+===========================================================================
 
 Text, audio and video features of 2199 spoken opinions, positive or negative. A Pipeline scales
 each modality and trains the classifier; GridSearchCV chooses the strength of the regulation
-(alpha), without and with unimodal losses (unimodal_weight 0 and 1, the latter marked *).
+(alpha), without and with unimodal losses (unimodal_weight 0 and 1, the latter marked ``*``).
 
 How the choice is made, and why: the published text and video features come from networks that
 were trained on the labels of the training videos. Cross-validation inside the training videos

@@ -1,4 +1,5 @@
-"""CREMA-D in the setting of the InfoReg paper: emotions in voice and face.
+"""CREMA-D in the setting of the InfoReg paper: emotions in voice and face
+=======================================================================
 
 Prints accuracy on the test part, of both modalities together and of each alone, beside the
 published figures; _paper_setting.py says how the training differs from the authors'. No results

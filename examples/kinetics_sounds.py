@@ -1,4 +1,5 @@
-"""Kinetics-Sounds in the setting of the InfoReg paper: 31 actions that are seen and heard.
+"""Kinetics-Sounds in the setting of the InfoReg paper: 31 actions that are seen and heard
+=======================================================================================
 
 Prints accuracy on the test part, of both modalities together and of each alone, beside the
 published figures; _paper_setting.py says how the training differs from the authors'. No results

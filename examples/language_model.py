@@ -1,4 +1,5 @@
-"""A language model as the encoder of a modality: transcripts of CMU-MOSI beside audio features.
+"""A language model as the encoder of a modality: transcripts of CMU-MOSI beside audio features
+============================================================================================
 
 The modality "text" starts as an array of strings. Two ways to encode it are compared, each alone
 and together with the audio, trained jointly and with InfoReg*:

@@ -1,4 +1,5 @@
 """Does joint training starve a modality, and what does InfoReg do about it?
+=========================================================================
 
 Handwritten digits with the spoken name of the digit (av digits, part of the package). Each
 modality alone can be right for about 87 % of new samples, and both together for 98 %. Six ways
@@ -185,7 +186,7 @@ def plot(title, alone, scores, models, modalities):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--seeds", type=int, default=3, help="fits of each kind (default: 3)")
     parser.add_argument("--figure", default="quickstart.png", help="file (default: %(default)s)")
     args = parser.parse_args()

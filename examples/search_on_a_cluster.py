@@ -1,4 +1,5 @@
-"""A search whose fits are made by the workers of a cluster.
+"""A search whose fits are made by the workers of a cluster
+========================================================
 
 BatchedGridSearchCV tries values of alpha and lr on the audio-visual digits that come with the
 library, first in this process, then on a cluster of dask. Nothing but the ``with`` block differs,

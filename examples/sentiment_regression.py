@@ -1,4 +1,5 @@
-"""Sentiment as a number: MultimodalInfoRegRegressor on CMU-MOSI's processed pickles.
+"""Sentiment as a number: MultimodalInfoRegRegressor on CMU-MOSI's processed pickles
+=================================================================================
 
 Trains on the official training part and prints, for the test part, the mean absolute error and
 the correlation that most papers report, with the accuracy of the sign (utterances rated 0 left out)

@@ -1,4 +1,5 @@
-"""From wav files to a score in one Pipeline: spoken digits beside written ones.
+"""From wav files to a score in one Pipeline: spoken digits beside written ones
+============================================================================
 
 720 recordings of six speakers (Free Spoken Digit Dataset), each paired by a seeded rule with one
 of scikit-learn's images of the same digit. The Pipeline takes paths: librosa makes log-mel

@@ -1,4 +1,5 @@
-"""Tables of features: one network, its rivals, and a pool of all kinds of experts.
+"""Tables of features: one network, its rivals, and a pool of all kinds of experts
+===============================================================================
 
 Wisconsin breast cancer: 30 measures of cell nuclei, in three modalities (mean, standard error and
 largest value of each). Rows are cross-validated accuracies and log-losses; then what the pool says

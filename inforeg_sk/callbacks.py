@@ -33,7 +33,7 @@ class ScoreByModality(Callback):
         there are any.
     name : str or None, default=None
         Name of the curve. None is "acc" or "r2", the name in `scoring`, or "score" for a callable;
-        with "train_" or "valid_" before it, which tells the samples.
+        with ``train_`` or ``valid_`` before it, which tells the samples.
     joint : bool, default=False
         Whether to record the score of all modalities together, too, on the same samples, under the
         label "all".

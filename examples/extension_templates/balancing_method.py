@@ -1,4 +1,5 @@
-"""A balancing method to copy and change: delete the hooks that you do not need.
+"""A balancing method to copy and change: delete the hooks that you do not need
+============================================================================
 
 Copy this file, rename the class, and run it: the last lines check the method and train with it.
 All that a hook gets is documented in `inforeg_sk.methods.context`.

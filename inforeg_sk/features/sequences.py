@@ -162,7 +162,7 @@ class PadSequences(SetOutputNoOpMixin, TransformerMixin, BaseEstimator, auto_wra
 
         Returns
         -------
-        ndarray of shape (n_samples, n_steps_, n_features_)
+        ndarray of shape (n_samples, n_steps, n_features)
         """
         check_is_fitted(self, "n_steps_")
         self._check_parameters()

@@ -162,6 +162,7 @@ def modality_shapley(
             Shapley values and their standard deviation over the repeats. The values add up to
             ``score_all - score_none``.
         ``importances`` : ndarray of shape (n_modalities, n_repeats)
+            The Shapley values of each repeat.
         ``score_all``, ``score_none`` : float
             V of all modalities, which is the estimator's score, and of none.
         ``single_gains`` : ndarray of shape (n_modalities,)
