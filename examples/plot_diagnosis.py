@@ -1,4 +1,5 @@
 """Is a modality starving, how badly, and what fixes it? One call on embedded data.
+================================================================================
 
 Handwritten digits with the spoken name of the digit (av digits, part of the package). The network
 is trained as the methods' authors do it, by SGD with momentum and one loss on both modalities
@@ -32,7 +33,7 @@ SGD = {"optimizer": torch.optim.SGD, "optimizer__momentum": 0.9, "lr": 0.01, "ma
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--figure", default="diagnosis.png", help="where to save the figure")
     parser.add_argument("--n-jobs", type=int, default=2, help="processes (default: %(default)s)")
     given = parser.parse_args()

@@ -215,14 +215,16 @@ class Wording:
         return f" {row} scores {more}."
 
     def guessing(self, given, score, better):
-        """The network as given has learned nothing."""
-        remedy = "train longer, or take other encoders or an interacting fusion"
+        """The network as given cannot be told from guessing."""
+        remedy = (
+            "train longer, take other encoders, an interacting fusion, or more samples or folds"
+        )
         text = (
-            f"the network as given ({given}, {self.score(score)}) is no better than guessing, so "
+            f"the network as given ({given}, {self.score(score)}) cannot be told from guessing, so "
             f"that nothing can be said of its encoders.{self._better(better)} Remedy: {remedy}."
         )
         nan = float("nan")
-        return Verdict("no better than guessing", None, nan, nan, nan, nan, remedy, text)
+        return Verdict("not told from guessing", None, nan, nan, nan, nan, remedy, text)
 
     def unknown(self, kind, name, told, needed, design):
         """It cannot be told whether a modality starves, or its head neglects it.

@@ -170,7 +170,7 @@ def test_what_cannot_be_told_is_said_with_the_samples_it_needs():
 
 def test_a_network_that_guesses_is_said_to_guess():
     scores = {"joint": 0.5, "late fusion": 0.5}
-    assert kinds(verdicts_of(scores)) == [("no better than guessing", None)]
+    assert kinds(verdicts_of(scores)) == [("not told from guessing", None)]
 
 
 def test_do_nothing_is_not_said_where_another_row_is_better():
