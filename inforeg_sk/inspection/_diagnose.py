@@ -135,8 +135,8 @@ def diagnose(
       gain over guessing is lost by the additive network and by late fusion; then nothing is said to
       starve or to add nothing;
     - *loses to late fusion, best single, linear*: these rows score more;
-    - *not told from guessing*: the interval of its gain over guessing includes 0, so that nothing is
-      said of its encoders;
+    - *not told from guessing*: the interval of its gain over guessing includes 0, so that nothing
+      is said of its encoders;
     - *nothing starves*: of all modalities PA - PJ is below 10 % of what is learned, or PA is not
       above P0. Otherwise: *cannot be told*, with a rough number of samples that would do.
 
