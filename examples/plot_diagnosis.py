@@ -35,6 +35,7 @@ SGD = {"optimizer": torch.optim.SGD, "optimizer__momentum": 0.9, "lr": 0.01, "ma
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--figure", default="diagnosis.png", help="where to save the figure")
+    parser.add_argument("--seeds", type=int, default=2, help="(default: %(default)s)")
     parser.add_argument("--n-jobs", type=int, default=2, help="processes (default: %(default)s)")
     given = parser.parse_args()
     matplotlib.use("Agg")
@@ -49,7 +50,7 @@ def main():
         digits.target,
         cv=3,
         groups=digits.groups,
-        seeds=2,
+        seeds=given.seeds,
         methods=["joint*"],
         rivals=["majority", "best single", "linear on all", "stacked linear", "late fusion"],
         n_jobs=given.n_jobs,
