@@ -33,7 +33,7 @@ SGD = {"optimizer": torch.optim.SGD, "optimizer__momentum": 0.9, "lr": 0.01, "ma
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--figure", default="diagnosis.png", help="where to save the figure")
     parser.add_argument("--seeds", type=int, default=2, help="(default: %(default)s)")
     parser.add_argument("--n-jobs", type=int, default=2, help="processes (default: %(default)s)")
