@@ -352,7 +352,7 @@ def section(done, row):
     text = "Beyond the noise of single comparisons it is " + "; ".join(told) + "." if told else (
         "No difference is beyond the noise."
     )  # fmt: skip
-    head = ["", "accuracy", "over joint", "over joint*", "over late fusion"]
+    head = ["data set", "accuracy", "over joint", "over joint*", "over late fusion"]
     lead = (
         "Accuracy on test data in %, and differences in points with half of the 95 % interval\n"
         "(``benchmarks/METHODS.rst``: five seeds, settings chosen on validation data, the default\n"
