@@ -29,7 +29,7 @@ import numpy as np
 import sklearn
 import torch
 from rivals import ROWS as RIVALS
-from rivals import TAKES_GROUPS, load, text_table
+from rivals import groups_for, load, text_table
 from sklearn.base import clone
 from sklearn.model_selection import GroupShuffleSplit, StratifiedShuffleSplit
 from skorch.dataset import ValidSplit
@@ -111,12 +111,8 @@ def measure(name, row):
     else:
         models, choices, spent = [], [None] * N_SEEDS, []
         for seed in range(N_SEEDS):
-            model, given = RIVALS[row](seed), {}
-            if groups is not None and isinstance(model, TAKES_GROUPS):
-                given["groups"] = groups[train]
-                n_groups = len(np.unique(groups[train]))
-                if "cv" in model.get_params(deep=False) and n_groups < 5:
-                    model.set_params(cv=n_groups)
+            model = RIVALS[row](seed)
+            given = groups_for(model, groups, train)
             before = time.process_time()
             models.append(model.fit(X[train], y[train], **given))
             spent.append(time.process_time() - before)
@@ -244,63 +240,44 @@ def page():
         "methods that scale gradients were made for SGD, and do less here.",
         "",
     ]
-    title = "Accuracy on the test part in %: mean and standard deviation over the seeds"
-    text += [title, "-" * len(title), ""]
-    body = []
-    for row in rows:
-        cells = []
-        for name in sets:
-            value = done.get((name, row))
-            found = [s["accuracy"] for s in value["seeds"]] if value else []
-            cells.append(f"{np.mean(found):.1f} ({np.std(found, ddof=1):.1f})" if found else "-")
-        body.append([row, *cells])
-    text += text_table(["", *sets], body)
-    title = "Against the better of joint* and late fusion"
-    text += [title, "-" * len(title), ""]
-    text += [
+
+    def spread(name, row):
+        found = [s["accuracy"] for s in done[name, row]["seeds"]]
+        return f"{np.mean(found):.1f} ({np.std(found, ddof=1):.1f})"
+
+    def compared(name, row):
+        if any((name, reference) not in done for reference in REFERENCES):
+            return "-"
+        mean, half, word = verdict(done, name, row)
+        return f"{mean:+.1f} ± {half:.1f} {word}"
+
+    def weakest(name, row):
+        each = [s["alone"] for s in done[name, row]["seeds"]]
+        means = {m: np.mean([a[m] for a in each]) for m in each[0]}
+        least = min(means, key=means.get)
+        return f"{means[least]:.1f} {least}"
+
+    def seconds(name, row):
+        return f"{np.mean([s['seconds_of_last_fit'] for s in done[name, row]['seeds']]):.2f}"
+
+    trained = [r for r in rows if r in GRIDS]
+    unadjusted = (
         "In points, with half of the 95 % interval; of the two differences the smaller one. "
         '"Better" is better than both. Intervals are not adjusted for their number: of a hundred '
-        "comparisons without a difference, five would lie beside 0.",
-        "",
-    ]
-    body = []
-    for row in [r for r in rows if r in GRIDS or r == "pool"]:
-        cells = []
-        for name in sets:
-            if any((name, r) not in done for r in (row, *REFERENCES)):
-                cells.append("-")
-                continue
-            mean, half, word = verdict(done, name, row)
-            cells.append(f"{mean:+.1f} ± {half:.1f} {word}")
-        body.append([row, *cells])
-    text += text_table(["", *sets], body)
-    title = "The weakest modality inside the network"
-    text += [title, "-" * len(title), "", "Accuracy of its unimodal logits in %.", ""]
-    body = []
-    for row in [r for r in rows if r in GRIDS]:
-        cells = []
-        for name in sets:
-            value = done.get((name, row))
-            if not value:
-                cells.append("-")
-                continue
-            each = [s["alone"] for s in value["seeds"]]
-            means = {m: np.mean([a[m] for a in each]) for m in each[0]}
-            weakest = min(means, key=means.get)
-            cells.append(f"{means[weakest]:.1f} {weakest}")
-        body.append([row, *cells])
-    text += text_table(["", *sets], body)
-    title = "CPU seconds of the last fit, with the chosen epochs"
-    text += [title, "-" * len(title), ""]
-    body = []
-    for row in rows:
-        cells = []
-        for name in sets:
-            value = done.get((name, row))
-            spent = [s["seconds_of_last_fit"] for s in value["seeds"]] if value else []
-            cells.append(f"{np.mean(spent):.2f}" if spent else "-")
-        body.append([row, *cells])
-    text += text_table(["", *sets], body)
+        "comparisons without a difference, five would lie beside 0."
+    )
+    for title, lead, cell, shown in [
+        ("Accuracy on the test part in %: mean and standard deviation over the seeds",
+         None, spread, rows),
+        ("Against the better of joint* and late fusion", unadjusted, compared,
+         [r for r in rows if r in trained or r == "pool"]),
+        ("The weakest modality inside the network",
+         "Accuracy of its unimodal logits in %.", weakest, trained),
+        ("CPU seconds of the last fit, with the chosen epochs", None, seconds, rows),
+    ]:  # fmt: skip
+        text += [title, "-" * len(title), "", *([] if lead is None else [lead, ""])]
+        body = [[r, *(cell(n, r) if (n, r) in done else "-" for n in sets)] for r in shown]
+        text += text_table(["", *sets], body)
     return "\n".join(text)
 
 

@@ -233,12 +233,7 @@ def measure(name, split, row):
     model = ROWS[row](split)
     if name in IN_FRONT:
         model = make_pipeline(IN_FRONT[name](split), model)
-    given = {}
-    if groups is not None and isinstance(model, TAKES_GROUPS):
-        given["groups"] = groups[train]
-        n_groups = len(np.unique(groups[train]))
-        if "cv" in model.get_params(deep=False) and n_groups < 5:
-            model.set_params(cv=n_groups)
+    given = groups_for(model, groups, train)
     start = time.process_time()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -256,6 +251,16 @@ def measure(name, split, row):
         "seconds": round(spent, 2),
         "right": "".join(map(str, right.astype(int))),
     }
+
+
+def groups_for(model, groups, train):
+    """Arguments of ``fit`` for groups, where a model takes them; it gets as many folds at most."""
+    if groups is None or not isinstance(model, TAKES_GROUPS):
+        return {}
+    n_groups = len(np.unique(groups[train]))
+    if "cv" in model.get_params(deep=False) and n_groups < 5:
+        model.set_params(cv=n_groups)
+    return {"groups": groups[train]}
 
 
 def calibration_error(confidence, right, n_bins=10):

@@ -105,9 +105,11 @@ class HookedTraining(StackedTraining):
             self._recorded.setdefault(key, []).append(values)
 
     def _record_trace(self, batch):
-        n = self._net.n_encoder_parameters
-        gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in self._leaves[:n]]
-        batch.record("fisher_trace", self._net.traces(gradients, len(self._members)))
+        batch.record("fisher_trace", self._net.traces(self._filled(), len(self._members)))
+
+    def _filled(self):
+        """Gradients of all parameters, zeros where there is none."""
+        return [torch.zeros_like(p) if p.grad is None else p.grad for p in self._leaves]
 
     def _gradients(self, k):
         """Gradients of all parameters, the number of networks, and which groups have any."""
@@ -115,8 +117,7 @@ class HookedTraining(StackedTraining):
         used = np.zeros((k, max(groups) + 1), dtype=bool)
         for i, leaf in zip(groups, self._leaves, strict=True):
             used[:, i] |= leaf.grad is not None
-        gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in self._leaves]
-        return gradients, k, used
+        return self._filled(), k, used
 
     def _epoch_values(self, kept):
         means = {}
