@@ -10,14 +10,19 @@ from host_copies import DeviceCopies, HostCopies
 from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from skorch.dataset import ValidSplit
 
 from inforeg_sk import (
     BalancingMethod,
+    DeepEnsembleClassifier,
+    EvidencePool,
+    LateFusionClassifier,
     ModalityDict,
     ModalityTransformer,
     MultimodalClassifier,
     MultimodalInfoRegClassifier,
     MultimodalInfoRegRegressor,
+    diagnose,
 )
 from inforeg_sk.data import resident
 from inforeg_sk.data.blocks import BlockLoader
@@ -81,13 +86,127 @@ def test_same_fit_as_on_the_cpu(encoders, fusion):
     assert gpu_score == pytest.approx(score, abs=0.03)
 
 
-@pytest.mark.parametrize("method", ["dgl", "tcmax", "greedy"])
-def test_same_fit_as_on_the_cpu_by_peer_methods(method):
-    settings = {"method": method, "estimator": MultimodalClassifier, "encoders__dropout": 0.0}
+HELD_OUT = {"train_split": ValidSplit(10)}
+# OPM draws masks on the device, other ones than on the CPU.
+PEERS = {
+    "joint": {},
+    "ogm-ge": {"method__noise": False},
+    "agm": {},
+    "agm, features": {"method__zero": "features"},
+    "pmr": {},
+    "g-blending": {"method__super_epoch": 4, **HELD_OUT},
+    "mmpareto": {},
+    "greedy": {},
+    "dgl": {},
+    "tcmax": {},
+    "opm": {},
+    "dr": {"method__every": 3, **HELD_OUT},
+}
+
+
+@pytest.mark.parametrize("name", PEERS)
+def test_same_fit_as_on_the_cpu_by_peer_methods(name):
+    settings = {"method": name.partition(",")[0], "estimator": MultimodalClassifier}
+    settings.update(PEERS[name], encoders__dropout=0.0)
     (cpu, score), (gpu, gpu_score) = fit("cpu", **settings), fit("cuda", **settings)
-    for name, trace in cpu.curves_["fisher_trace"].items():
-        np.testing.assert_allclose(gpu.curves_["fisher_trace"][name][0], trace[0], rtol=1e-3)
+    assert next(gpu.module_.parameters()).is_cuda
+    if name != "opm":
+        for modality, trace in cpu.curves_["fisher_trace"].items():
+            found = gpu.curves_["fisher_trace"][modality][0]
+            np.testing.assert_allclose(found, trace[0], rtol=1e-3)
     assert gpu_score == pytest.approx(score, abs=0.03)
+
+
+@pytest.mark.parametrize("active", ["window", "outside", range(2, 4)])
+def test_same_fit_as_on_the_cpu_in_some_epochs_only(active):
+    settings = {"method": "ogm-ge", "method__noise": False, "estimator": MultimodalClassifier}
+    settings.update(active=active, encoders__dropout=0.0)
+    (_, score), (gpu, gpu_score) = fit("cpu", **settings), fit("cuda", **settings)
+    assert next(gpu.module_.parameters()).is_cuda
+    assert gpu_score == pytest.approx(score, abs=0.03)
+
+
+# Methods that may be made together on a GPU, too.
+TOGETHER = ["ogm-ge", "mmpareto", "dgl", "tcmax"]
+
+
+@pytest.mark.parametrize("method", TOGETHER)
+def test_hooks_called_once_for_many_networks_equal_single_fits(method):
+    digits = load_av_digits()
+    train, test = digits.train_indices, digits.test_indices
+    X, y = ModalityDict({m: v.astype(np.float64) for m, v in digits.data.items()}), digits.target
+    base = MultimodalClassifier(
+        method, max_epochs=4, dtype="float64", device="cuda", random_state=0
+    )
+    estimators = [clone(base).set_params(random_state=seed) for seed in range(3)]
+    for one in fit_all(estimators, X, y, [train] * 3):
+        assert one.error is None and next(one.estimator.module_.parameters()).is_cuda
+        alone = clone(one.estimator).fit(X[train], y[train])
+        assert_equal_fits(one.estimator, alone, rtol=1e-7, atol=1e-9)
+        assert (one.estimator.predict(X[test]) == alone.predict(X[test])).all()
+
+
+ENSEMBLES = {
+    "late fusion": LateFusionClassifier,
+    "deep ensemble": lambda base: DeepEnsembleClassifier(base, n_members=3, random_state=0),
+    "pool": lambda base: EvidencePool(base, random_state=0),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ENSEMBLES)
+def test_ensembles_train_on_the_device(name):
+    digits = load_av_digits()
+    train, test = digits.train_indices, digits.test_indices
+    base = MultimodalClassifier(max_epochs=20, device="cuda", random_state=0)
+    torch.cuda.reset_peak_memory_stats()
+    before = torch.cuda.memory_allocated()
+    model = ENSEMBLES[name](base).fit(digits.data[train], digits.target[train])
+    assert torch.cuda.max_memory_allocated() > before
+    assert model.score(digits.data[test], digits.target[test]) > 0.93
+
+
+@pytest.mark.slow
+def test_a_diagnosis_runs_on_the_device_and_says_what_it_says_on_the_cpu():
+    digits = load_av_digits()
+    rows = np.arange(0, len(digits.target), 3)
+    reports = {}
+    for device in ("cpu", "cuda"):
+        reports[device] = diagnose(
+            MultimodalClassifier(
+                max_epochs=15, device=device, random_state=0, encoders__dropout=0.0
+            ),
+            digits.data[rows],
+            digits.target[rows],
+            cv=3,
+            seeds=1,
+            methods=("dgl",),
+            rivals=("majority", "late fusion"),
+            verbose=0,
+        )
+    cpu, gpu = (reports[device].to_frame()["score"] for device in ("cpu", "cuda"))
+    assert list(cpu.index) == list(gpu.index)
+    np.testing.assert_allclose(gpu, cpu, atol=0.05)
+
+
+def test_autocast_trains_in_bfloat16():
+    with torch.autocast("cuda", dtype=torch.bfloat16):
+        _, score = fit("cuda", max_epochs=15)
+    assert score > 0.85
+
+
+def test_what_was_fitted_on_the_device_is_loaded_on_the_cpu(tmp_path):
+    digits = load_av_digits()
+    X, y = digits.data, digits.target
+    clf = MultimodalInfoRegClassifier(max_epochs=3, random_state=0, device="cuda").fit(X, y)
+    weights = {"f_params": tmp_path / "weights.safetensors", "use_safetensors": True}
+    clf.save_params(**weights)
+    fresh = clone(clf).set_params(device="cpu").initialize()
+    fresh.load_params(**weights)
+    assert not next(fresh.module_.parameters()).is_cuda
+    np.testing.assert_allclose(fresh.predict_proba(X), clf.predict_proba(X), atol=1e-4)
+    twin = pickle.loads(pickle.dumps(clf))
+    np.testing.assert_allclose(twin.predict_proba(X), clf.predict_proba(X), atol=1e-6)
 
 
 @pytest.mark.slow
