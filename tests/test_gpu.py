@@ -40,7 +40,7 @@ def exact_convolutions(monkeypatch):
 
 
 def count_host_copies(monkeypatch, *lengths, **settings):
-    """Copies to the host of fits of some numbers of epochs (list of int).
+    """Copies to the host of fits of some numbers of epochs (list of Counter).
 
     What a fit asks once at its end, whether the model has learned, is not counted.
     """
@@ -49,7 +49,7 @@ def count_host_copies(monkeypatch, *lengths, **settings):
     for max_epochs in lengths:
         with HostCopies() as copies:
             fit("cuda", max_epochs=max_epochs, optimizer=torch.optim.SGD, **settings)
-        counts.append(copies.count.total())
+        counts.append(copies.count)
     return counts
 
 
@@ -108,7 +108,9 @@ def test_same_fit_as_on_the_cpu(encoders, fusion):
 
 
 HELD_OUT = {"train_split": ValidSplit(10)}
-# OPM draws masks on the device, other ones than on the CPU.
+# OPM draws other masks on the device than on the CPU. G-Blending estimates its weights, and
+# divides by differences near 0: rounding changes them by a factor.
+DIFFERENT = ("opm", "g-blending")
 PEERS = {
     "joint": {},
     "ogm-ge": {"method__noise": False},
@@ -131,7 +133,7 @@ def test_same_fit_as_on_the_cpu_by_peer_methods(name):
     settings.update(PEERS[name], encoders__dropout=0.0)
     (cpu, score), (gpu, gpu_score) = fit("cpu", **settings), fit("cuda", **settings)
     assert next(gpu.module_.parameters()).is_cuda
-    if name != "opm":
+    if name not in DIFFERENT:
         for modality, trace in cpu.curves_["fisher_trace"].items():
             found = gpu.curves_["fisher_trace"][modality][0]
             np.testing.assert_allclose(found, trace[0], rtol=1e-3)
@@ -244,7 +246,7 @@ def test_same_traces_of_single_samples(encoders):
 @pytest.mark.parametrize("missing", ["error", "allow"])
 def test_traces_of_single_samples_reach_the_host_once_an_epoch(missing, monkeypatch):
     few, many = count_host_copies(monkeypatch, 2, 6, fisher="sample", missing=missing)
-    assert many - few == 8  # values of batches, and the traces
+    assert (many - few).total() == 8  # values of batches, and the traces
 
 
 @pytest.mark.slow
@@ -265,7 +267,7 @@ def test_same_missing_modalities_and_regression(settings):
 )
 def test_missing_modalities_do_not_wait_for_the_device(settings, monkeypatch):
     few, many = count_host_copies(monkeypatch, 2, 6, **settings)
-    assert many - few == 4
+    assert (many - few).total() == 4
 
 
 @pytest.mark.slow
@@ -273,7 +275,7 @@ def test_missing_modalities_do_not_wait_for_the_device(settings, monkeypatch):
 @pytest.mark.parametrize("fusion", ["concat", "attention"])
 def test_values_reach_the_host_once_an_epoch(encoders, fusion, monkeypatch):
     few, many = count_host_copies(monkeypatch, 2, 6, encoders=encoders, fusion=fusion)
-    assert many - few == 4
+    assert (many - few).total() == 4
 
 
 @pytest.mark.slow
@@ -363,5 +365,5 @@ def test_fits_that_are_made_together_equal_single_ones(settings):
         alone = clone(one.estimator).fit(X[train], y[train])
         assert_equal_fits(one.estimator, alone, rtol=1e-7, atol=1e-9)
         assert (one.estimator.predict(X[test]) == alone.predict(X[test])).all()
-        one.estimator.set_params(early_stopping=False)
-        one.estimator.partial_fit(X[train], y[train])
+        if not settings.get("early_stopping"):  # which looks at values of held-out samples
+            one.estimator.partial_fit(X[train], y[train])
