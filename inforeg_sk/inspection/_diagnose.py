@@ -32,12 +32,12 @@ from ._compared import (
 )
 from ._measure import Measuring
 from ._report import DiagnosisReport
+from ._style import is_share, name_of_scoring
 from ._task import Task, make_folds
 
 __all__ = ["diagnose"]
 
 _OWNER = "diagnose"
-_PERCENT = (None, "accuracy", "balanced_accuracy", "top_k_accuracy", "jaccard")
 
 
 def diagnose(
@@ -268,13 +268,14 @@ def _report(task, folds, measuring, rows, rivals, given, scoring, y):
     if other in kept:
         interacting = [other, given] if other == "mlp" else [given, other]
     first = folds.folds[0]
-    percent = task.classifies and (not callable(scoring) and scoring in _PERCENT)
+    score = name_of_scoring(scoring, task.network)
+    percent = is_share(score) and not callable(scoring)
     network_seeds = [fold.seed for fold in folds.folds]
     presence, n_complete = _presence(first, measuring.names)
     data = {
         "version": __version__,
         "task": "classification" if task.classifies else "regression",
-        "scoring": _name_of(scoring, task.classifies),
+        "scoring": score,
         "percent": percent,
         "n_samples": len(y),
         "n_groups": None if first.groups is None else _n_groups(folds),
@@ -302,12 +303,6 @@ def _report(task, folds, measuring, rows, rivals, given, scoring, y):
         "warnings": dict(measuring.warned.most_common()),
     }
     return DiagnosisReport(data)
-
-
-def _name_of(scoring, classifies):
-    if scoring is None:
-        return "accuracy" if classifies else "R^2"
-    return scoring if isinstance(scoring, str) else getattr(scoring, "__name__", repr(scoring))
 
 
 def _n_groups(folds):

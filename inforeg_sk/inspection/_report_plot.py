@@ -3,6 +3,7 @@
 import numpy as np
 
 from ._axes import make_axes, require_matplotlib
+from ._style import score_label
 
 __all__ = ["draw"]
 
@@ -67,7 +68,7 @@ def draw(report, ax=None):
     ax.set_xticks(places, names)
     ax.set_xlim(-0.6, len(names) - 0.4)
     unit = " (%)" if report.data["percent"] else ""
-    ax.set(xlabel="modality", ylabel=f"{report.data['scoring']}{unit}")
+    ax.set(xlabel="modality", ylabel=f"{score_label(report.data['scoring'])}{unit}")
     n = report.data["n_samples"]
     folds = f"{report.data['n_folds']} folds x {len(report.data['seeds'])} seeds"
     ax.set_title(f"n = {n:,}, {folds}, 95 % intervals", fontsize="small")

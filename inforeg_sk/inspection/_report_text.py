@@ -4,6 +4,8 @@ import textwrap
 
 import numpy as np
 
+from ._style import score_label
+
 __all__ = ["as_text", "basis", "modality_table", "row_table"]
 
 _WIDTH = 100
@@ -28,7 +30,7 @@ def as_text(report):
 
 def tables(report):
     """Title and table of each (list of tuple)."""
-    what = report.data["scoring"] + (" in %" if report.data["percent"] else "")
+    what = score_label(report.data["scoring"]) + (" in %" if report.data["percent"] else "")
     return [
         (f"Compared ({what}, held-out samples; 95 % intervals)", row_table(report)),
         ("Modalities (means over folds and seeds; 95 % intervals)", modality_table(report)),

@@ -249,7 +249,7 @@ def test_regression_is_scored_by_r2(several):
     estimator = MultimodalRegressor(encoders__hidden=8, max_epochs=3)
     rivals = ["majority", "best single", "linear on all", "late fusion"]
     report = diagnose(estimator, X, y, **{**CHEAP, "rivals": rivals})
-    assert report.data["scoring"] == "R^2" and not report.data["percent"]
+    assert report.data["scoring"] == "r2" and "R²" in repr(report) and not report.data["percent"]
     assert report.recommended_ == "linear on all"
     assert report.recommendation_.fit(X, y).score(X, y) > 0.99
 
@@ -355,7 +355,10 @@ def test_the_recommended_estimator_is_not_fitted_and_can_be_cloned(report, data)
         ({"estimator": LogisticRegression()}, TypeError, "a Pipeline that ends in one"),
         ({"estimator": network}, TypeError, "a Pipeline that ends in one"),
         ({"X": {"text": make()[0]["text"]}}, ValueError, "at least two"),
-        ({"y": np.arange(N) // (N - 1)}, ValueError, "class 1 out of the training part of fold"),
+        ({"y": np.arange(N) // (N - 1)}, ValueError, "Class 1 has 1 sample: at least 2"),
+        ({"y": np.zeros(N, int)}, ValueError, "at least 2 classes; y has one class, 0"),
+        ({"y": np.arange(N - 1) % 3}, ValueError, "y has 89 labels, but X has 90 samples"),
+        ({"groups": [None, *"ab" * 44, "a"]}, ValueError, "no group in row 0"),
         ({"cv": [(np.arange(45), np.arange(45, N))]}, ValueError, "at least 2 folds"),
         ({"cv": [(np.arange(50), np.arange(40, N))] * 2}, ValueError, "rows apart"),
         ({"cv": 1}, ValueError, r"must be in \[2, 90\]"),
@@ -377,6 +380,37 @@ def test_errors_say_what_is_wrong(data, changes, kind, text):
     estimator, X, y = (given.pop(name) for name in ("estimator", "X", "y"))
     with pytest.raises(kind, match=text):
         diagnose(estimator, X, y, **given)
+
+
+@pytest.mark.parametrize("as_table", [False, True])
+@pytest.mark.parametrize(
+    ("value", "kind", "text"),
+    [
+        (np.nan, ValueError, "'audio' contains NaN in row 71"),
+        (np.inf, ValueError, "'audio' contains infinity in row 71"),
+        (1e300, ValueError, "too large for float32 .* in row 71"),
+        ("loud", (TypeError, ValueError), "'audio' is not numeric .*'loud'|string"),
+    ],
+)
+def test_a_bad_value_is_named_by_its_row_before_anything_is_fitted(as_table, value, kind, text):
+    X, y = make()
+    X["audio"] = X["audio"].astype(object if isinstance(value, str) else float)
+    X["audio"][71, 1] = value
+    estimator = network(lr=-1.0)  # no fit would get past it
+    if as_table:
+        X = pd.DataFrame(np.hstack([X["text"], X["audio"]]), columns=list("abcdef"))
+        estimator.set_params(modalities={"text": list("abc"), "audio": list("def")})
+    with pytest.raises(kind, match=text):
+        diagnose(estimator, X, y, **CHEAP)
+
+
+def test_a_class_of_fewer_samples_than_folds_is_named(data):
+    X, y = data
+    y = np.where(np.arange(N) < 3, 7, y)
+    with pytest.warns(UserWarning, match="Class 7 has 3 samples, fewer than the 4 folds"):
+        make_folds(Task.of(network(), X), X, y, None, 4, [0])
+    with pytest.raises(ValueError, match="Class 7 has 1 group: at least 2"):
+        make_folds(Task.of(network(), X), X, y, np.arange(N) // 3, 4, [0])
 
 
 def test_a_sample_without_any_modality_is_named():
