@@ -69,7 +69,8 @@ def diagnose(
     y : array-like of shape (n_samples,) or (n_samples, n_outputs)
     cv : int, splitter or iterable of splits, default=5
         An int spreads classes evenly, keeps `groups` whole, and makes other folds with each seed.
-        A splitter is asked once, and all seeds have its folds. At least two.
+        A splitter is asked once, and all seeds have its folds. One split, such as
+        ``[(train, test)]``, will do: then see Notes on intervals.
     groups : array-like of shape (n_samples,), default=None
         What no fold cuts, such as the persons that samples are of.
     scoring : str, callable or None, default=None
@@ -120,7 +121,11 @@ def diagnose(
 
     **Intervals** of paired differences are those of the corrected resampled t (Nadeau and Bengio,
     2003), which knows that training parts overlap; those of verdicts by Holm's adjustment.
-    If all seeds have the same folds, a fold counts once, with its mean over the seeds.
+    If all seeds have the same folds, a fold counts once, with its mean over the seeds. With one
+    split they are percentiles of bootstrap resamples of the test samples, or of its groups, the
+    same for all rows and measures: 1,000, or 200 a modality where these are more. They say nothing
+    of the chance of the training part. Scores of `inforeg_sk.functional.COUNT_SCORES` take no time;
+    any other is computed anew on each resample.
 
     **Verdicts**, with PA, PJ and P0 the scores of linear probes of an encoder trained alone, as
     given, and untrained (`learned_share`), and "learned" what PA is above guessing:
@@ -143,8 +148,9 @@ def diagnose(
     "Less" and "more" are said where the interval excludes 0, "not above" where it does not; all
     questions but those of the last two kinds count in Holm's adjustment.
 
-    **Best single** is in each fold the modality that is best on the other folds, so that none is
-    picked by its own test samples. Samples that lack it get the prior of the classes or the mean.
+    **Best single** is in each fold the modality that is best on the other folds, and with one split
+    in each half of the test part the one that is best in the other half, so that none is picked by
+    its own test samples. Samples that lack it get the prior of the classes or the mean.
 
     **Recommendation.** The row of the best mean score, or the simplest one within one standard
     error of it (of the paired difference), in this order: majority, linear on all, stacked linear,
@@ -293,7 +299,12 @@ def _report(task, folds, measuring, rows, rivals, given, scoring, y):
         "interacting": interacting,
         "rows": {n: {"level": levels[n], "text": texts[n]} for n in kept},
         "scores": kept,
+        "resampled_scores": _mean_resampled(measuring.resampled, kept),
         "measures": measuring.measures,
+        "resampled_measures": {
+            what: _mean_resampled(measuring.resampled, [(what, name) for name in measuring.names])
+            for what in measuring.measures
+        },
         "alone_on_all": measuring.alone,
         "cooperation": measuring.cooperation,
         "joint_block": measuring.joint_block,
@@ -303,6 +314,19 @@ def _report(task, folds, measuring, rows, rivals, given, scoring, y):
         "warnings": dict(measuring.warned.most_common()),
     }
     return DiagnosisReport(data)
+
+
+def _mean_resampled(resampled, keys):
+    """Of one split, the means over the seeds of the scores of resamples, by row or modality."""
+    found = {}
+    for key in keys:
+        if key in resampled:
+            mean = np.mean(resampled[key], axis=0)
+            spread = np.nanstd(mean)
+            digits = 6 - int(np.floor(np.log10(spread))) if spread > 0 else 15
+            name = key if isinstance(key, str) else key[1]
+            found[name] = np.round(mean, digits)  # more is not worth a file's while
+    return found
 
 
 def _n_groups(folds):

@@ -119,11 +119,10 @@ def learned_share(
     scores = {}
     for what, features_in in features.items():
         Z_train, Z_test = features_in(train), features_in(test)
-        scores[what] = np.array(
-            [probes.score(n, Z_train[n], train, Z_test[n], test) for n in names]
-        )
+        found = [probes.score(n, Z_train[n], train, Z_test[n], test) for n in names]
+        scores[what] = np.stack(np.broadcast_arrays(*found))
     gain = scores["alone"] - scores["untrained"]
-    share = np.full(len(names), np.nan)
+    share = np.full_like(gain, np.nan)
     np.divide(scores["joint"] - scores["untrained"], gain, out=share, where=gain > 0)
     return Bunch(modalities=names, learned_share=share, **scores, alone_estimators=alone)
 

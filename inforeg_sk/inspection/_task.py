@@ -128,7 +128,7 @@ class Fold:
         Of the networks of this fold: of `seed` and the number of the fold.
     repeat : int
         `seed` as it was given.
-    y_train, y_test, groups, all_groups : ndarray
+    y_train, y_test, groups, groups_test, all_groups : ndarray
         `groups` are those of the training part, or None; `all_groups` those of all samples.
     """
 
@@ -140,6 +140,7 @@ class Fold:
         self._test = test
         self.y_train, self.y_test = y[train], y[test]
         self.groups = None if groups is None else groups[train]
+        self.groups_test = None if groups is None else groups[test]
         self._sides = None
 
     def __str__(self):
@@ -259,18 +260,22 @@ def make_folds(task, X, y, groups, cv, seeds):
     if task.classifies and not same:
         _check_classes(y, groups, cv)
     partitions = [_splits(task, X, y, groups, cv, seed) for seed in (seeds[:1] if same else seeds)]
-    if len(partitions[0]) < 2:
-        raise ValueError(
-            "The 'cv' parameter of diagnose must give at least 2 folds: one split says nothing of "
-            "how its scores vary. Got 1."
-        )
+    if not partitions[0]:
+        raise ValueError("The 'cv' parameter of diagnose must give at least one split. Got none.")
     folds = []
     for i, seed in enumerate(seeds):
         for k, (train, test) in enumerate(partitions[0 if same else i]):
             folds.append(Fold(task, (i, k), seed, train, test, X, y, groups))
     unit = len if groups is None else lambda rows: len(np.unique(groups[rows]))
     sizes = np.array([[unit(a), unit(b)] for part in partitions for a, b in part], float)
-    return Folds(folds, len(partitions[0]), same, *sizes.mean(axis=0)), y
+    n_train, n_test = sizes.mean(axis=0)
+    if len(partitions[0]) == 1 and n_test < 2:
+        what = "samples" if groups is None else "groups"
+        raise ValueError(
+            "The 'cv' parameter of diagnose gives one split, whose test part must have at least 2 "
+            f"{what}. Got {int(n_test)}."
+        )
+    return Folds(folds, len(partitions[0]), same, n_train, n_test), y
 
 
 def _check_whole(task, X):

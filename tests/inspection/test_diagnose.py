@@ -359,7 +359,7 @@ def test_the_recommended_estimator_is_not_fitted_and_can_be_cloned(report, data)
         ({"y": np.zeros(N, int)}, ValueError, "at least 2 classes; y has one class, 0"),
         ({"y": np.arange(N - 1) % 3}, ValueError, "y has 89 labels, but X has 90 samples"),
         ({"groups": [None, *"ab" * 44, "a"]}, ValueError, "no group in row 0"),
-        ({"cv": [(np.arange(45), np.arange(45, N))]}, ValueError, "at least 2 folds"),
+        ({"cv": []}, ValueError, "at least one split"),
         ({"cv": [(np.arange(50), np.arange(40, N))] * 2}, ValueError, "rows apart"),
         ({"cv": 1}, ValueError, r"must be in \[2, 90\]"),
         ({"cv": "five"}, TypeError, "an int, a splitter"),
