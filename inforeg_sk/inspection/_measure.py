@@ -240,15 +240,21 @@ class Measuring:
         ----------
         names : list of str
         """
-        asked = [(name, fold) for name in names for fold in self.folds.folds]
+        asked = [(n, f) for n in names for f in self.folds.folds if not self._is_repeated(n, f)]
         jobs = (delayed(_rival)(self.task, fold, n, self.names, self.scoring) for n, fold in asked)
         found = self._bar(self._parallel(jobs), len(asked), "rivals")
         for (name, fold), (score, extra, error, warned) in zip(asked, found, strict=True):
             self._score(name, fold.place, score, error)
+            if self._is_repeated(name, self.folds.folds[-1]):
+                self.scores[name][:, fold.place[1]] = _first(score)
             self.warned.update(warned)
             if extra is not None:
                 self.joint_block[fold.place] = extra
             fold.release()
+
+    def _is_repeated(self, name, fold):
+        """Whether a fit would be that of another seed: on the same rows, without chance."""
+        return self.folds.same and name != POOL and fold.place[0] > 0
 
     def _parallel(self, jobs):
         return Parallel(n_jobs=self.n_jobs, return_as="generator")(jobs)
@@ -274,7 +280,8 @@ class Measuring:
         networks = [row.estimator for row in rows]
         n_pool = POOL_FOLDS + 1 if POOL in rivals else 0
         n_fits = len(folds) * (len(networks) + len(self.names) + n_pool)
-        n_rivals = len(folds) * len([name for name in rivals if name not in _MADE])
+        fitted = [name for name in rivals if name not in _MADE]
+        n_rivals = sum(not self._is_repeated(n, f) for n in fitted for f in folds)
         print(
             f"diagnose: {len(folds)} folds and seeds, {n_fits} fits of networks"
             f"{f' ({n_pool * len(folds)} of them in evidence pools)' if n_pool else ''}, "

@@ -33,7 +33,7 @@ CHEAP = {"rivals": ["majority", "late fusion"], "methods": (), "cv": 2, "seeds":
 def quick_probes():
     """Probes of one strength: how it is chosen is tested elsewhere, and takes most of the time."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_probe, "_STRENGTHS", [1.0])
+        patch.setattr(_probe, "_STRENGTHS", np.ones(1))
         yield
 
 
@@ -134,6 +134,16 @@ def test_each_seed_has_folds_of_its_own_but_those_given_stay(data):
     assert np.array_equal(given.folds[0].X_test["text"], given.folds[3].X_test["text"])
     assert len({fold.seed for fold in own.folds}) == 6  # no two folds share initial weights
     assert np.bincount(first.y_test).tolist() == [10, 10, 10]
+
+
+def test_rivals_without_chance_are_fitted_once_where_all_seeds_have_the_same_folds(data, capsys):
+    given = {"rivals": ["majority", "linear on all"], "methods": (), "cv": KFold(2), "seeds": 2}
+    report = diagnose(network(), *data, **given, verbose=1)
+    assert "4 folds and seeds, 12 fits of networks, 4 of rivals" in capsys.readouterr().out
+    for row in given["rivals"]:
+        first, second = report.scores_[row]
+        assert np.isfinite(first).all() and np.array_equal(first, second)
+    assert not np.array_equal(*report.scores_["joint"])
 
 
 def test_the_estimator_and_the_data_stay_as_they_are(data):
