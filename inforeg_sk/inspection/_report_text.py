@@ -138,7 +138,7 @@ def _folds(report):
     if report.one_split:
         return f"one split, {seeds}"
     same = " (the same folds)" if report.data["same_folds"] else ""
-    return f"{report.data['n_folds']} folds x {n_seeds} seeds{same}"
+    return f"{report.data['n_folds']} folds x {seeds}{same}"
 
 
 def _of_interaction(report):
