@@ -264,7 +264,9 @@ def _rivals(rivals):
 
 def _report(task, folds, measuring, rows, rivals, given, scoring, y):
     """The report of what was measured."""
-    texts = {row.name: row.text for row in rows} | {name: describe(name) for name in rivals}
+    texts = {row.name: row.text for row in rows} | {
+        name: describe(name, folds.n_folds == 1) for name in rivals
+    }
     levels = {row.name: row.level for row in rows} | {name: LEVELS[name] for name in rivals}
     order = [*(n for n in RIVALS if n in rivals), *(row.name for row in rows)]
     failed = measuring.failed
