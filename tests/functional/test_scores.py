@@ -345,6 +345,7 @@ def test_every_function_has_full_type_hints(function):
         results = (torch.Tensor, functional.Moments, functional.SampleLosses, list[float], bool)
         results += (functional.PoolWeights, tuple[torch.Tensor, torch.Tensor], np.ndarray)
         results += (functional.Comparison, functional.SamplesNeeded, functional.SampledShapley)
+        results += (functional.resampling.CountScore | None,)
         assert signature.return_annotation in results
     for parameter in signature.parameters.values():
         assert parameter.annotation is not parameter.empty, parameter.name
