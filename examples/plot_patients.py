@@ -20,10 +20,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy.stats import rankdata
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GroupKFold, GroupShuffleSplit, KFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -118,14 +118,24 @@ def rivals(epochs):
     }
 
 
+def area(y, positive):
+    """Area under the ROC curve: how often an ill patient is rated above one who is well.
+
+    It is scikit-learn's `roc_auc_score`, for hundreds of calls; NaN of one class.
+    """
+    n_ill, n_well = np.count_nonzero(y), np.count_nonzero(~y)
+    if not n_ill or not n_well:
+        return np.nan
+    above = rankdata(positive)[y].sum() - n_ill * (n_ill + 1) / 2
+    return above / (n_ill * n_well)
+
+
 def auc(y, positive, rows, hospitals):
     """Area under the ROC curve in % of some rows, with its 95 % interval over whole hospitals."""
     rows = np.flatnonzero(rows)
 
     def statistic(drawn):
-        labels = y[rows[drawn]]
-        one_class = len(np.unique(labels)) < 2
-        return np.nan if one_class else 100 * roc_auc_score(labels, positive[rows[drawn]])
+        return 100 * area(y[rows[drawn]], positive[rows[drawn]])
 
     told = bootstrap_interval(
         statistic, len(rows), groups=hospitals[rows], n_resamples=200, random_state=0

@@ -116,14 +116,17 @@ def read(samples, front_ends, folder, part):
 
 def write_av_digits(folder, n_samples):
     """Write samples of the embedded data as files."""
+    import librosa
     import soundfile
     from PIL import Image
 
     digits, rng = load_av_digits(), np.random.default_rng(0)
     seconds = np.arange(12_400) / 16_000
-    # The middles of 32 mel bands up to 8 kHz, and where frames of 25 ms are.
-    pitches = 700 * (10 ** (np.linspace(0, 2840, 34)[1:-1] / 2595) - 1)
-    tones = np.sin(2 * np.pi * (pitches[:, None] * seconds + rng.random((32, 1))))
+    # The middles of the 32 bands, in Hz, and where frames of 25 ms are. `LogMel` divides the power
+    # of a band by its width.
+    edges = librosa.mel_frequencies(34, fmax=8000)
+    pitches, widths = edges[1:-1, None], (edges[2:] - edges[:-2])[:, None]
+    tones = np.sqrt(widths) * np.sin(2 * np.pi * (pitches * seconds + rng.random((32, 1))))
     frames = np.arange(32) * 0.025
     for i in rng.permutation(len(digits.target))[:n_samples]:
         name = f"{digits.groups[i]}_{i:04d}"
@@ -142,7 +145,7 @@ def main():
     parser.add_argument("--sample-rate", type=int, default=16_000, help="Hz to read sounds at")
     parser.add_argument("--duration", type=float, default=0.775, help="seconds of a sound")
     parser.add_argument("--size", type=int, default=8, help="height and width of pictures")
-    parser.add_argument("--epochs", type=int, default=25, help="(default: %(default)s)")
+    parser.add_argument("--epochs", type=int, default=20, help="(default: %(default)s)")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as work:
         if args.folder is None:
