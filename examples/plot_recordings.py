@@ -16,7 +16,7 @@ Run it with your folder as the argument. Without one it writes some of the embed
 files: pictures of written digits, and sounds made from the spectrograms of spoken ones, a tone for
 each band. Half of the speakers are trained on. The table also has what does without a network of
 all modalities. It is of one seed and a few hundred samples: differences below about 4 points are
-noise (two standard errors of an accuracy of 92 % on 350 samples are 3).
+noise (two standard errors of an accuracy of 92 % on 280 samples are 3).
 """
 
 import argparse
@@ -151,7 +151,7 @@ def main():
         if args.folder is None:
             print("No folder is given: av digits, part of the package, are written as files.")
             args.folder = Path(work) / "av_digits"
-            write_av_digits(args.folder, 700)
+            write_av_digits(args.folder, 560)
         compare(args, Path(work))
 
 
