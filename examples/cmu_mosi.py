@@ -92,10 +92,11 @@ def search(X, y, train, select, grid, max_epochs, n_jobs):
 
 
 def evaluate(X, y, train, reported, params, seed, max_epochs):
-    """Accuracy on the rows `reported`: of all modalities together, then of each alone."""
+    """Accuracy on the rows `reported`: of all modalities together, then of each, by name."""
     model = clone(pipeline(seed, max_epochs)).set_params(**params).fit(X[train], y[train])
     Z, labels = model[:-1].transform(X[reported]), y[reported]
-    return [model[-1].score(Z, labels), *model[-1].score_by_modality(Z, labels).values()]
+    each = model[-1].score_by_modality(Z, labels)  # in the order of the data
+    return [model[-1].score(Z, labels), *(each[name] for name in sorted(X))]
 
 
 def train_alone(X, y, train, reported, seed, max_epochs):

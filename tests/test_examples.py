@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from inforeg_sk import diagnose
+from inforeg_sk import ModalityDict, diagnose
 from inforeg_sk.datasets import load_av_digits
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -225,6 +225,16 @@ def test_sounds_that_are_written_give_the_spectrograms_that_they_are_of(tmp_path
     for row, values in zip(rows, heard, strict=True):
         meant = load_av_digits().data["audio"][row]
         assert np.corrcoef(meant.ravel(), values.ravel())[0, 1] > 0.8
+
+
+def test_the_columns_of_the_table_of_cmu_mosi_are_sorted_by_name(monkeypatch):
+    example = imported("cmu_mosi", monkeypatch)
+    rng, y = np.random.default_rng(0), np.arange(80) % 2
+    text = rng.normal(size=(80, 4)) + 3 * y[:, None]
+    X = ModalityDict({"text": text, "audio": rng.normal(size=(80, 4))})  # not in this order
+    rows = np.arange(80)
+    both, audio, told_by_text = example.evaluate(X, y, rows[:40], rows[40:], {}, 0, 15)
+    assert min(both, told_by_text) > 0.9 and audio < 0.75
 
 
 @pytest.mark.slow
