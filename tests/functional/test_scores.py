@@ -326,7 +326,7 @@ def test_the_maths_imports_torch_and_little_else(path):
             continue
         roots = {name.split(".")[0] for name in found}
         # numpy and scipy: statistics of a few numbers, which never were on a device.
-        assert roots <= {"torch", "numpy", "scipy", "math", "typing", "collections"}
+        assert roots <= {"torch", "numpy", "scipy", "math", "typing", "collections", "functools"}
 
 
 def test_all_modules_are_public_and_complete():
