@@ -369,7 +369,7 @@ def measure(name, row):
         alone, probes = {}, {}
         for model, rows in parts:
             predicted[[place[i] for i in rows]] = model.predict(X[rows])
-            if not hasattr(model, "score_by_modality"):
+            if not hasattr(model, "transform_by_modality"):
                 continue
             share = len(rows) / len(test)
             for of, values in [
@@ -423,22 +423,30 @@ def append(path, key, value):
 
 
 def run_one(path, name, row):
+    """Measure and append; whether that went well. What fails is told, and tried again next time."""
     if (name, row) in results(path):  # by another process, since
-        return
+        return True
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        value = measure(name, row)
+        try:
+            value = measure(name, row)
+        except Exception as error:
+            print(f"{name} / {row} failed: {error!r}", flush=True)
+            return False
         append(path, (name, row), value)
         if (name, "about") not in results(path):
             append(path, (name, "about"), about(name))
     mean = np.mean([s["accuracy"] for s in value["seeds"]])
     print(f"{name} / {row}: {mean:.1f}, {value['seconds']} s", flush=True)
+    return True
 
 
 def run(path, sets, rows, n_jobs):
     wanted = [(n, r) for n, r in jobs() if n in sets and (rows is None or r in rows)]
     missing = [key for key in wanted if key not in results(path)]
-    Parallel(n_jobs=n_jobs)(delayed(run_one)(path, *key) for key in missing)
+    went_well = Parallel(n_jobs=n_jobs)(delayed(run_one)(path, *key) for key in missing)
+    if not all(went_well):
+        raise SystemExit(f"{went_well.count(False)} of {len(missing)} failed")
 
 
 def main():
