@@ -205,15 +205,22 @@ class Apart:
     def __init__(self, networks):
         self.networks = networks
 
-    def predict(self, X):
+        self.classes_ = next(iter(networks.values())).classes_
+
+    def predict_proba(self, X):
+        """The product of the probabilities, which does not add up to 1."""
         each = [np.log(m.predict_proba(only(X, n)) + 1e-12) for n, m in self.networks.items()]
-        return next(iter(self.networks.values())).classes_[sum(each).argmax(axis=1)]
+        return np.exp(sum(each))
 
     def score_by_modality(self, X, y):
         return {name: m.score(only(X, name), y) for name, m in self.networks.items()}
 
     def transform_by_modality(self, X):
         return {n: m.transform_by_modality(only(X, n))[n] for n, m in self.networks.items()}
+
+
+def labels_of(model, X):
+    return model.classes_[model.predict_proba(X).argmax(axis=1)]
 
 
 def only(X, name):
@@ -288,7 +295,7 @@ def leaky_pieces(name, grid, X, seeds):
     pieces, told, spent = [], [], []
     for k, seed in enumerate(seeds):
         of_seed = fits[k * len(tried) : (k + 1) * len(tried)]
-        right = np.array([one.estimator.predict(X[test]) == y[test] for one in of_seed])
+        right = np.array([labels_of(one.estimator, X[test]) == y[test] for one in of_seed])
         names = np.random.default_rng(seed).permutation(np.unique(together))
         first = np.isin(together, names[: len(names) // 2])
         pieces.append([])
@@ -368,7 +375,7 @@ def measure(name, row):
         predicted = np.empty(len(test), dtype=y.dtype)
         alone, probes = {}, {}
         for model, rows in parts:
-            predicted[[place[i] for i in rows]] = model.predict(X[rows])
+            predicted[[place[i] for i in rows]] = labels_of(model, X[rows])
             if not hasattr(model, "transform_by_modality"):
                 continue
             share = len(rows) / len(test)
