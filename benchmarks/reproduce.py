@@ -14,7 +14,7 @@ out of them. There the networks are fitted on the whole training part with 5, 20
 chosen by one half of the test recordings to be scored on the other, both ways.
 
 Rows that depend on no seed are fitted once; others with ten seeds, with five in the tables of
-windows and fusions and for the pool, with three for sequences and images.
+windows and fusions and for stacked trees and the pool, with three for sequences and images.
 
 ``python benchmarks/reproduce.py run show`` needs the real data (folder in INFOREG_SK_DATA, or
 ../shared/data) and librosa. Results are appended to ``benchmarks/results/reproduce.jsonl``; what is
@@ -178,13 +178,14 @@ def n_seeds(name, row):
         return 1
     if name in ENCODED:
         return 3
-    return 5 if row == "pool" or ", " in row.replace("Greedy, ", "") else 10
+    return 5 if row in ("stacked trees", "pool") or ", " in row.replace("Greedy, ", "") else 10
 
 
 def jobs():
     """Pairs of set and row, the important and cheap ones first."""
     main = [s for s in SETS if s != "stress"]
-    first = [*BESIDE[:-1], "joint", "joint*", "InfoReg", "InfoReg*", "pool"]
+    first = [*SEEDLESS, "late fusion", "joint", "joint*", "InfoReg", "InfoReg*", "pool",
+             "stacked trees"]  # fmt: skip
     second = ["OGM-GE", "DGL", "TCMax", "MMPareto"]
     third = ["Greedy, feature-level", "AGM", "PMR", "OPM", "D&R"]
     windows = [row for rows in WINDOWS.values() for row in rows.values()]
