@@ -13,6 +13,8 @@ import torch
 from docutils.core import publish_doctree
 from scipy import stats
 
+from inforeg_sk import ModalityDict, MultimodalClassifier
+
 ROOT = Path(__file__).resolve().parent.parent
 BENCHMARKS = ROOT / "benchmarks"
 
@@ -182,3 +184,54 @@ def test_a_setting_is_chosen_by_the_mean_of_neighboring_epochs(pages):
     assert reproduce.smoothed(peak)[3] == pytest.approx(0.2)
     assert reproduce.smoothed(peak)[-1] == pytest.approx(0.6)
     assert reproduce.smoothed(peak).argmax() == 8
+
+
+def test_a_run_goes_on_where_it_stopped_and_past_what_fails(monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    reproduce = importlib.import_module("reproduce")
+    path, asked = tmp_path / "results.jsonl", []
+    rows, broken = ["majority", "joint", "InfoReg"], {"joint"}
+
+    def measure(name, row):
+        asked.append(row)
+        if row in broken:
+            raise FloatingPointError(row)
+        return result(10)
+
+    monkeypatch.setattr(reproduce, "measure", measure)
+    monkeypatch.setattr(reproduce, "about", lambda name: {"n_test": N_TEST})
+    with pytest.raises(SystemExit, match="1 of 3 failed"):
+        reproduce.run(path, ["ROSMAP"], rows, 1)
+    assert asked == rows and ("ROSMAP", "joint") not in reproduce.results(path)
+    broken.clear()
+    reproduce.run(path, ["ROSMAP"], rows, 1)
+    assert asked == [*rows, "joint"]
+    found = reproduce.results(path)
+    assert found["ROSMAP", "about"] == {"n_test": N_TEST}
+    assert {row for _, row in found} == {*rows, "about"} and len(path.read_text().split("\n")) == 5
+
+
+def test_what_is_chosen_on_one_half_of_a_leaky_set_is_scored_on_the_other(monkeypatch):
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    reproduce = importlib.import_module("reproduce")
+    y, test = np.tile([0, 1], 60), np.arange(40, 120)
+    monkeypatch.setattr(reproduce, "load", lambda n: ({}, y, None, np.arange(40), test))
+    monkeypatch.setattr(reproduce, "recordings", lambda n: np.arange(120) // 10)
+    rng = np.random.default_rng(0)
+    X = ModalityDict({"a": y[:, None] + rng.normal(size=(120, 3)), "b": rng.normal(size=(120, 2))})
+    monkeypatch.setattr(reproduce, "EPOCH_GRID", (1, 4))
+    grid = reproduce.GRIDS["joint"]
+    (pieces,), (told,), _ = reproduce.pieces_of("CMU-MOSI", "joint", grid, X, [0])
+    halves = [set(rows) for _, rows in pieces]
+    assert halves[0] | halves[1] == set(test) and not halves[0] & halves[1]
+    assert not {i // 10 for i in halves[0]} & {i // 10 for i in halves[1]}
+    for (model, scored), choice in zip(pieces, told, strict=True):
+        seen = np.setdiff1d(test, scored)  # the half by which it was chosen
+        tried = [
+            MultimodalClassifier(lr=g["lr"], max_epochs=e, random_state=0).fit(X[:40], y[:40])
+            for g in grid
+            for e in (1, 4)
+        ]
+        best = max(one.score(X[seen], y[seen]) for one in tried)
+        assert model.score(X[seen], y[seen]) == pytest.approx(best)
+        assert (choice["lr"], choice["epochs"]) == (model.lr, model.max_epochs)
