@@ -1,7 +1,7 @@
 """The tables of the paper in shape, on the data that are here: methods, windows, fusions, encoders.
 
 Each trained row has three settings: of its own parameter, or of the learning rate where it has
-none. For each seed a fifth of the training part is held out, by classes and by groups where there
+none. For each seed a fifth of the training part is held out, by classes, or by groups where there
 are any; each setting is trained once for 60 epochs beside it. The setting and the epoch with the
 best held-out accuracy, averaged over five neighboring epochs, are chosen; of equal ones the earlier
 setting, then the earlier epoch. With them a network is fitted on the whole training part, and the
@@ -42,9 +42,11 @@ from rivals import ROWS as RIVALS
 from rivals import load as load_split
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, f1_score
+from sklearn.model_selection import GroupShuffleSplit
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from skorch.dataset import ValidSplit
+from torch.utils.data import Subset
 
 from inforeg_sk import ModalityDict, MultimodalClassifier
 from inforeg_sk.model_selection.fits import fit_all
@@ -248,25 +250,50 @@ def network(seed, given, epochs, **others):
     ).set_params(**given, **others)
 
 
-def fitted(estimators, X, y, **fit_params):
+def fitted(estimators, X, y):
     """The estimators, fitted on all of the data, many as one where that is possible."""
-    found = fit_all(estimators, X, y, [None] * len(estimators), fit_params=fit_params or None)
+    found = fit_all(estimators, X, y, [None] * len(estimators))
     for one in found:
         if one.error is not None:
             raise one.error
     return found
 
 
+class GivenRows:
+    """A `train_split` that holds out given rows."""
+
+    def __init__(self, fit, choose):
+        self.fit, self.choose = fit, choose
+
+    def __call__(self, dataset, y=None):
+        return Subset(dataset, self.fit), Subset(dataset, self.choose)
+
+
+def held_out(seed, y, groups):
+    """Parameters of a network that holds a fifth out, and records its accuracy in each epoch.
+
+    Early stopping that never stops is what many networks can be trained with as one. But with
+    groups it holds out the same ones whatever the seed (scikit-learn's ``StratifiedGroupKFold``
+    shuffles only those with the same spread of classes), so that these are drawn here.
+    """
+    if groups is None:
+        return {
+            "early_stopping": True,
+            "n_iter_no_change": EPOCHS,
+            "validation_fraction": 0.2,
+        }
+    splitter = GroupShuffleSplit(1, test_size=0.2, random_state=seed)
+    return {"train_split": GivenRows(*next(splitter.split(np.zeros(len(y)), y, groups)))}
+
+
 def choose(grid, seeds, X, y, groups):
     """The setting, the epochs and the held-out accuracy of each seed."""
-    held_out = {
-        "early_stopping": True,  # never stops: patience is as long as the training
-        "n_iter_no_change": EPOCHS,
-        "validation_fraction": 0.2,
-    }
-    made = [network(seed, given, EPOCHS, **held_out) for seed in seeds for given in grid]
-    fit_params = {} if groups is None else {"groups": groups}
-    fits = fitted(made, X, y, **fit_params)
+    made = [
+        network(seed, given, EPOCHS, **held_out(seed, y, groups))
+        for seed in seeds
+        for given in grid
+    ]
+    fits = fitted(made, X, y)
     found = []
     for k in range(len(seeds)):
         of_seed = fits[k * len(grid) : (k + 1) * len(grid)]

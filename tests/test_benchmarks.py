@@ -240,3 +240,18 @@ def test_what_is_chosen_on_one_half_of_a_leaky_set_is_scored_on_the_other(monkey
         best = max(one.score(X[seen], y[seen]) for one in tried)
         assert model.score(X[seen], y[seen]) == pytest.approx(best)
         assert (choice["lr"], choice["epochs"]) == (model.lr, model.max_epochs)
+
+
+def test_whole_groups_are_held_out_others_for_other_seeds(monkeypatch):
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    reproduce = importlib.import_module("reproduce")
+    groups, y = np.repeat(np.arange(5), 8), np.tile([0, 1], 20)
+    found = set()
+    for seed in range(4):
+        split = reproduce.held_out(seed, y, groups)["train_split"]
+        fit, choose = split(np.arange(40))
+        apart = set(groups[choose.indices])
+        assert len(apart) == 1 and not apart & set(groups[fit.indices])
+        assert len(fit) + len(choose) == 40
+        found |= apart
+    assert len(found) > 1
