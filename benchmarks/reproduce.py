@@ -19,8 +19,9 @@ alike. G-Blending and D&R go by held-out samples in training: those by which set
 and in the last fit a tenth of the training part.
 
 Rows that depend on no seed are fitted once; others with ten seeds, with five in the tables of
-windows and fusions and for stacked trees and the pool, with three for sequences and images. G-Blending is left out on CMU-MOSI and stress, where it
-takes 40 minutes each.
+windows and fusions (where they are not the method as it is) and for stacked trees and the pool,
+with three for sequences and images. G-Blending is left out on CMU-MOSI and stress, where it would
+take about 40 minutes each.
 
 ``python benchmarks/reproduce.py run show`` needs the real data (folder in INFOREG_SK_DATA, or
 ../shared/data) and librosa. Results are appended to ``benchmarks/results/reproduce.jsonl``; what is
