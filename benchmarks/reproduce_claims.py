@@ -43,7 +43,8 @@ def gap(done, name, mine, theirs):
     """Difference of two rows on a set: over test samples, or groups of them, and seeds.
 
     The variance of the mean over samples (or groups) and those of the means over the seeds are
-    added; Satterthwaite's degrees of freedom.
+    added; Satterthwaite's degrees of freedom, but no more than the groups give, since the variance
+    over two or three groups may be small by chance.
     """
     about = done[name, "about"]
     a, b = (bits(done[name, row], about["n_test"]) for row in (mine, theirs))
@@ -59,7 +60,7 @@ def gap(done, name, mine, theirs):
     variance = sum(v for v, _ in parts)
     if variance < 1e-20:  # the same answers everywhere
         return Gap(each.mean(), 0.0, 1.0)
-    df = variance**2 / sum(v**2 / d for v, d in parts)
+    df = min(n - 1, variance**2 / sum(v**2 / d for v, d in parts))
     error = np.sqrt(variance)
     return Gap(
         each.mean(), t.ppf(1 - LEVEL / 2, df) * error, 2 * t.sf(abs(each.mean()) / error, df)
@@ -272,7 +273,10 @@ def nothing(found):
     quiet = [s for s in sets if all(found[k][s].word == "no difference" for k in kinds)]
     if not quiet:
         return "On every set at least one of unimodal losses and regulation makes a difference."
+    limits = [f"{s} ({max(abs(found[k][s].mean) + found[k][s].half for k in kinds):.1f})"
+              for s in quiet]  # fmt: skip
     return (
-        f"Neither unimodal losses nor regulation, with them or without, make a told difference on "
-        f"{joined(quiet)}: there expect nothing from balancing."
+        "Neither unimodal losses nor regulation, with them or without, make a told difference on "
+        f"{joined(limits)}: there expect nothing from balancing, or no more than the points in "
+        "brackets, where the intervals end."
     )

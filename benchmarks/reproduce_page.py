@@ -237,8 +237,8 @@ def page(done):
             "default, DecayAdamW, which divides most of a slowly changing factor on the gradients "
             "out again: methods that scale gradients were made for SGD, and do less here.",
             "Intervals are 95 %, of the difference on the same test samples, or groups of them "
-            "where there are any, with the variance of the means over the seeds added. A test "
-            "part of few groups tells little.",
+            "where there are any, with the variance of the means over the seeds added. Of few "
+            "test groups little can be told, and of two next to nothing.",
             line="=",
         ),
         *text_table(["set", "training", "test", "classes", "modalities", "test groups"], described),

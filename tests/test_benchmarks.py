@@ -147,6 +147,9 @@ def test_a_difference_that_comes_from_one_of_three_groups_is_not_told(pages, mad
     found = pages.gap(made, "ROSMAP", "pool", "joint*")
     assert found.half == pytest.approx(stats.t.ppf(0.975, 2) * expected)
     assert found.word == "no difference"
+    made["ROSMAP", "pool"] = result(0, 40)  # seeds add to the variance, not to the groups
+    errors = np.hypot(expected, np.sqrt(200 / 2)), stats.t.ppf(0.975, 2)
+    assert pages.gap(made, "ROSMAP", "pool", "joint*").half >= np.prod(errors) - 1e-9
 
 
 def test_seeds_that_differ_widen_the_interval(pages, made):
