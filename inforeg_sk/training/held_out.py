@@ -46,9 +46,7 @@ class FractionSplit:
             If the samples, classes or groups are too few.
         """
         try:
-            train, valid = next(self._splitter(groups).split(np.zeros(len(y)), y, groups))
-            if not len(train) or not len(valid):
-                raise ValueError("one of the parts would have no samples")
+            train, valid = self._split(y, groups)
         except ValueError as error:
             raise ValueError(
                 f"early_stopping=True of {self.owner} holds out validation_fraction="
@@ -56,6 +54,20 @@ class FractionSplit:
                 f"{' and groups' * (groups is not None)}, which is not possible here: {error}"
             ) from error
         return ModalitySubset(dataset, train), ModalitySubset(dataset, valid)
+
+    def _split(self, y, groups):
+        """Rows of both parts: one of the splitter's splits, drawn where there are several."""
+        splits = self._splitter(groups).split(np.zeros(len(y)), y, groups)
+        splits = [(train, valid) for train, valid in splits if len(train) and len(valid)]
+        if not splits:
+            raise ValueError("one of the parts would have no samples")
+        if len(splits) == 1:
+            return splits[0]
+        # Folds of groups are laid out by size, and the first is nearly the same for all seeds.
+        n_classes = len(np.unique(y))
+        whole = [split for split in splits if len(np.unique(y[split[0]])) == n_classes]
+        splits = whole or splits
+        return splits[np.random.default_rng(self.seed).integers(len(splits))]
 
     def _splitter(self, groups):
         if groups is None:

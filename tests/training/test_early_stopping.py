@@ -76,6 +76,22 @@ def test_no_group_is_on_both_sides(fraction):
     assert set(Y[train]) == {"a", "b", "c"}
 
 
+def test_random_state_decides_which_groups_are_held_out():
+    # Of few groups: folds are laid out by size, so that shuffling alone changes little.
+    groups = np.repeat([0, 1, 2, 3], [45, 35, 25, 15])
+    held = []
+    for seed in range(12):
+        _, train, valid = fit(make(max_epochs=1, random_state=seed), groups=groups)
+        assert not set(groups[train]) & set(groups[valid]) and set(Y[train]) == set(Y)
+        held.append(tuple(sorted(set(groups[valid]))))
+    assert len(set(held)) == 4
+    # The fold that has all of a class is not the one.
+    groups = np.where(Y == "c", 0, 1 + np.arange(N) % 3)
+    for seed in range(6):
+        _, train, _ = fit(make(max_epochs=1, random_state=seed), groups=groups)
+        assert "c" in Y[train]
+
+
 def test_groups_of_a_regressor():
     model = make(MultimodalInfoRegRegressor, max_epochs=1)
     _, train, valid = fit(model, SIGNAL, groups=GROUPS)
