@@ -75,7 +75,7 @@ def modality_table(report):
             low, high = 100 * float(share.low), 100 * float(share.high)
             row.append(f"{100 * float(share.estimate):.0f} % ({low:.0f} to {high:.0f})")
         else:
-            row.append("nothing to learn")
+            row.append("nothing to learn" if report.nothing_to_learn(name) else "cannot be told")
         told = report.measure("permutation_drop", name)
         row.append(f"{words.number(float(told.estimate))} ({words.interval(told)})")
         row.append(words.number(float(report.measure("shapley", name).estimate)))
@@ -90,7 +90,7 @@ def basis(report):
     n = f"{data['n_samples']:,} samples"
     n += "" if data["n_groups"] is None else f" in {data['n_groups']:,} groups"
     n += "" if data["n_classes"] is None else f", {data['n_classes']} classes"
-    folds = f"{data['n_folds']} folds x {len(data['seeds'])} seeds"
+    folds = f"{data['n_folds']} folds x {_counted(len(data['seeds']), 'seed')}"
     texts = [
         f"{n}; {folds}{' (the same folds)' if data['same_folds'] else ''}. "
         "P0, PJ, PA: linear probes of the encoder untrained, as given, trained alone; learned "
@@ -114,7 +114,7 @@ def basis(report):
     if data["warnings"]:
         count = sum(data["warnings"].values())
         texts.append(
-            f"{count} warnings of fits, in data['warnings']; the first: "
+            f"{_counted(count, 'warning')} of fits, in data['warnings']; the first: "
             f"{_short(next(iter(data['warnings'])))}"
         )
     return texts
@@ -142,6 +142,10 @@ def _on_common(report):
         alone = float(report.measure("alone_common", name).estimate)
         told.append(f"{name} alone {words.number(alone)}")
     return ", ".join(told)
+
+
+def _counted(n, noun):
+    return f"{n} {noun}{'' if n == 1 else 's'}"
 
 
 def _short(text):

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..functional.comparison import Comparison, corrected_resampled_t, holm_levels, samples_needed
 
-__all__ = ["Design", "Verdict", "compare", "give_verdicts"]
+__all__ = ["Design", "Verdict", "compare", "give_verdicts", "is_nothing_to_learn"]
 
 #: Shares of what a modality, or all of them, gains over guessing: below the first what a head
 #: leaves unread does not matter, below the second a modality adds nothing, below the third what an
@@ -305,10 +305,30 @@ def _facts(question, scores, measures, design, given, starving, interacting):
 
 def _is_fine(m, design):
     """Whether an encoder lacks nothing that matters, or there is nothing to learn; by 95 %."""
-    gain = compare(m["probe_alone"] - m["probe_untrained"], design)
     lacks = compare(m["probe_alone"] - m["probe_joint"], design)
     worth = NEGLIGIBLE * np.nanmean(m["probe_alone"] - m["baseline"])
-    return bool(lacks.high <= max(worth, 0.0) or not gain.low > 0)
+    return bool(lacks.high <= max(worth, 0.0) or is_nothing_to_learn(m, design))
+
+
+def is_nothing_to_learn(m, design):
+    """Whether an encoder that is trained alone brings nothing over an untrained one.
+
+    Parameters
+    ----------
+    m : dict of str to ndarray of shape (n_seeds, n_folds)
+        Measures of the modality.
+    design : Design
+
+    Returns
+    -------
+    bool
+        The gain may be 0, and is small; or what is trained alone may be a guess. A gain that is
+        large but uncertain, as of few samples, is not nothing.
+    """
+    gain = compare(m["probe_alone"] - m["probe_untrained"], design)
+    learnt = compare(m["probe_alone"] - m["baseline"], design)
+    slight = gain.estimate < NEGLIGIBLE * learnt.estimate or not learnt.low > 0
+    return bool(not gain.low > 0 and slight)
 
 
 def _of_the_rest(names, told_of, answered, verdicts, measures, design, wording, better):
@@ -335,4 +355,6 @@ def _of_the_rest(names, told_of, answered, verdicts, measures, design, wording, 
             unknown.append(wording.unknown(question.kind, name, answer, needed, design))
     if not unknown and not harm and names:
         return [wording.nothing(fine, not verdicts, better)]
+    if unknown and not harm and better is not None:
+        unknown.append(wording.better(better))
     return unknown

@@ -214,6 +214,25 @@ class Wording:
         more = f"{self.size(float(told.estimate))} more ({self._sure(told)}, by itself)"
         return f" {row} scores {more}."
 
+    def better(self, better):
+        """A row scores more than the network as given, by its own interval only.
+
+        Parameters
+        ----------
+        better : tuple of str and Comparison
+
+        Returns
+        -------
+        Verdict
+        """
+        row, told = better
+        text = (
+            f"{row} scores {self.size(float(told.estimate))} more than the network as given "
+            f"({self._sure(told)}, by itself); among all questions of this report this is not "
+            "certain."
+        )
+        return _made("cannot be told", None, told, text, f"look at {row}")
+
     def guessing(self, given, score, better):
         """The network as given cannot be told from guessing."""
         remedy = (

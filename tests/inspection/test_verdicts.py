@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from inforeg_sk.inspection._recommend import choose_row
-from inforeg_sk.inspection._verdicts import Design, compare, give_verdicts
+from inforeg_sk.inspection._verdicts import Design, compare, give_verdicts, is_nothing_to_learn
 from inforeg_sk.inspection._wording import Wording
 
 DESIGN = Design(500, 400, 100, False)
@@ -20,7 +20,7 @@ def spread(mean, sd=0.01, seed=0):
 
 
 def modality(seed, **means):
-    """Measures of a modality that is fine, but for what is given."""
+    """Measures of a modality that is fine, but for what is given: means, or (mean, sd)."""
     fine = {
         "baseline": 0.5,
         "alone": 0.8,
@@ -35,7 +35,10 @@ def modality(seed, **means):
     given = {**fine, **means}
     if "in_joint" in means:
         given["in_joint_calibrated"] = means["in_joint"]
-    return {what: spread(mean, seed=seed + i) for i, (what, mean) in enumerate(given.items())}
+    return {
+        what: spread(*np.atleast_1d(mean), seed=seed + i)
+        for i, (what, mean) in enumerate(given.items())
+    }
 
 
 def verdicts_of(scores=None, interacting=None, design=DESIGN, **changes):
@@ -43,7 +46,10 @@ def verdicts_of(scores=None, interacting=None, design=DESIGN, **changes):
     parts = {name: modality(50 * k, **changes.get(name, {})) for k, name in enumerate(NAMES)}
     measures = {what: {name: parts[name][what] for name in NAMES} for what in parts["left"]}
     means = {"majority": 0.5, "late fusion": 0.9, "joint": 0.9, **(scores or {})}
-    rows = {row: spread(mean, seed=900 + i) for i, (row, mean) in enumerate(means.items())}
+    rows = {
+        row: spread(*np.atleast_1d(mean), seed=900 + i)
+        for i, (row, mean) in enumerate(means.items())
+    }
     return give_verdicts(rows, measures, design, "joint", interacting, Wording(True))
 
 
@@ -116,6 +122,30 @@ def test_an_encoder_that_lacks_next_to_nothing_does_not_starve():
 def test_where_training_alone_brings_nothing_over_random_features_nothing_starves():
     found = verdicts_of(left={"probe_untrained": 0.8, "probe_joint": 0.74, "in_joint": 0.74})
     assert kinds(found) == [("nothing starves", None)]
+
+
+#: Alone 20 points more than untrained, with a standard error of 28; jointly 6 less than alone.
+UNCERTAIN = {"probe_untrained": (0.6, 0.5), "probe_joint": 0.74, "in_joint": 0.73}
+
+
+def test_a_large_gain_over_random_features_that_is_uncertain_is_not_nothing_to_learn():
+    (only,) = verdicts_of(left=UNCERTAIN)
+    assert (only.kind, only.modality) == ("cannot be told", "left")
+    noise = modality(0, **UNCERTAIN)
+    assert not is_nothing_to_learn(noise, DESIGN)
+    noise["baseline"] = noise["probe_alone"] - spread(0.0)  # alone a guess: nothing after all
+    assert is_nothing_to_learn(noise, DESIGN)
+    small = modality(0, probe_untrained=(0.79, 0.05))  # 1 point of 30 learned
+    assert is_nothing_to_learn(small, DESIGN)
+
+
+def test_a_row_that_is_better_only_by_itself_is_told_where_nothing_else_is():
+    # t = 2.7 of 14 degrees of freedom: 0.02, above what Holm leaves for one of 10 questions.
+    scores = {"stacked linear": (0.99, 0.06)}
+    found = verdicts_of(scores, left=UNCERTAIN)
+    assert kinds(found) == [("cannot be told", "left"), ("cannot be told", None)]
+    assert "stacked linear scores 9.0 points more than the network as given" in found[1].sentence
+    assert found[1].remedy == "look at stacked linear" and found[1].low > 0
 
 
 def test_a_modality_of_noise_adds_nothing():
