@@ -354,7 +354,10 @@ def advice():
         lead = means[best] - means[row]
         said.append((within(error, lead), within(own, lead), means[row], means["joint"]))
         answer = "yes" if said[-1][0] else "SE of best only" if said[-1][1] else "no"
-        test.append([name, str(len(found["right"][row][0])), row, percent(means[row]), best,
+        size = str(len(found["right"][row][0]))
+        if found["units"] is not None:
+            size += f" in {len(set(found['units']))} groups"
+        test.append([name, size, row, percent(means[row]), best,
                      percent(means[best]), percent(means["joint"]), percent(lead),
                      percent(error), percent(own), answer, percent(honest)])  # fmt: skip
     strict, wide, ours, given = zip(*said, strict=True)
@@ -369,7 +372,7 @@ def advice():
         f"{len(TEST_SEEDS)} seeds of the networks. The best row is the best in hindsight of all "
         "that were compared, a bar that luck raises; the honest lead is that of the row which is "
         "best on one half of the test part, on its other half (mean of 200 halves). Standard "
-        "errors are over test samples, or groups of them:"
+        "errors are over test samples, or groups of them (of two groups they are but a hint):"
     )
     lines += ["", *text_table(head_test, test)]
     lines += wrapped(
