@@ -12,6 +12,8 @@ __all__ = ["Design", "Verdict", "compare", "give_verdicts", "is_nothing_to_learn
 #: leaves unread does not matter, below the second a modality adds nothing, below the third what an
 #: encoder lacks does not matter.
 NEGLECTS, NEGLIGIBLE, SLIGHT = 0.15, 0.10, 0.05
+#: No head neglects a modality whose Shapley value is at least this part of its fair one.
+USED = 0.75
 LEVEL = 0.95
 
 
@@ -125,10 +127,13 @@ def give_verdicts(scores, measures, design, given, interacting, wording):
     list of Verdict
     """
     names = list(measures["alone"])
+    fair = _fair_values(measures)
     asked = [
         question
         for name in names
-        for question in _of_modality(name, {k: v[name] for k, v in measures.items()}, scores, given)
+        for question in _of_modality(
+            name, {k: v[name] for k, v in measures.items()}, fair[name], scores, given
+        )
     ]
     asked += _of_rows(scores, measures, given, interacting)
     answered = _answer(asked, design)
@@ -174,8 +179,22 @@ _ORDER = (
 )
 
 
-def _of_modality(name, m, scores, given):
-    """Questions about a modality; `m` are its measures."""
+def _fair_values(measures):
+    """What each modality is worth to a network that reads all of them as well as a probe.
+
+    All that they gain over guessing, in parts as what probes read from the joint encoders.
+    """
+    read = {
+        name: max(np.nanmean(values - measures["baseline"][name]), 0.0)
+        for name, values in measures["probe_joint"].items()
+    }
+    gained = np.sum(list(measures["shapley"].values()), axis=0)
+    whole = sum(read.values()) or 1.0
+    return {name: part / whole * gained for name, part in read.items()}
+
+
+def _of_modality(name, m, fair, scores, given):
+    """Questions about a modality; `m` are its measures, `fair` its fair Shapley value."""
     learnt = m["probe_alone"] - m["baseline"]
     fewer = m["probe_alone"] - m["probe_joint"]
     beyond_random = m["probe_alone"] - m["probe_untrained"]
@@ -183,7 +202,10 @@ def _of_modality(name, m, scores, given):
     # A probe reads more than a head; alone, too, so that only the rest counts.
     unread = m["probe_joint"] - m["in_joint_calibrated"]
     more_than_alone = unread - (m["probe_alone"] - m["alone"])
-    yield _Question("neglecting head", name, [unread, more_than_alone, learnt], unread)
+    # Parts that score little apart may score much together: then they are not neglected.
+    missed = USED * fair - m["shapley"]
+    differences = [unread, more_than_alone, learnt, missed]
+    yield _Question("neglecting head", name, differences, unread)
     bound = NEGLIGIBLE * _gained(scores, m, given)
     if bound > 0:
         little = [bound - m["permutation_drop"], bound - m["shapley"]]

@@ -54,6 +54,8 @@ def verdicts_of(scores=None, interacting=None, design=DESIGN, **changes):
 
 
 NAMES = ("left", "right")
+#: A network that has next to nothing of a modality.
+UNUSED = {"shapley": 0.02, "permutation_drop": 0.02}
 
 
 def kinds(verdicts):
@@ -102,13 +104,24 @@ def test_the_remedy_says_what_it_gained_here():
 
 
 def test_a_neglecting_head_is_not_called_a_starving_encoder():
-    verdicts = verdicts_of(right={"in_joint": 0.6})
+    verdicts = verdicts_of(right={"in_joint": 0.6, **UNUSED})
     assert kinds(verdicts) == [("neglecting head", "right")]
     assert "the encoder is fine, the head neglects it" in verdicts[0].sentence
 
 
 def test_a_probe_that_also_beats_the_head_alone_is_no_neglect():
-    assert kinds(verdicts_of(right={"in_joint": 0.6, "alone": 0.6})) == [("nothing starves", None)]
+    found = verdicts_of(right={"in_joint": 0.6, "alone": 0.6, **UNUSED})
+    assert kinds(found) == [("nothing starves", None)]
+
+
+def test_a_modality_that_the_network_uses_as_much_as_others_is_not_neglected():
+    """Probes read 0.3 from both, and the network gains 0.4: the fair share of each is 0.2."""
+    for shapley, neglected in [(0.2, False), (0.17, False), (0.1, True)]:
+        # The other one has the rest; three quarters of 0.2 are 0.15.
+        changes = {"left": {"shapley": 0.4 - shapley}, "right": {"shapley": shapley}}
+        changes["right"]["in_joint"] = 0.55  # its part of the outputs says next to nothing
+        found = kinds(verdicts_of(**changes))
+        assert (("neglecting head", "right") in found) == neglected
 
 
 def test_an_encoder_that_lacks_next_to_nothing_does_not_starve():
