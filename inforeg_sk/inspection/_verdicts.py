@@ -248,6 +248,13 @@ def _all_above(question):
     return all(np.nanmean(differences) > 0 for differences in question.differences)
 
 
+def _least_certain(question, level, design):
+    """Which difference of a question is least certain to be above 0, and its comparison."""
+    found = [compare(differences, design, level) for differences in question.differences]
+    place = int(np.argmax([told.p_value for told in found]))
+    return place, found[place]
+
+
 def _is_slight(question, measures):
     """Whether an encoder lacks, or a head leaves unread, less than matters."""
     if question.kind not in _STARVES:
@@ -373,8 +380,10 @@ def _of_the_rest(names, told_of, answered, verdicts, measures, design, wording, 
         if question.kind != "neglecting head" or holds or name in told_of:
             continue
         if not _is_slight(question, measures) and _all_above(question):
-            needed = samples_needed(answer, design.n_samples)
-            unknown.append(wording.unknown(question.kind, name, answer, needed, design))
+            place, told = _least_certain(question, answer.level, design)
+            needed = samples_needed(told, design.n_samples)
+            but = place if answer.low > 0 else 0
+            unknown.append(wording.unknown(question.kind, name, answer, needed, design, but))
     if not unknown and not harm and names:
         return [wording.nothing(fine, not verdicts, better)]
     if unknown and not harm and better is not None:

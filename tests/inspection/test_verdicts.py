@@ -114,6 +114,16 @@ def test_a_probe_that_also_beats_the_head_alone_is_no_neglect():
     assert kinds(found) == [("nothing starves", None)]
 
 
+def test_what_of_a_neglect_is_not_certain_is_told():
+    changes = {"left": {"shapley": 0.3}, "right": {"shapley": (0.1, 0.2), "in_joint": 0.55}}
+    (only,) = verdicts_of(**changes)
+    assert (only.kind, only.modality) == ("cannot be told", "right") and only.low > 0
+    assert "but the network may gain its fair part from it" in only.sentence
+    right = {**UNUSED, "permutation_drop": 0.1, "in_joint": 0.55, "alone": (0.78, 1.0)}
+    (only,) = verdicts_of(right=right)
+    assert "but so it may be of the network trained alone" in only.sentence and only.low > 0
+
+
 def test_a_modality_that_the_network_uses_as_much_as_others_is_not_neglected():
     """Probes read 0.3 from both, and the network gains 0.4: the fair share of each is 0.2."""
     for shapley, neglected in [(0.2, False), (0.17, False), (0.1, True)]:
