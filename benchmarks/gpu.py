@@ -15,6 +15,7 @@ It needs torch, scikit-learn, skorch and this package on the path, and pytest fo
 
 import argparse
 import gc
+import os
 import platform
 import subprocess
 import sys
@@ -31,6 +32,7 @@ sys.path.insert(2, str(Path(__file__).resolve().parent.parent / "tests"))
 import numpy as np
 import torch
 from host_copies import DeviceCopies, HostCopies
+from method_costs import METHODS, UsualSteps
 from sklearn.base import clone
 from speed import (
     cpu_time,
@@ -45,7 +47,7 @@ from speed import (
 )
 
 import inforeg_sk
-from inforeg_sk import ModalityDict, MultimodalInfoRegClassifier
+from inforeg_sk import ModalityDict, MultimodalClassifier, MultimodalInfoRegClassifier
 from inforeg_sk.model_selection.fits import fit_all
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -99,7 +101,7 @@ def waits(program, device):
     return np.array([n_warned, host.count.total(), there.count.total()])
 
 
-def per_epoch(program, device, short=2, long=6):
+def per_epoch(program, device, short=1, long=3):
     """`waits` of an epoch: what a longer fit has more."""
     few, many = (waits(lambda n=n: program(n), device) for n in (short, long))
     return (many - few) / (long - short)
@@ -126,6 +128,35 @@ def fits(device):
     yield "InfoReg, modality dropout", lambda n: inforeg_on(X, n, modality_dropout=0.3)
     yield "InfoReg, sample weights", lambda n: inforeg_on(X, n, weight)
     yield "InfoReg, early stopping", lambda n: inforeg_on(X, n, early_stopping=True)
+    for name in OTHERS:
+        yield name, lambda n, name=name: by_method(name, X, y, n, device)
+
+
+#: Methods beside joint training and InfoReg; names of benchmarks/method_costs.py.
+OTHERS = [name for name in METHODS if not name.startswith(("joint", "InfoReg"))]
+
+
+def by_method(name, X, y, epochs, device):
+    """A fit by a method; "joint" by the usual step, not in closed form."""
+    method, own, _ = METHODS[name]
+    if name == "G-Blending":
+        own = {**own, "method__super_epoch": 5}
+    kind = UsualSteps if name.startswith("joint") else MultimodalClassifier
+    estimator(kind, hidden=64, epochs=epochs, device=device, method=method, **own).fit(X, y)
+
+
+def methods(epochs, device):
+    """Each method beside joint training by the usual step, as lines of ``benchmarks/speed.py``."""
+    X, y = make_data()
+    for name in OTHERS:
+        base = "joint, with held-out part" if METHODS[name][1].get("train_split") else "joint"
+        yield (
+            f"{name} / {base}, usual step",
+            None,
+            lambda name=name: by_method(name, X, y, epochs, device),
+            lambda base=base: by_method(base, X, y, epochs, device),
+            1,
+        )
 
 
 def stacks(epochs, device, n_members):
@@ -147,16 +178,22 @@ def stacks(epochs, device, n_members):
 # The run
 
 
-def run_tests(seconds):
+def run_tests(seconds, n_workers):
     """Run tests/test_gpu.py; a line that says how it ended, and whether well."""
     if find_spec("pytest") is None:
         return "``tests/test_gpu.py`` did not run: there is no pytest.", False
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/test_gpu.py"]
+    command += ["--durations=8", "--tb=short"]
+    if n_workers > 1 and find_spec("xdist") is not None:
+        command += ["-n", str(n_workers), "--dist", "worksteal"]
+    one_thread = {**os.environ, "OMP_NUM_THREADS": "1"}
     try:
-        done = subprocess.run(command, cwd=ROOT, timeout=seconds, capture_output=True, text=True)
+        done = subprocess.run(
+            command, cwd=ROOT, timeout=seconds, capture_output=True, text=True, env=one_thread
+        )
     except subprocess.TimeoutExpired:
         return f"``tests/test_gpu.py`` did not end within {seconds:.0f} s.", False
-    print(done.stdout[-4000:], done.stderr[-2000:], flush=True)
+    print(done.stdout[-20000:], done.stderr[-1000:], flush=True)
     last = done.stdout.strip().rpartition("\n")[2].strip("= ")
     return f"``tests/test_gpu.py``: {last}.", done.returncode == 0
 
@@ -174,20 +211,11 @@ def measure(arguments, deadline):
     device = arguments.device
     timer = event_time if device == "cuda" else cpu_time
     crossings, speed, memory, missed = [], [], [], []
-    for name, program in fits(device):
-        if arguments.only not in name:
-            continue
-        if time.monotonic() > deadline:
-            missed.append(f"copies of {name}")
-            continue
-        program(1)
-        row = [name, *(f"{n:g}" for n in per_epoch(program, device))]
-        crossings.append(row)
-        print("  ".join(row), flush=True)
     programs = (
         *lines(arguments.epochs, device),
         *images(2, device),
         *stacks(arguments.epochs, device, arguments.members),
+        *methods(arguments.epochs, device),
     )
     for name, _, first, second, repeats in programs:
         if arguments.only not in name:
@@ -201,6 +229,16 @@ def measure(arguments, deadline):
         row = [name, *(f"{r:.2f}" for r in figures), *(f"{1000 * t:.2f}" for t in times)]
         speed.append(row)
         print("  ".join([*row, *memory[-1][1:]]), flush=True)
+    for name, program in fits(device):
+        if arguments.only not in name:
+            continue
+        if time.monotonic() > deadline:
+            missed.append(f"copies of {name}")
+            continue
+        program(1)
+        row = [name, *(f"{n:g}" for n in per_epoch(program, device))]
+        crossings.append(row)
+        print("  ".join(row), flush=True)
     return crossings, speed, memory, missed
 
 
@@ -239,7 +277,7 @@ def page(arguments, tests, crossings, speed, memory, missed):
         text += table(["", "ratio", "from", "to", "ms", "ms of the second"], speed)
     if crossings:
         text += [
-            "In one epoch (a quarter of what a fit of 6 epochs has more than one of 2): how often "
+            "In one epoch (half of what a fit of 3 epochs has more than one of 1): how often "
             "the host waits by ``torch.cuda.set_sync_debug_mode``, tensors or values that come to "
             "the host, tensors that go to the device.",
             "",
@@ -264,6 +302,7 @@ def main():
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--members", type=int, default=1000, help="of the line on one pass")
     parser.add_argument("--only", default="", help="lines whose name contains this")
+    parser.add_argument("--workers", type=int, default=1, help="of the tests, with pytest-xdist")
     parser.add_argument("--no-tests", action="store_true")
     arguments = parser.parse_args()
     if arguments.device == "cuda" and not torch.cuda.is_available():
@@ -274,7 +313,7 @@ def main():
     torch.set_num_threads(1)
     tests, passed = "The tests did not run.", True
     if not arguments.no_tests:
-        tests, passed = run_tests(60 * arguments.minutes * TESTS_SHARE)
+        tests, passed = run_tests(60 * arguments.minutes * TESTS_SHARE, arguments.workers)
         print(tests, flush=True)
     warnings.simplefilter("ignore")
     # A line takes some seconds more than the time that is left when it begins.

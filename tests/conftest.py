@@ -13,6 +13,15 @@ pytest.register_assert_rewrite("bad_input", "entry_points", "recording_runs", "r
 ROOT = Path(__file__).resolve().parent.parent
 
 
+@pytest.fixture(scope="module", autouse=True)
+def auto_is_the_cpu(request):
+    """Where there is a GPU, only tests/test_gpu.py uses it: tests compare numbers of one device."""
+    with pytest.MonkeyPatch.context() as patch:
+        if request.path.name != "test_gpu.py":  # a module's name depends on how pytest starts
+            patch.setattr(torch.cuda, "is_available", lambda: False)
+        yield
+
+
 def real_data(folder):
     """Path of a folder of the real data, or a skip that says where it was sought."""
     home = os.environ.get("INFOREG_SK_DATA")

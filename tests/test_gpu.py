@@ -10,21 +10,47 @@ from host_copies import DeviceCopies, HostCopies
 from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from skorch.dataset import ValidSplit
 
 from inforeg_sk import (
     BalancingMethod,
+    DeepEnsembleClassifier,
+    EvidencePool,
+    LateFusionClassifier,
     ModalityDict,
     ModalityTransformer,
     MultimodalClassifier,
     MultimodalInfoRegClassifier,
     MultimodalInfoRegRegressor,
+    diagnose,
 )
 from inforeg_sk.data import resident
 from inforeg_sk.data.blocks import BlockLoader
 from inforeg_sk.datasets import load_av_digits
+from inforeg_sk.estimator import outcome
 from inforeg_sk.model_selection.fits import fit_all
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+
+
+@pytest.fixture(autouse=True)
+def exact_convolutions(monkeypatch):
+    """By torch's default convolutions on a GPU round their inputs to TF32, to three digits."""
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
+
+
+def count_host_copies(monkeypatch, *lengths, **settings):
+    """Copies to the host of fits of some numbers of epochs (list of Counter).
+
+    What a fit asks once at its end, whether the model has learned, is not counted.
+    """
+    monkeypatch.setattr(outcome, "_check_learned", lambda *given: None)
+    counts = []
+    for max_epochs in lengths:
+        with HostCopies() as copies:
+            fit("cuda", max_epochs=max_epochs, optimizer=torch.optim.SGD, **settings)
+        counts.append(copies.count)
+    return counts
 
 
 def fit(
@@ -38,7 +64,7 @@ def fit(
     digits = load_av_digits()
     train, test = digits.train_indices, digits.test_indices
     X = digits.data
-    if settings.get("missing"):
+    if settings.get("missing") == "allow":
         X = {name: values.astype(np.float32) for name, values in X.items()}
         X["audio"][::3] = X["image"][1::4] = np.nan
         X["image"][::3] = digits.data["image"][::3]
@@ -76,18 +102,134 @@ def test_same_fit_as_on_the_cpu(encoders, fusion):
     assert next(gpu.module_.parameters()).is_cuda
     for name, trace in cpu.curves_["fisher_trace"].items():
         # Rounding differs, and training magnifies it from epoch to epoch.
-        np.testing.assert_allclose(gpu.curves_["fisher_trace"][name][0], trace[0], rtol=1e-3)
+        np.testing.assert_allclose(gpu.curves_["fisher_trace"][name][0], trace[0], rtol=5e-3)
         np.testing.assert_allclose(gpu.curves_["fisher_trace"][name], trace, rtol=0.3)
     assert gpu_score == pytest.approx(score, abs=0.03)
 
 
-@pytest.mark.parametrize("method", ["dgl", "tcmax", "greedy"])
-def test_same_fit_as_on_the_cpu_by_peer_methods(method):
-    settings = {"method": method, "estimator": MultimodalClassifier, "encoders__dropout": 0.0}
+HELD_OUT = {"train_split": ValidSplit(10)}
+# OPM draws other masks on the device than on the CPU. G-Blending estimates its weights, and
+# divides by differences near 0: rounding changes them by a factor.
+DIFFERENT = ("opm", "g-blending")
+PEERS = {
+    "joint": {},
+    "ogm-ge": {"method__noise": False},
+    "agm": {},
+    "agm, features": {"method__zero": "features"},
+    "pmr": {},
+    "g-blending": {"method__super_epoch": 4, **HELD_OUT},
+    "mmpareto": {},
+    "greedy": {},
+    "dgl": {},
+    "tcmax": {},
+    "opm": {},
+    "dr": {"method__every": 3, **HELD_OUT},
+}
+
+
+@pytest.mark.parametrize("name", PEERS)
+def test_same_fit_as_on_the_cpu_by_peer_methods(name):
+    settings = {"method": name.partition(",")[0], "estimator": MultimodalClassifier}
+    settings.update(PEERS[name], encoders__dropout=0.0)
     (cpu, score), (gpu, gpu_score) = fit("cpu", **settings), fit("cuda", **settings)
-    for name, trace in cpu.curves_["fisher_trace"].items():
-        np.testing.assert_allclose(gpu.curves_["fisher_trace"][name][0], trace[0], rtol=1e-3)
+    assert next(gpu.module_.parameters()).is_cuda
+    if name not in DIFFERENT:
+        for modality, trace in cpu.curves_["fisher_trace"].items():
+            found = gpu.curves_["fisher_trace"][modality][0]
+            np.testing.assert_allclose(found, trace[0], rtol=1e-3)
     assert gpu_score == pytest.approx(score, abs=0.03)
+
+
+@pytest.mark.parametrize("active", ["window", "outside", range(2, 4)])
+def test_same_fit_as_on_the_cpu_in_some_epochs_only(active):
+    settings = {"method": "ogm-ge", "method__noise": False, "estimator": MultimodalClassifier}
+    settings.update(active=active, encoders__dropout=0.0)
+    (_, score), (gpu, gpu_score) = fit("cpu", **settings), fit("cuda", **settings)
+    assert next(gpu.module_.parameters()).is_cuda
+    assert gpu_score == pytest.approx(score, abs=0.03)
+
+
+# Methods that may be made together on a GPU, too.
+TOGETHER = ["ogm-ge", "mmpareto", "dgl", "tcmax"]
+
+
+@pytest.mark.parametrize("method", TOGETHER)
+def test_hooks_called_once_for_many_networks_equal_single_fits(method):
+    digits = load_av_digits()
+    train, test = digits.train_indices, digits.test_indices
+    X, y = ModalityDict({m: v.astype(np.float64) for m, v in digits.data.items()}), digits.target
+    base = MultimodalClassifier(
+        method, max_epochs=4, dtype="float64", device="cuda", random_state=0
+    )
+    estimators = [clone(base).set_params(random_state=seed) for seed in range(3)]
+    for one in fit_all(estimators, X, y, [train] * 3):
+        assert one.error is None and next(one.estimator.module_.parameters()).is_cuda
+        alone = clone(one.estimator).fit(X[train], y[train])
+        assert_equal_fits(one.estimator, alone, rtol=1e-7, atol=1e-9)
+        assert (one.estimator.predict(X[test]) == alone.predict(X[test])).all()
+
+
+ENSEMBLES = {
+    "late fusion": LateFusionClassifier,
+    "deep ensemble": lambda base: DeepEnsembleClassifier(base, n_members=3, random_state=0),
+    "pool": lambda base: EvidencePool(base, random_state=0),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ENSEMBLES)
+def test_ensembles_train_on_the_device(name):
+    digits = load_av_digits()
+    train, test = digits.train_indices, digits.test_indices
+    base = MultimodalClassifier(max_epochs=20, device="cuda", random_state=0)
+    torch.cuda.reset_peak_memory_stats()
+    before = torch.cuda.memory_allocated()
+    model = ENSEMBLES[name](base).fit(digits.data[train], digits.target[train])
+    assert torch.cuda.max_memory_allocated() > before
+    assert model.score(digits.data[test], digits.target[test]) > 0.93
+
+
+@pytest.mark.slow
+def test_a_diagnosis_runs_on_the_device_and_says_what_it_says_on_the_cpu():
+    digits = load_av_digits()
+    rows = np.arange(0, len(digits.target), 3)
+    reports = {}
+    for device in ("cpu", "cuda"):
+        reports[device] = diagnose(
+            MultimodalClassifier(
+                max_epochs=15, device=device, random_state=0, encoders__dropout=0.0
+            ),
+            digits.data[rows],
+            digits.target[rows],
+            cv=3,
+            seeds=1,
+            methods=("dgl",),
+            rivals=("majority", "late fusion"),
+            verbose=0,
+        )
+    cpu, gpu = (reports[device].to_frame()["score"] for device in ("cpu", "cuda"))
+    assert list(cpu.index) == list(gpu.index)
+    np.testing.assert_allclose(gpu, cpu, atol=0.05)
+
+
+def test_autocast_trains_in_bfloat16():
+    with torch.autocast("cuda", dtype=torch.bfloat16):
+        _, score = fit("cuda", max_epochs=15)
+    assert score > 0.85
+
+
+def test_what_was_fitted_on_the_device_is_loaded_on_the_cpu(tmp_path):
+    digits = load_av_digits()
+    X, y = digits.data, digits.target
+    clf = MultimodalInfoRegClassifier(max_epochs=3, random_state=0, device="cuda").fit(X, y)
+    weights = {"f_params": tmp_path / "weights.safetensors", "use_safetensors": True}
+    clf.save_params(**weights)
+    fresh = clone(clf).set_params(device="cpu").initialize()
+    fresh.load_params(**weights)
+    assert not next(fresh.module_.parameters()).is_cuda
+    np.testing.assert_allclose(fresh.predict_proba(X), clf.predict_proba(X), atol=1e-4)
+    twin = pickle.loads(pickle.dumps(clf))
+    np.testing.assert_allclose(twin.predict_proba(X), clf.predict_proba(X), atol=1e-6)
 
 
 @pytest.mark.slow
@@ -102,19 +244,9 @@ def test_same_traces_of_single_samples(encoders):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("missing", ["error", "allow"])
-def test_traces_of_single_samples_reach_the_host_once_an_epoch(missing):
-    counts = {}
-    for epochs in (2, 6):
-        with HostCopies() as copies:
-            fit(
-                "cuda",
-                max_epochs=epochs,
-                optimizer=torch.optim.SGD,
-                fisher="sample",
-                missing=missing,
-            )
-        counts[epochs] = copies.count.total()
-    assert counts[6] - counts[2] == 8  # values of batches, and the traces
+def test_traces_of_single_samples_reach_the_host_once_an_epoch(missing, monkeypatch):
+    few, many = count_host_copies(monkeypatch, 2, 6, fisher="sample", missing=missing)
+    assert (many - few).total() == 8  # values of batches, and the traces
 
 
 @pytest.mark.slow
@@ -133,25 +265,17 @@ def test_same_missing_modalities_and_regression(settings):
 @pytest.mark.parametrize(
     "settings", [{"missing": "allow"}, {"missing": "allow", "modality_dropout": 0.3}]
 )
-def test_missing_modalities_do_not_wait_for_the_device(settings):
-    counts = {}
-    for epochs in (2, 6):
-        with HostCopies() as copies:
-            fit("cuda", max_epochs=epochs, optimizer=torch.optim.SGD, **settings)
-        counts[epochs] = copies.count.total()
-    assert counts[6] - counts[2] == 4
+def test_missing_modalities_do_not_wait_for_the_device(settings, monkeypatch):
+    few, many = count_host_copies(monkeypatch, 2, 6, **settings)
+    assert (many - few).total() == 4
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("encoders", ENCODERS)
 @pytest.mark.parametrize("fusion", ["concat", "attention"])
-def test_values_reach_the_host_once_an_epoch(encoders, fusion):
-    counts = {}
-    for epochs in (2, 6):
-        with HostCopies() as copies:
-            fit("cuda", encoders, fusion, max_epochs=epochs, optimizer=torch.optim.SGD)
-        counts[epochs] = copies.count.total()
-    assert counts[6] - counts[2] == 4
+def test_values_reach_the_host_once_an_epoch(encoders, fusion, monkeypatch):
+    few, many = count_host_copies(monkeypatch, 2, 6, encoders=encoders, fusion=fusion)
+    assert (many - few).total() == 4
 
 
 @pytest.mark.slow
@@ -241,5 +365,5 @@ def test_fits_that_are_made_together_equal_single_ones(settings):
         alone = clone(one.estimator).fit(X[train], y[train])
         assert_equal_fits(one.estimator, alone, rtol=1e-7, atol=1e-9)
         assert (one.estimator.predict(X[test]) == alone.predict(X[test])).all()
-        one.estimator.set_params(early_stopping=False)
-        one.estimator.partial_fit(X[train], y[train])
+        if not settings.get("early_stopping"):  # which looks at values of held-out samples
+            one.estimator.partial_fit(X[train], y[train])

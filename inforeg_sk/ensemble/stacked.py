@@ -17,6 +17,7 @@ from sklearn.base import (
 )
 from sklearn.ensemble import StackingClassifier, StackingRegressor
 from sklearn.linear_model import LogisticRegression, RidgeCV
+from sklearn.metrics import accuracy_score, r2_score
 from sklearn.model_selection import (
     GridSearchCV,
     GroupKFold,
@@ -30,6 +31,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..data.container import ModalityDict
 from ..estimator.targets import ClassLabels, TargetScaler, check_sample_weight
+from ..estimator.unimodal import Reading, check_scored, score_by_modality
 from ..utils.parameters import (
     Constraint,
     Interval,
@@ -278,6 +280,19 @@ class _Stacked(MetaEstimatorMixin, ByModality):
         present_rows(X, self.modalities_, self.missing)
         return X
 
+    def _by_modality(self, X, said):
+        """What each modality's expert says; NaN where a sample lacks it, and which samples do not.
+
+        `said` is a function of an expert that takes all modalities, and X.
+        """
+        X = self._checked(X)
+        present, values = present_rows(X, self.modalities_, self.missing), {}
+        for i, name in enumerate(self.modalities_):
+            experts = [stacking.estimators_[i] for stacking in self.stackings_]
+            values[name] = said(experts, X).astype(np.float64)
+            values[name][~present[name]] = np.nan
+        return values, present
+
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.dict = True
@@ -334,8 +349,11 @@ class StackedModalitiesClassifier(ClassifierMixin, _Stacked):
     >>> from inforeg_sk import StackedModalitiesClassifier
     >>> from inforeg_sk.datasets import make_multimodal_classification
     >>> X, y = make_multimodal_classification(120, random_state=0)
-    >>> StackedModalitiesClassifier().fit(X, y).predict_proba(X).shape
+    >>> clf = StackedModalitiesClassifier().fit(X, y)
+    >>> clf.predict_proba(X).shape
     (120, 3)
+    >>> sorted(clf.score_by_modality(X, y))
+    ['strong', 'weak']
     """
 
     _expert_class = _ClassifierOfOne
@@ -396,6 +414,45 @@ class StackedModalitiesClassifier(ClassifierMixin, _Stacked):
         """
         X = self._checked(X)
         return self.stackings_[0].predict_proba(X)
+
+    def predict_proba_by_modality(self, X):
+        """Probabilities from each modality's own classifier, before the model on top.
+
+        Parameters
+        ----------
+        X : as in ``fit``
+
+        Returns
+        -------
+        dict of str to ndarray of float64 of shape (n_samples, n_classes)
+            In the order of `modalities_`; NaN where a sample lacks the modality.
+        """
+        return self._by_modality(X, lambda experts, X: experts[0].predict_proba(X))[0]
+
+    def score_by_modality(self, X, y, sample_weight=None, *, samples="common", scoring=None):
+        """Accuracy of each modality's own classifier.
+
+        Parameters
+        ----------
+        X : as in ``fit``
+        y : array-like of shape (n_samples,)
+        sample_weight : array-like of shape (n_samples,), default=None
+        samples : {"common", "each"}, default="common"
+            Where samples lack modalities: score on the samples that have all modalities of `X`, so
+            that the scores compare, or each modality on the samples that have it.
+        scoring : str, callable or None, default=None
+            Another score: the name of a scikit-learn scorer or a scorer, which may ask for
+            ``predict``, ``predict_proba`` or ``decision_function``. It gets numbers of rows for X.
+
+        Returns
+        -------
+        dict of str to float
+        """
+        check_scored(X, y, sample_weight, samples)
+        values, present = self._by_modality(X, lambda experts, X: experts[0].predict_proba(X))
+        classes = self.classes_
+        reading = Reading(lambda proba: classes[proba.argmax(axis=1)], accuracy_score, classes)
+        return score_by_modality(values, present, y, sample_weight, samples, reading, scoring)
 
 
 class StackedModalitiesRegressor(RegressorMixin, _Stacked):
@@ -479,5 +536,48 @@ class StackedModalitiesRegressor(RegressorMixin, _Stacked):
         ndarray of float64 of shape (n_samples,) or (n_samples, n_outputs)
         """
         X = self._checked(X)
-        values = np.column_stack([stacking.predict(X) for stacking in self.stackings_])
-        return values.reshape(-1, *self._shape)
+        return self._as_target([stacking.predict(X) for stacking in self.stackings_])
+
+    def _as_target(self, columns):
+        return np.column_stack(columns).reshape(-1, *self._shape)
+
+    def predict_by_modality(self, X):
+        """Values that each modality's own regressor predicts, before the model on top.
+
+        Parameters
+        ----------
+        X : as in ``fit``
+
+        Returns
+        -------
+        dict of str to ndarray of float64, shaped as in `predict`
+            In the order of `modalities_`; NaN where a sample lacks the modality.
+        """
+        return self._values_by_modality(X)[0]
+
+    def _values_by_modality(self, X):
+        return self._by_modality(
+            X, lambda experts, X: self._as_target([expert.predict(X) for expert in experts])
+        )
+
+    def score_by_modality(self, X, y, sample_weight=None, *, samples="common", scoring=None):
+        """R^2 of each modality's own regressor.
+
+        Parameters
+        ----------
+        X : as in ``fit``
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        sample_weight : array-like of shape (n_samples,), default=None
+        samples : {"common", "each"}, default="common"
+            As in `StackedModalitiesClassifier`.
+        scoring : str, callable or None, default=None
+            Another score, as in `StackedModalitiesClassifier`.
+
+        Returns
+        -------
+        dict of str to float
+        """
+        check_scored(X, y, sample_weight, samples)
+        values, present = self._values_by_modality(X)
+        reading = Reading(lambda predicted: predicted, r2_score)
+        return score_by_modality(values, present, y, sample_weight, samples, reading, scoring)

@@ -4,7 +4,13 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.metrics import check_scoring
 
-__all__ = ["ClassifierOfOutputs", "RegressorOfOutputs", "check_single_scoring", "one_score"]
+__all__ = [
+    "ArrayScorer",
+    "ClassifierOfOutputs",
+    "RegressorOfOutputs",
+    "check_single_scoring",
+    "one_score",
+]
 
 # In place of a probability of 0, whose logarithm no metric takes.
 _LEAST = np.finfo(np.float64).tiny
@@ -34,10 +40,22 @@ def check_single_scoring(estimator, scoring, owner):
     return check_scoring(estimator, scoring=scoring)
 
 
+class ArrayScorer:
+    """A scorer whose score is an array of numbers, such as those of resamples of the samples.
+
+    It is for measures that are sums and multiples of scores, which then are arrays, too.
+    """
+
+    def __call__(self, estimator, X, y):
+        raise NotImplementedError
+
+
 def one_score(scorer, estimator, X, y, sample_weight=None):
-    """The score as a float; sample weights are handed on only if there are some."""
+    """The score as a float (or array); sample weights are handed on only if there are some."""
     weights = {} if sample_weight is None else {"sample_weight": sample_weight}
     value = scorer(estimator, X, y, **weights)
+    if isinstance(scorer, ArrayScorer):
+        return value
     if np.ndim(value) or isinstance(value, dict):
         raise TypeError(f"A scorer must return one number. Got {value!r}.")
     return float(value)

@@ -12,6 +12,7 @@ from .comparison import (
     Comparison,
     SamplesNeeded,
     bootstrap_interval,
+    comparison_of_resamples,
     corrected_resampled_t,
     holm_adjust,
     holm_levels,
@@ -61,6 +62,7 @@ from .regulation import (
     regulation_coefficient,
 )
 from .relearning import cluster_purity, min_max_scaled, relearning_share
+from .resampling import COUNT_SCORES, count_score, draw_counts, scores_of_counts
 from .sample_fisher import (
     conv_positions,
     diagonal_sample_norms,
@@ -86,6 +88,7 @@ from .tcmax import re_paired_log_normalizer, total_correlation_loss
 from .window import PADDINGS, moving_average, window_open, window_ratio
 
 __all__ = [
+    "COUNT_SCORES",
     "Comparison",
     "LOG_FLOOR",
     "Moments",
@@ -105,12 +108,15 @@ __all__ = [
     "cluster_purity",
     "coalition_members",
     "coefficient_numbers",
+    "comparison_of_resamples",
     "conditional_speed",
     "conv_positions",
     "corrected_resampled_t",
+    "count_score",
     "cross_entropy_losses",
     "decoupled_pull",
     "diagonal_sample_norms",
+    "draw_counts",
     "fisher_trace",
     "floor_log_proba",
     "gain_and_overfitting",
@@ -159,6 +165,7 @@ __all__ = [
     "samples_needed",
     "scale_of_moments",
     "score_ratio",
+    "scores_of_counts",
     "shapley_responses",
     "shapley_values",
     "shapley_weights",

@@ -1,5 +1,6 @@
 """Shapley values of logits, and how strongly each modality is sped up or slowed (AGM)."""
 
+from functools import lru_cache
 from math import log
 
 import torch
@@ -14,6 +15,12 @@ __all__ = ["agm_coefficient", "mean_others_ahead", "response_losses", "shapley_r
 _FLOOR = 1e-8
 #: ``exp`` of more than this is no factor to train with, and soon infinite (ours).
 _LARGEST_EXPONENT = 40.0
+
+
+@lru_cache(maxsize=32)
+def _weights(n_players: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """`shapley_weights` on a device; kept, since a copy there makes each batch wait."""
+    return torch.tensor(shapley_weights(n_players), dtype=dtype, device=device)
 
 
 def shapley_responses(values: Tensor) -> Tensor:
@@ -36,7 +43,7 @@ def shapley_responses(values: Tensor) -> Tensor:
     tensor([4., 5.])
     """
     n = len(values).bit_length() - 1
-    weights = values.new_tensor(shapley_weights(n))
+    weights = _weights(n, values.dtype, values.device)
     return (weights @ values.reshape(len(values), -1)).reshape(n, *values.shape[1:])
 
 

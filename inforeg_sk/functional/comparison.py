@@ -14,6 +14,7 @@ __all__ = [
     "Comparison",
     "SamplesNeeded",
     "bootstrap_interval",
+    "comparison_of_resamples",
     "corrected_resampled_t",
     "holm_adjust",
     "holm_levels",
@@ -296,7 +297,7 @@ def bootstrap_interval(
     >>> float(told.estimate), float(told.low), float(told.high)
     (0.625, 0.25, 0.875)
     """
-    share = 1 - float(_check_level(level))
+    _check_level(level)
     rng = np.random.default_rng(random_state)
     units = _units(n_samples, groups)
     if len(units) < 2:
@@ -307,21 +308,55 @@ def bootstrap_interval(
         drawn = rng.integers(len(units), size=len(units))
         rows = drawn if groups is None else np.concatenate([units[k] for k in drawn])
         found[i] = statistic(rows)
-    told = found[~np.isnan(found)]
-    if len(told) < (1 - _MOST_UNDEFINED) * n_resamples:
+    n_undefined = np.count_nonzero(np.isnan(found))
+    if n_undefined > _MOST_UNDEFINED * n_resamples:
         raise ValueError(
-            f"The statistic is NaN in {n_resamples - len(told)} of {n_resamples} resamples: there "
+            f"The statistic is NaN in {n_undefined} of {n_resamples} resamples: there "
             "are too few samples or groups for it."
         )
+    return comparison_of_resamples(statistic(np.arange(n_samples)), found, level=level)
+
+
+def comparison_of_resamples(
+    estimate: float, resamples: ArrayLike, *, level: float = 0.95
+) -> Comparison:
+    """Interval and p value from what a statistic is in bootstrap resamples.
+
+    Parameters
+    ----------
+    estimate : float
+        Of all samples.
+    resamples : array-like of shape (n_resamples,)
+        NaN where it is not defined.
+    level : float, default=0.95
+        Of the interval, which is that of percentiles.
+
+    Returns
+    -------
+    Comparison
+        As of `bootstrap_interval`; all NaN where the statistic is NaN in more than 10 % of the
+        resamples.
+
+    Examples
+    --------
+    >>> told = comparison_of_resamples(0.2, [0.1, 0.2, 0.3, 0.2], level=0.5)
+    >>> round(float(told.low), 3), round(float(told.high), 3), float(told.p_value)
+    (0.175, 0.225, 0.4)
+    """
+    share = 1 - float(_check_level(level))
+    found = np.asarray(resamples, dtype=np.float64)
+    told = found[~np.isnan(found)]
+    if len(told) < 2 or len(told) < (1 - _MOST_UNDEFINED) * len(found):
+        nan = np.asarray(np.nan)
+        return Comparison(nan, nan, nan, nan, nan, np.inf, np.asarray(level))
     low, high = np.quantile(told, [share / 2, 1 - share / 2])
     beyond = min(np.count_nonzero(told <= 0), np.count_nonzero(told >= 0))
-    p_value = min(1.0, 2 * (beyond + 1) / (len(told) + 1))
     return Comparison(
-        np.asarray(statistic(np.arange(n_samples))),
+        np.asarray(estimate),
         np.asarray(told.std(ddof=1)),
         np.asarray(low),
         np.asarray(high),
-        np.asarray(p_value),
+        np.asarray(min(1.0, 2 * (beyond + 1) / (len(told) + 1))),
         np.inf,
         np.asarray(level),
     )

@@ -92,9 +92,10 @@ class Compared(NamedTuple):
     text: str
 
 
-def describe(name):
+def describe(name, one_split=False):
     """What a rival is (str)."""
-    return _TEXTS[name]
+    text = _TEXTS[name]
+    return text.replace("other folds", "other half of the test part") if one_split else text
 
 
 # Variants of the network

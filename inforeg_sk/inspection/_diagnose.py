@@ -32,12 +32,12 @@ from ._compared import (
 )
 from ._measure import Measuring
 from ._report import DiagnosisReport
+from ._style import is_share, name_of_scoring
 from ._task import Task, make_folds
 
 __all__ = ["diagnose"]
 
 _OWNER = "diagnose"
-_PERCENT = (None, "accuracy", "balanced_accuracy", "top_k_accuracy", "jaccard")
 
 
 def diagnose(
@@ -69,7 +69,8 @@ def diagnose(
     y : array-like of shape (n_samples,) or (n_samples, n_outputs)
     cv : int, splitter or iterable of splits, default=5
         An int spreads classes evenly, keeps `groups` whole, and makes other folds with each seed.
-        A splitter is asked once, and all seeds have its folds. At least two.
+        A splitter is asked once, and all seeds have its folds. One split, such as
+        ``[(train, test)]``, will do: then see Notes on intervals.
     groups : array-like of shape (n_samples,), default=None
         What no fold cuts, such as the persons that samples are of.
     scoring : str, callable or None, default=None
@@ -120,7 +121,11 @@ def diagnose(
 
     **Intervals** of paired differences are those of the corrected resampled t (Nadeau and Bengio,
     2003), which knows that training parts overlap; those of verdicts by Holm's adjustment.
-    If all seeds have the same folds, a fold counts once, with its mean over the seeds.
+    If all seeds have the same folds, a fold counts once, with its mean over the seeds. With one
+    split they are percentiles of bootstrap resamples of the test samples, or of its groups, the
+    same for all rows and measures: 1,000, or 200 a modality where these are more. They say nothing
+    of the chance of the training part. Scores of `inforeg_sk.functional.COUNT_SCORES` take no time;
+    any other is computed anew on each resample.
 
     **Verdicts**, with PA, PJ and P0 the scores of linear probes of an encoder trained alone, as
     given, and untrained (`learned_share`), and "learned" what PA is above guessing:
@@ -128,7 +133,8 @@ def diagnose(
     - *starving encoder*: PJ < PA, PA > P0, and PA - PJ is at least 5 % of what is learned;
     - *neglecting head*: the modality's part of the outputs (`score_by_modality`, after a factor
       that is fitted on the training part) scores less than PJ, by more than alone, and by at least
-      15 % of what is learned;
+      15 % of what is learned; and its Shapley value is below three quarters of its fair one, which
+      divides what all modalities gain as what the PJ are above guessing;
     - *adds nothing*: shuffled rows and the Shapley value cost less than 10 % of what all modalities
       gain over guessing, and alone it is not above guessing;
     - *only together*: the interacting network beats the additive one, and more than half of its
@@ -138,13 +144,15 @@ def diagnose(
     - *not told from guessing*: the interval of its gain over guessing includes 0, so that nothing
       is said of its encoders;
     - *nothing starves*: of all modalities PA - PJ is below 10 % of what is learned, or PA is not
-      above P0. Otherwise: *cannot be told*, with a rough number of samples that would do.
+      above P0 (and is less than 10 % of what is learned above it, or is not above guessing).
+      Otherwise: *cannot be told*, with a rough number of samples that would do.
 
     "Less" and "more" are said where the interval excludes 0, "not above" where it does not; all
     questions but those of the last two kinds count in Holm's adjustment.
 
-    **Best single** is in each fold the modality that is best on the other folds, so that none is
-    picked by its own test samples. Samples that lack it get the prior of the classes or the mean.
+    **Best single** is in each fold the modality that is best on the other folds, and with one split
+    in each half of the test part the one that is best in the other half, so that none is picked by
+    its own test samples. Samples that lack it get the prior of the classes or the mean.
 
     **Recommendation.** The row of the best mean score, or the simplest one within one standard
     error of it (of the paired difference), in this order: majority, linear on all, stacked linear,
@@ -258,7 +266,9 @@ def _rivals(rivals):
 
 def _report(task, folds, measuring, rows, rivals, given, scoring, y):
     """The report of what was measured."""
-    texts = {row.name: row.text for row in rows} | {name: describe(name) for name in rivals}
+    texts = {row.name: row.text for row in rows} | {
+        name: describe(name, folds.n_folds == 1) for name in rivals
+    }
     levels = {row.name: row.level for row in rows} | {name: LEVELS[name] for name in rivals}
     order = [*(n for n in RIVALS if n in rivals), *(row.name for row in rows)]
     failed = measuring.failed
@@ -268,13 +278,14 @@ def _report(task, folds, measuring, rows, rivals, given, scoring, y):
     if other in kept:
         interacting = [other, given] if other == "mlp" else [given, other]
     first = folds.folds[0]
-    percent = task.classifies and (not callable(scoring) and scoring in _PERCENT)
+    score = name_of_scoring(scoring, task.network)
+    percent = is_share(score) and not callable(scoring)
     network_seeds = [fold.seed for fold in folds.folds]
     presence, n_complete = _presence(first, measuring.names)
     data = {
         "version": __version__,
         "task": "classification" if task.classifies else "regression",
-        "scoring": _name_of(scoring, task.classifies),
+        "scoring": score,
         "percent": percent,
         "n_samples": len(y),
         "n_groups": None if first.groups is None else _n_groups(folds),
@@ -292,7 +303,12 @@ def _report(task, folds, measuring, rows, rivals, given, scoring, y):
         "interacting": interacting,
         "rows": {n: {"level": levels[n], "text": texts[n]} for n in kept},
         "scores": kept,
+        "resampled_scores": _mean_resampled(measuring.resampled, kept),
         "measures": measuring.measures,
+        "resampled_measures": {
+            what: _mean_resampled(measuring.resampled, [(what, name) for name in measuring.names])
+            for what in measuring.measures
+        },
         "alone_on_all": measuring.alone,
         "cooperation": measuring.cooperation,
         "joint_block": measuring.joint_block,
@@ -304,10 +320,17 @@ def _report(task, folds, measuring, rows, rivals, given, scoring, y):
     return DiagnosisReport(data)
 
 
-def _name_of(scoring, classifies):
-    if scoring is None:
-        return "accuracy" if classifies else "R^2"
-    return scoring if isinstance(scoring, str) else getattr(scoring, "__name__", repr(scoring))
+def _mean_resampled(resampled, keys):
+    """Of one split, the means over the seeds of the scores of resamples, by row or modality."""
+    found = {}
+    for key in keys:
+        if key in resampled:
+            mean = np.mean(resampled[key], axis=0)
+            spread = np.nanstd(mean)
+            digits = 6 - int(np.floor(np.log10(spread))) if spread > 0 else 15
+            name = key if isinstance(key, str) else key[1]
+            found[name] = np.round(mean, digits)  # more is not worth a file's while
+    return found
 
 
 def _n_groups(folds):

@@ -223,15 +223,15 @@ def modality_shapley(
     cooperation = all_ - none - single.sum(axis=0)
     return Bunch(
         modalities=data.names,
-        importances_mean=values.mean(axis=0),
-        importances_std=values.std(axis=0),
+        importances_mean=values.mean(axis=0).T,
+        importances_std=values.std(axis=0).T,
         importances=values.T,
         standard_error=error,
-        score_all=float(all_.mean()),
-        score_none=float(none.mean()),
+        score_all=all_.mean(axis=0),
+        score_none=none.mean(axis=0),
         single_gains=single.mean(axis=1),
-        cooperation=float(cooperation.mean()),
-        cooperation_std=float(cooperation.std()),
+        cooperation=cooperation.mean(axis=0),
+        cooperation_std=cooperation.std(axis=0),
         interactions=interactions,
         coalition_scores=game.scores(),
     )
@@ -262,7 +262,7 @@ class _Game:
 
     def with_mean(self, members):
         scores = self(members)
-        return np.append(scores, scores.mean())
+        return np.concatenate([scores, scores.mean(axis=0, keepdims=True)])
 
     def scores(self):
         """V(S) by the names of the set, small sets first."""

@@ -57,9 +57,9 @@ def learned_share(
     scoring : str, callable or None, default=None
         Scores the probes. None is their ``score``: accuracy, or R^2 of a regressor.
     probe : estimator, default=None
-        The linear model, cloned for each set of features. None: behind a ``StandardScaler`` a
-        ``LogisticRegression`` with C of 0.01, 0.1, 1 or 10, chosen by the log-likelihood in 3 folds
-        of the training data; in regression ``RidgeCV`` with alphas from 0.01 to 10,000.
+        The linear model, cloned for each set of features. None: on standardized features a logistic
+        regression with C of 0.01, 0.1, 1 or 10, chosen by the log-likelihood in 3 folds of the
+        training data; in regression ``RidgeCV`` with alphas from 0.01 to 10,000.
     groups : array-like of shape (n_train_samples,), default=None
         Stay together in all inner folds.
     n_jobs : int or None, default=None
@@ -119,11 +119,10 @@ def learned_share(
     scores = {}
     for what, features_in in features.items():
         Z_train, Z_test = features_in(train), features_in(test)
-        scores[what] = np.array(
-            [probes.score(n, Z_train[n], train, Z_test[n], test) for n in names]
-        )
+        found = [probes.score(n, Z_train[n], train, Z_test[n], test) for n in names]
+        scores[what] = np.stack(np.broadcast_arrays(*found))
     gain = scores["alone"] - scores["untrained"]
-    share = np.full(len(names), np.nan)
+    share = np.full_like(gain, np.nan)
     np.divide(scores["joint"] - scores["untrained"], gain, out=share, where=gain > 0)
     return Bunch(modalities=names, learned_share=share, **scores, alone_estimators=alone)
 

@@ -30,6 +30,7 @@ from ._compared import (
 )
 from ._importance import modality_permutation_importance, modality_shapley
 from ._learned_share import learned_share
+from ._resampled import ResampledScorer, best_on_the_other_half, n_resamples_for
 
 __all__ = ["MEASURES", "Measuring"]
 
@@ -62,6 +63,7 @@ class Measuring:
     scoring : str, callable or None
     n_jobs : int or None
     verbose : int
+        With one split only, scores of resamples of its test part are kept, too.
 
     Attributes
     ----------
@@ -70,6 +72,8 @@ class Measuring:
     alone : dict of str to ndarray of shape (n_seeds, n_folds)
         By modality: the network trained alone, scored on all samples.
     measures : dict of str to dict of str to ndarray of shape (n_seeds, n_folds)
+    resampled : dict of str to list of ndarray of shape (n_resamples,)
+        Of one split, by row, or measure and modality: the scores of the resamples, by seed.
     cooperation, joint_block, on_common : ndarray of shape (n_seeds, n_folds)
         Of the Shapley game; what the pool's joint block is worth; the score of the network as given
         on the samples that have all modalities.
@@ -82,6 +86,16 @@ class Measuring:
     def __init__(self, task, folds, names, scoring, n_jobs, verbose):
         self.task, self.folds, self.names = task, folds, names
         self.scoring, self.n_jobs, self.verbose = scoring, n_jobs, verbose
+        self.resampled = {}
+        if folds.n_folds == 1:
+            one = folds.folds[0]
+            self.scoring = ResampledScorer(
+                scoring,
+                task.classifies,
+                len(one.y_test),
+                one.groups_test,
+                n_resamples_for(len(names)),
+            )
         last = folds.folds[-1].place
         self._shape = (last[0] + 1, folds.n_folds)
         self.scores, self.failed, self.warned = {}, {}, Counter()
@@ -118,7 +132,7 @@ class Measuring:
                     {row.name: fitted[fold.place, row.name] for row in rows},
                     {name: fitted[fold.place, f"{_ALONE}{name}"].estimator for name in self.names},
                     given,
-                    LATE_FUSION in rivals,
+                    rivals,
                     self.scoring,
                 )
                 for fold in chunk
@@ -131,7 +145,7 @@ class Measuring:
                 self.warned.update(warned)
             for fold in chunk:
                 fold.release()
-        if BEST_SINGLE in rivals:
+        if BEST_SINGLE in rivals and self.folds.n_folds > 1:
             self.scores[BEST_SINGLE] = self._best_single()
 
     def further(self, row, names):
@@ -193,14 +207,20 @@ class Measuring:
         for name, (score, error) in scores.items():
             self._score(name, place, score, error)
         for name, score in alone.items():
-            self.alone[name][place] = score
+            self.alone[name][place] = _first(score)
         for what, by_name in measures.items():
             for name, value in by_name.items():
-                self.measures[what][name][place] = value
-        self.cooperation[place], self.on_common[place] = cooperation, on_common
+                self.measures[what][name][place] = self._keep((what, name), value)
+        self.cooperation[place], self.on_common[place] = _first(cooperation), _first(on_common)
+
+    def _keep(self, key, score):
+        """The score itself; those of resamples are kept."""
+        if np.ndim(score):
+            self.resampled.setdefault(key, []).append(score[1:])
+        return _first(score)
 
     def _score(self, name, place, score, error):
-        self.scores.setdefault(name, self._empty())[place] = score
+        self.scores.setdefault(name, self._empty())[place] = self._keep(name, score)
         if error is not None:
             self.failed.setdefault(name, error)
 
@@ -220,15 +240,21 @@ class Measuring:
         ----------
         names : list of str
         """
-        asked = [(name, fold) for name in names for fold in self.folds.folds]
+        asked = [(n, f) for n in names for f in self.folds.folds if not self._is_repeated(n, f)]
         jobs = (delayed(_rival)(self.task, fold, n, self.names, self.scoring) for n, fold in asked)
         found = self._bar(self._parallel(jobs), len(asked), "rivals")
         for (name, fold), (score, extra, error, warned) in zip(asked, found, strict=True):
             self._score(name, fold.place, score, error)
+            if self._is_repeated(name, self.folds.folds[-1]):
+                self.scores[name][:, fold.place[1]] = _first(score)
             self.warned.update(warned)
             if extra is not None:
                 self.joint_block[fold.place] = extra
             fold.release()
+
+    def _is_repeated(self, name, fold):
+        """Whether a fit would be that of another seed: on the same rows, without chance."""
+        return self.folds.same and name != POOL and fold.place[0] > 0
 
     def _parallel(self, jobs):
         return Parallel(n_jobs=self.n_jobs, return_as="generator")(jobs)
@@ -254,7 +280,8 @@ class Measuring:
         networks = [row.estimator for row in rows]
         n_pool = POOL_FOLDS + 1 if POOL in rivals else 0
         n_fits = len(folds) * (len(networks) + len(self.names) + n_pool)
-        n_rivals = len(folds) * len([name for name in rivals if name not in _MADE])
+        fitted = [name for name in rivals if name not in _MADE]
+        n_rivals = sum(not self._is_repeated(n, f) for n in fitted for f in folds)
         print(
             f"diagnose: {len(folds)} folds and seeds, {n_fits} fits of networks"
             f"{f' ({n_pool * len(folds)} of them in evidence pools)' if n_pool else ''}, "
@@ -302,7 +329,7 @@ def _measured(*arguments):
         return _measure(*arguments), warned
 
 
-def _measure(task, fold, networks, alone, given, late_fusion, scoring):
+def _measure(task, fold, networks, alone, given, rivals, scoring):
     """All scores and measures of one fold.
 
     Returns
@@ -321,9 +348,17 @@ def _measure(task, fold, networks, alone, given, late_fusion, scoring):
     scorer = check_single_scoring(joint, scoring, "diagnose")
     scores[given] = one_score(scorer, joint, X, y), None
     X_train, y_train = fold.X_train, fold.y_train
-    if late_fusion:
+    if LATE_FUSION in rivals:
         scores[LATE_FUSION] = _tried(
             lambda: _scored(late_fusion_of(task, alone, X_train, y_train), X, y, scoring)
+        )
+    whole = {
+        name: alone_on_all(expert, name, X_train, y_train, task.classifies)
+        for name, expert in alone.items()
+    }
+    if BEST_SINGLE in rivals and isinstance(scoring, ResampledScorer):
+        scores[BEST_SINGLE] = _tried(
+            lambda: best_on_the_other_half(whole, X, y, fold.groups_test, scoring)
         )
     on_all, measures = {}, {what: {} for what in MEASURES}
     guess = (DummyClassifier(strategy="prior") if task.classifies else DummyRegressor()).fit(
@@ -331,23 +366,34 @@ def _measure(task, fold, networks, alone, given, late_fusion, scoring):
     )
     common = np.logical_and.reduce([fold.having(name) for name in alone])
     for name, expert in alone.items():
-        whole = alone_on_all(expert, name, X_train, y_train, task.classifies)
-        on_all[name] = _scored(whole, X, y, scoring)
+        on_all[name] = _scored(whole[name], X, y, scoring)
         rows = fold.having(name)
         if not rows.any():
             continue
-        alone_score = _scored(expert, only(X, name, rows), y[rows], scoring)
+        alone_score = _scored(expert, only(X, name, rows), y[rows], _of(scoring, rows))
         measures["alone"][name] = measures["alone_common"][name] = alone_score
         if not common.all():
             here = only(X, name, common) if common.any() else None
             measures["alone_common"][name] = (
-                np.nan if here is None else _scored(expert, here, y[common], scoring)
+                np.nan if here is None else _scored(expert, here, y[common], _of(scoring, common))
             )
-        measures["baseline"][name] = _scored(guess, np.zeros((rows.sum(), 1)), y[rows], scoring)
-    measures["in_joint"] = joint.score_by_modality(X, y, samples="each", scoring=scoring)
-    measures["in_joint_calibrated"] = calibrated_scores(joint, X_train, y_train, X, y, scoring)
+        nothing = np.zeros((rows.sum(), 1))
+        measures["baseline"][name] = _scored(guess, nothing, y[rows], _of(scoring, rows))
+    # In the order in which they ask.
+    having = [rows for rows in map(fold.having, joint.modalities_) if rows.any()]
+    each = _of(scoring, *having)
+    measures["in_joint"] = joint.score_by_modality(X, y, samples="each", scoring=each)
+    each = _of(scoring, *having)
+    measures["in_joint_calibrated"] = calibrated_scores(joint, X_train, y_train, X, y, each)
     probes = learned_share(
-        joint, X_train, y_train, X, y, alone=alone, scoring=scoring, groups=fold.groups
+        joint,
+        X_train,
+        y_train,
+        X,
+        y,
+        alone=alone,
+        scoring=_of(scoring, *(3 * having)),
+        groups=fold.groups,
     )
     permuted = modality_permutation_importance(
         joint, X, y, scoring=scoring, n_repeats=_REPEATS, random_state=fold.seed
@@ -362,11 +408,23 @@ def _measure(task, fold, networks, alone, given, late_fusion, scoring):
         ("permutation_drop", permuted.modalities, permuted.importances_mean),
         ("shapley", shared.modalities, shared.importances_mean),
     ]:
-        measures[what] = dict(zip(names, map(float, values), strict=True))
+        measures[what] = dict(zip(names, values, strict=True))
     on_common = scores[given][0]
     if not common.all():
-        on_common = _scored(joint, X[common], y[common], scoring) if common.any() else np.nan
+        on_common = np.nan
+        if common.any():
+            on_common = _scored(joint, X[common], y[common], _of(scoring, common))
     return fold.place, scores, on_all, measures, shared.cooperation, on_common
+
+
+def _first(score):
+    """The score of the samples themselves, where it has those of resamples behind it."""
+    return score[0] if np.ndim(score) else score
+
+
+def _of(scoring, *masks):
+    """The scoring for some of the test samples, asked once for each mask."""
+    return scoring.of(masks) if isinstance(scoring, ResampledScorer) else scoring
 
 
 def _scored(estimator, X, y, scoring):

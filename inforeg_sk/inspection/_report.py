@@ -8,14 +8,15 @@ import numpy as np
 
 from ._recommend import choose_row
 from ._report_html import as_html
-from ._report_text import as_text
+from ._report_text import as_text, interval_kind
+from ._resampled import Spread
 from ._verdicts import Design, compare, give_verdicts, is_nothing_to_learn
 from ._wording import Wording
 
 __all__ = ["DiagnosisReport"]
 
 _FORMAT = 1
-_ARRAYS = ("scores", "alone_on_all", "cooperation", "joint_block", "on_common")
+_ARRAYS = ("scores", "resampled_scores", "alone_on_all", "cooperation", "joint_block", "on_common")
 _BEST_SINGLE = "best single"
 
 
@@ -34,6 +35,8 @@ class DiagnosisReport:
     ----------
     data : dict
         All that was measured: ``"scores"`` by row, ``"measures"`` by measure and modality, ...
+        Of one split, ``"resampled_scores"`` and ``"resampled_measures"`` are the same in bootstrap
+        resamples of the test part, as means over the seeds.
     scores_ : dict of str to ndarray of shape (n_seeds, n_folds)
         Scores of the rows of the comparison, on held-out samples.
     measures_ : dict of str to dict of str to ndarray of shape (n_seeds, n_folds)
@@ -84,17 +87,36 @@ class DiagnosisReport:
     @property
     def design(self):
         """Numbers of samples, or groups, and folds (`Design`)."""
+        if self.one_split:
+            unit = "test samples" if self.data["n_groups"] is None else "test groups"
+            sizes = self.data["n_train"], self.data["n_test"]
+            return Design(int(sizes[1]), *sizes, True, unit, one_split=True)
         n = self.data["n_samples"] if self.data["n_groups"] is None else self.data["n_groups"]
         sizes = self.data["n_train"], self.data["n_test"]
         unit = "samples" if self.data["n_groups"] is None else "groups"
         return Design(n, *sizes, self.data["same_folds"], unit)
 
+    @property
+    def one_split(self):
+        """Whether there is one split, and intervals are those of a bootstrap (bool)."""
+        return self.data["n_folds"] == 1
+
+    @property
+    def _scores(self):
+        """Scores, of one split with those of resamples."""
+        return _spreads(self.scores_, self.data["resampled_scores"])
+
+    @property
+    def _measures(self):
+        resampled = self.data["resampled_measures"]
+        return {k: _spreads(v, resampled.get(k, {})) for k, v in self.measures_.items()}
+
     @cached_property
     def verdicts_(self):
         interacting = self.data["interacting"]
         return give_verdicts(
-            self.scores_,
-            self.measures_,
+            self._scores,
+            self._measures,
             self.design,
             self.data["given"],
             None if interacting is None else tuple(interacting),
@@ -106,7 +128,7 @@ class DiagnosisReport:
         levels = {name: row["level"] for name, row in self.data["rows"].items()}
         if any(row[name] < self.data["n_samples"] for name, row in self.data["presence"].items()):
             levels.pop(_BEST_SINGLE, None)  # an estimator of one modality cannot do without it
-        return choose_row(self.scores_, levels, self.design)
+        return choose_row(self._scores, levels, self.design)
 
     @property
     def recommendation_(self):
@@ -130,15 +152,15 @@ class DiagnosisReport:
         Comparison
             With its 95 % interval.
         """
-        return compare(self.scores_[row] - self.scores_[self.data["given"]], self.design)
+        return compare(self._scores[row] - self._scores[self.data["given"]], self.design)
 
     def score(self, row):
         """Mean score of a row, with its 95 % interval (`Comparison`)."""
-        return compare(self.scores_[row], self.design)
+        return compare(self._scores[row], self.design)
 
     def measure(self, what, modality):
         """Mean of a measure of a modality, with its 95 % interval (`Comparison`)."""
-        return compare(self.measures_[what][modality], self.design)
+        return compare(self._measures[what][modality], self.design)
 
     def learned_share(self, modality):
         """Share of what the encoder learns alone that it learned as given.
@@ -152,8 +174,8 @@ class DiagnosisReport:
         Comparison
             The ratio of the means of PJ - P0 and PA - P0 over folds and seeds; its 95 % interval is
             that of the mean of ``(PJ - P0 - s (PA - P0)) / mean(PA - P0)`` around the ratio s (the
-            delta method), by the corrected resampled t. NaN where the interval of PA - P0 includes
-            0: there is nothing to learn (`nothing_to_learn`), or the folds do not tell.
+            delta method), by the corrected resampled t or the bootstrap. NaN where the interval of
+            PA - P0 includes 0: there is nothing to learn (`nothing_to_learn`), or nobody can tell.
         """
         m = self._of(modality)
         gained, possible = (m[k] - m["probe_untrained"] for k in ("probe_joint", "probe_alone"))
@@ -179,7 +201,7 @@ class DiagnosisReport:
 
     def _of(self, modality):
         """Measures of a modality."""
-        return {what: by_name[modality] for what, by_name in self.measures_.items()}
+        return {what: by_name[modality] for what, by_name in self._measures.items()}
 
     # Forms
 
@@ -276,7 +298,8 @@ class DiagnosisReport:
         str or None
         """
         verdicts = [verdict._asdict() for verdict in self.verdicts_]
-        plain = {"format": _FORMAT, **self.data, "verdicts": verdicts}
+        said = {"verdicts": verdicts, "interval": interval_kind(self)}
+        plain = {"format": _FORMAT, **self.data, **said}
         text = json.dumps(_plain({**plain, "recommended": self.recommended_}), indent=1)
         if path is None:
             return text
@@ -303,13 +326,22 @@ class DiagnosisReport:
         data = json.loads(text)
         if data.pop("format", None) != _FORMAT:
             raise ValueError("from_json reads what DiagnosisReport.to_json gave; this is not it.")
-        for key in ("verdicts", "recommended"):  # they follow from the numbers
+        for key in ("verdicts", "recommended", "interval"):  # they follow from the numbers
             data.pop(key)
         for key in _ARRAYS:
             value = data[key]
             data[key] = _arrays(value)
-        data["measures"] = {what: _arrays(value) for what, value in data["measures"].items()}
+        for key in ("measures", "resampled_measures"):
+            data[key] = {what: _arrays(value) for what, value in data[key].items()}
         return cls(data)
+
+
+def _spreads(values, resampled):
+    """Scores by name, with those of resamples where there are some."""
+    return {
+        name: Spread(found, resampled[name]) if name in resampled else found
+        for name, found in values.items()
+    }
 
 
 def _numbers(name, told):

@@ -17,19 +17,20 @@ $tables
 <p style="margin:0.6em 0;opacity:0.8;font-size:0.9em">$basis</p>
 </div>"""
 )
+_BAR = "scrollbar-width:thin;scrollbar-color:rgba(128,128,128,0.6) transparent"
 _LINE = "border-bottom:1px solid rgba(128,128,128,0.4)"
 
 
 def as_html(report):
     """A report as HTML (str)."""
-    verdicts = "".join(f"<li>{escape(verdict.sentence)}</li>" for verdict in report.verdicts_)
+    verdicts = "".join(f"<li>{_text(verdict.sentence)}</li>" for verdict in report.verdicts_)
     row = report.recommended_
     made = "".join(_table(title, *table, row) for title, table in tables(report))
     return _PAGE.substitute(
         verdicts=verdicts or "<li>Nothing can be told.</li>",
         recommended=f"{escape(row)} ({escape(report.data['rows'][row]['text'])})",
         tables=made,
-        basis="<br>".join(escape(text) for text in basis(report)),
+        basis="<br>".join(_text(text) for text in basis(report)),
     )
 
 
@@ -46,9 +47,17 @@ def _table(title, heads, rows, marked):
         cells = "".join(f'<td style="{cell}{weight}">{escape(text)}</td>' for text in others)
         start = f'<th scope="row" style="{first};font-weight:{600 if weight else 400}">'
         body += f"<tr>{start}{escape(name)}</th>{cells}</tr>"
+    # A keyboard, too, can scroll what is too wide for a window; the title stays in sight.
     return (
-        '<div style="overflow-x:auto"><table style="border-collapse:collapse;color:inherit;'
-        'background:transparent;margin:0.6em 0">'
-        f'<caption style="caption-side:top;text-align:left;color:inherit;font-weight:600">'
-        f"{escape(title)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+        f'<p style="margin:1em 0 0.2em;font-weight:600">{_text(title)}</p>'
+        f'<div style="overflow-x:auto;{_BAR}" tabindex="0" role="region" '
+        f'aria-label="{escape(title)}">'
+        '<table style="border-collapse:collapse;color:inherit;background:transparent;'
+        'font-size:inherit;font-variant-numeric:tabular-nums;margin:0 0 0.6em">'
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )
+
+
+def _text(text):
+    """Escaped, with numbers and their unit in one line."""
+    return escape(text).replace(" %", "&nbsp;%").replace(" points", "&nbsp;points")

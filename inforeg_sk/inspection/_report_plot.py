@@ -3,6 +3,7 @@
 import numpy as np
 
 from ._axes import make_axes, require_matplotlib
+from ._style import score_label
 
 __all__ = ["draw"]
 
@@ -36,13 +37,13 @@ def draw(report, ax=None):
     for i, (what, label, marker, color) in enumerate(_MARKS):
         told = [report.measure(what, name) for name in names]
         middle = scale * np.array([float(t.estimate) for t in told])
-        half = scale * np.array([float(t.high - t.estimate) for t in told])
+        ends = scale * np.array([(t.estimate - t.low, t.high - t.estimate) for t in told])
         shift = 0.14 * (i - (len(_MARKS) - 1) / 2)
         filled = color if what in ("in_joint", "probe_joint") else "white"
         ax.errorbar(
             places + shift,
             middle,
-            half,
+            ends.T.clip(min=0),
             fmt=marker,
             color=color,
             markerfacecolor=filled,
@@ -67,9 +68,13 @@ def draw(report, ax=None):
     ax.set_xticks(places, names)
     ax.set_xlim(-0.6, len(names) - 0.4)
     unit = " (%)" if report.data["percent"] else ""
-    ax.set(xlabel="modality", ylabel=f"{report.data['scoring']}{unit}")
+    ax.set(xlabel="modality", ylabel=f"{score_label(report.data['scoring'])}{unit}")
     n = report.data["n_samples"]
-    folds = f"{report.data['n_folds']} folds x {len(report.data['seeds'])} seeds"
-    ax.set_title(f"n = {n:,}, {folds}, 95 % intervals", fontsize="small")
+    n_seeds = len(report.data["seeds"])
+    folds = f"{report.data['n_folds']} folds x {n_seeds} seeds, 95 % intervals"
+    if report.one_split:
+        tested = f"{report.design.n_samples:,} {report.design.unit}"
+        folds = f"one split, {tested}, seeds: {n_seeds}, 95 % bootstrap intervals"
+    ax.set_title(f"n = {n:,}, {folds}", fontsize="small")
     ax.legend(fontsize="x-small", loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
     return ax

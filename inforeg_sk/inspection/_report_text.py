@@ -4,7 +4,9 @@ import textwrap
 
 import numpy as np
 
-__all__ = ["as_text", "basis", "modality_table", "row_table"]
+from ._style import score_label
+
+__all__ = ["as_text", "basis", "interval_kind", "modality_table", "row_table"]
 
 _WIDTH = 100
 
@@ -28,10 +30,11 @@ def as_text(report):
 
 def tables(report):
     """Title and table of each (list of tuple)."""
-    what = report.data["scoring"] + (" in %" if report.data["percent"] else "")
+    means = "one split, means over seeds" if report.one_split else "means over folds and seeds"
+    what = score_label(report.data["scoring"]) + (" in %" if report.data["percent"] else "")
     return [
         (f"Compared ({what}, held-out samples; 95 % intervals)", row_table(report)),
-        ("Modalities (means over folds and seeds; 95 % intervals)", modality_table(report)),
+        (f"Modalities ({means}; 95 % intervals)", modality_table(report)),
     ]
 
 
@@ -90,11 +93,10 @@ def basis(report):
     n = f"{data['n_samples']:,} samples"
     n += "" if data["n_groups"] is None else f" in {data['n_groups']:,} groups"
     n += "" if data["n_classes"] is None else f", {data['n_classes']} classes"
-    folds = f"{data['n_folds']} folds x {_counted(len(data['seeds']), 'seed')}"
     texts = [
-        f"{n}; {folds}{' (the same folds)' if data['same_folds'] else ''}. "
+        f"{n}; {_folds(report)}. "
         "P0, PJ, PA: linear probes of the encoder untrained, as given, trained alone; learned "
-        "share (PJ - P0) / (PA - P0). Intervals: corrected resampled t; verdicts: Holm."
+        f"share (PJ - P0) / (PA - P0). Intervals: {interval_kind(report)}; verdicts: Holm."
     ]
     texts.append(_of_interaction(report))
     if data["n_complete"] < data["n_samples"]:
@@ -118,6 +120,25 @@ def basis(report):
             f"{_short(next(iter(data['warnings'])))}"
         )
     return texts
+
+
+def interval_kind(report):
+    """How the intervals are made (str)."""
+    if not report.one_split:
+        return "corrected resampled t"
+    return (
+        f"bootstrap over {report.design.n_samples:,} {report.design.unit}, one split: it does not "
+        "hold the chance of the training part"
+    )
+
+
+def _folds(report):
+    n_seeds = len(report.data["seeds"])
+    seeds = _counted(n_seeds, "seed")
+    if report.one_split:
+        return f"one split, {seeds}"
+    same = " (the same folds)" if report.data["same_folds"] else ""
+    return f"{report.data['n_folds']} folds x {seeds}{same}"
 
 
 def _of_interaction(report):

@@ -6,6 +6,8 @@ from ..ensemble import (
     EvidencePool,
     LateFusionClassifier,
     LateFusionRegressor,
+    StackedModalitiesClassifier,
+    StackedModalitiesRegressor,
 )
 from ..estimator import MultimodalEstimator
 from ._unwrap import unwrap
@@ -19,6 +21,8 @@ SCORED = (
     EvidencePool,
     LateFusionClassifier,
     LateFusionRegressor,
+    StackedModalitiesClassifier,
+    StackedModalitiesRegressor,
 )
 
 

@@ -44,7 +44,7 @@ def name_of_scoring(scoring, estimator):
     """Name of what a scorer, or an estimator's own ``score``, gives (str)."""
     if scoring is None:
         return "accuracy" if is_classifier(estimator) else "r2"
-    return scoring if isinstance(scoring, str) else "score"
+    return scoring if isinstance(scoring, str) else getattr(scoring, "__name__", "score")
 
 
 def is_share(name):

@@ -10,13 +10,15 @@ from sklearn.model_selection import check_cv
 from sklearn.pipeline import Pipeline
 
 from ..compose import ModalityTransformer
-from ..data.checks import SINGLE, as_selectable, check_rows_beside
+from ..data.checks import SINGLE, as_selectable, check_modalities, check_rows_beside
 from ..data.columns import ColumnsToModalities, as_blocks
 from ..data.container import ModalityDict, is_mapping
 from ..ensemble.experts import only, present_rows, rows_with
 from ..ensemble.folds import assign_folds
 from ..estimator import MultimodalEstimator
 from ..model_selection.parts import Part
+from ..training.device import resolve_dtype
+from ..utils.callers import warn_caller
 from ..utils.compat import safe_indexing
 
 __all__ = ["Fold", "Folds", "Task", "make_folds"]
@@ -126,7 +128,7 @@ class Fold:
         Of the networks of this fold: of `seed` and the number of the fold.
     repeat : int
         `seed` as it was given.
-    y_train, y_test, groups, all_groups : ndarray
+    y_train, y_test, groups, groups_test, all_groups : ndarray
         `groups` are those of the training part, or None; `all_groups` those of all samples.
     """
 
@@ -138,6 +140,7 @@ class Fold:
         self._test = test
         self.y_train, self.y_test = y[train], y[test]
         self.groups = None if groups is None else groups[train]
+        self.groups_test = None if groups is None else groups[test]
         self._sides = None
 
     def __str__(self):
@@ -246,32 +249,86 @@ def make_folds(task, X, y, groups, cv, seeds):
     Folds
     y : ndarray
     """
-    check_rows_beside(X, {"y": y})
+    check_rows_beside(X, {"y": y, "groups": groups})
     X = _as_dict(X) if not task.steps else as_selectable(X)
-    if not task.steps:
-        present_rows(X, tuple(X), task.missing)
-    y = type(task.network).target_class.check(y, _n_samples(X), task.network)
-    if groups is not None:
-        groups = np.asarray(groups)
-        if groups.shape != (len(y),):
-            raise ValueError(
-                f"groups of diagnose must have the shape ({len(y)},), one for each sample. Got "
-                f"{groups.shape}."
-            )
+    _check_whole(task, X)
+    target_class = type(task.network).target_class
+    y = target_class.check(y, _n_samples(X), task.network)
+    target_class.fit(y, type(task.network).__name__)
+    groups = _check_groups(groups, len(y))
     same = not isinstance(cv, Integral)
+    if task.classifies and not same:
+        _check_classes(y, groups, cv)
     partitions = [_splits(task, X, y, groups, cv, seed) for seed in (seeds[:1] if same else seeds)]
-    if len(partitions[0]) < 2:
-        raise ValueError(
-            "The 'cv' parameter of diagnose must give at least 2 folds: one split says nothing of "
-            "how its scores vary. Got 1."
-        )
+    if not partitions[0]:
+        raise ValueError("The 'cv' parameter of diagnose must give at least one split. Got none.")
     folds = []
     for i, seed in enumerate(seeds):
         for k, (train, test) in enumerate(partitions[0 if same else i]):
             folds.append(Fold(task, (i, k), seed, train, test, X, y, groups))
     unit = len if groups is None else lambda rows: len(np.unique(groups[rows]))
     sizes = np.array([[unit(a), unit(b)] for part in partitions for a, b in part], float)
-    return Folds(folds, len(partitions[0]), same, *sizes.mean(axis=0)), y
+    n_train, n_test = sizes.mean(axis=0)
+    if len(partitions[0]) == 1 and n_test < 2:
+        what = "samples" if groups is None else "groups"
+        raise ValueError(
+            "The 'cv' parameter of diagnose gives one split, whose test part must have at least 2 "
+            f"{what}. Got {int(n_test)}."
+        )
+    return Folds(folds, len(partitions[0]), same, n_train, n_test), y
+
+
+def _check_whole(task, X):
+    """Check all samples as a fit would, so that errors name the user's rows, not a fold's.
+
+    What steps of the user make of X is not known yet; their fits check it.
+    """
+    steps = [step for _, step in task.steps]
+    if any(not isinstance(step, ColumnsToModalities) for step in steps):
+        return
+    for step in steps:
+        X = step.fit_transform(X)
+    if not steps:
+        present_rows(X, tuple(X), task.missing)
+    dtype, _ = resolve_dtype(task.network.dtype, type(task.network).__name__)
+    check_modalities(X, task.network, dtype)
+
+
+def _check_groups(groups, n_samples):
+    if groups is None:
+        return None
+    groups = np.asarray(groups)
+    if groups.shape != (n_samples,):
+        raise ValueError(
+            f"groups of diagnose must have the shape ({n_samples},), one for each sample. Got "
+            f"{groups.shape}."
+        )
+    unknown = [i for i, group in enumerate(groups.tolist()) if group is None or group != group]
+    if unknown:
+        raise ValueError(
+            f"groups of diagnose has no group in row {unknown[0]} (None or NaN): give each sample "
+            "one, or drop such samples first."
+        )
+    return groups
+
+
+def _check_classes(y, groups, n_folds):
+    """Warn of classes that some test parts lack, and refuse those that a training part lacks."""
+    for label, n_samples in zip(*np.unique(y, return_counts=True), strict=True):
+        n_units, unit = int(n_samples), "sample"
+        if groups is not None:
+            n_units, unit = len(np.unique(groups[y == label])), "group"
+        text = f"Class {label.item()!r} has {n_units} {unit}{'' if n_units == 1 else 's'}"
+        if n_units < 2:
+            raise ValueError(
+                f"{text}: at least 2 are needed, for the training and the test part. Leave the "
+                "class out, or give more of it."
+            )
+        if n_units < n_folds:
+            warn_caller(
+                f"{text}, fewer than the {n_folds} folds of diagnose: some test parts lack it. "
+                "Scores that need all classes fail there; give fewer folds (cv=)."
+            )
 
 
 def _splits(task, X, y, groups, cv, seed):

@@ -4,7 +4,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..functional.comparison import Comparison, corrected_resampled_t, holm_levels, samples_needed
+from ..functional.comparison import (
+    Comparison,
+    comparison_of_resamples,
+    corrected_resampled_t,
+    holm_levels,
+    samples_needed,
+)
 
 __all__ = ["Design", "Verdict", "compare", "give_verdicts", "is_nothing_to_learn"]
 
@@ -28,7 +34,10 @@ class Design(NamedTuple):
         Of a training and of a test part.
     same_folds : bool
         Whether all seeds have the same folds: then a fold's mean over the seeds counts once.
-    unit : {"samples", "groups"}
+    unit : {"samples", "groups", "test samples", "test groups"}
+    one_split : bool, default=False
+        Whether there is one split only: then scores are of the type `Spread`, and their intervals
+        from resamples of the test part, of which `n_samples` is the number.
     """
 
     n_samples: int
@@ -36,6 +45,7 @@ class Design(NamedTuple):
     n_test: float
     same_folds: bool
     unit: str = "samples"
+    one_split: bool = False
 
 
 class Verdict(NamedTuple):
@@ -93,8 +103,11 @@ def compare(differences, design, level=LEVEL):
     Returns
     -------
     Comparison
-        All NaN from fewer than two folds.
+        All NaN from fewer than two folds, unless they are of one split.
     """
+    if design.one_split and getattr(differences, "resampled", None) is not None:
+        mean = np.asarray(differences).mean()
+        return comparison_of_resamples(mean, differences.resampled, level=float(level))
     values = np.asarray(differences, dtype=np.float64)
     if design.same_folds:
         values = values.mean(axis=0)
@@ -185,10 +198,10 @@ def _fair_values(measures):
     All that they gain over guessing, in parts as what probes read from the joint encoders.
     """
     read = {
-        name: max(np.nanmean(values - measures["baseline"][name]), 0.0)
+        name: max(float(np.nanmean(values - measures["baseline"][name])), 0.0)
         for name, values in measures["probe_joint"].items()
     }
-    gained = np.sum(list(measures["shapley"].values()), axis=0)
+    gained = sum(measures["shapley"].values())  # not np.sum, which would lose resamples
     whole = sum(read.values()) or 1.0
     return {name: part / whole * gained for name, part in read.items()}
 
@@ -220,7 +233,8 @@ def _gained(scores, m, given):
 
 def _is_no_guess(scores, measures, given, design):
     """Whether the network as given is better than guessing."""
-    guess = np.mean(list(measures["baseline"].values()), axis=0)
+    guesses = list(measures["baseline"].values())
+    guess = sum(guesses) / len(guesses)
     guess = scores.get("majority", guess)
     return bool(compare(scores[given] - guess, design).low > 0)
 

@@ -353,6 +353,9 @@ class EpochRecorder:
         """
         labels, values = by_label(quantity, values, labels, self._keys.modalities)
         self._keys.claim(quantity, labels)
+        if isinstance(values, list) and all(isinstance(v, torch.Tensor) for v in values):
+            if len({(v.device, v.dtype) for v in values}) == 1:
+                values = torch.stack(values)  # so that the host waits once
         if isinstance(values, list):
             values = [value.item() for value in values]
         else:

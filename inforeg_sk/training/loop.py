@@ -202,13 +202,18 @@ class TrainingLoop(NeuralNet):
             len(dataset) if self.batch_size == -1 else self.batch_size,
             generator=generator,
         )
-        return DataLoader(
+        n_workers = kwargs.get("num_workers", 0)
+        moves = not n_workers and isinstance(dataset, ModalityDataset | ModalitySubset)
+        kind, more = DataLoader, {"num_workers": n_workers}
+        if moves and "accelerator" not in vars(self):
+            kind, more = BlockLoader, {"device": self._placement()}
+        return kind(
             dataset,
             batch_sampler=sampler,
             collate_fn=collate_whole_batch,
-            num_workers=kwargs.get("num_workers", 0),
             # Its seed for workers comes from here, not from the global generator.
             generator=torch.Generator(),
+            **more,
         )
 
     def fit_loop(self, X, y=None, epochs=None, groups=None, held_out=None):

@@ -356,3 +356,40 @@ def test_not_fitted_and_wrong_data(data):
         stacked.predict({"b": X["b"]})
     with pytest.raises(ValueError, match="y has 89 labels, but X has 90 samples"):
         stacked.fit(X, y[:-1])
+
+
+# What each modality's own model says
+
+
+def test_scores_by_modality_are_those_of_the_models_fitted_apart(data):
+    X, y = data
+    stack = StackedModalitiesClassifier(LogisticRegression(), cv=3).fit(X, y)
+    said, scores = stack.predict_proba_by_modality(X), stack.score_by_modality(X, y)
+    losses = stack.score_by_modality(X, y, scoring="neg_log_loss")
+    for name, x in X.items():
+        alone = LogisticRegression().fit(x, y)
+        assert said[name] == pytest.approx(alone.predict_proba(x))
+        assert scores[name] == pytest.approx(alone.score(x, y))
+        assert losses[name] == pytest.approx(-log_loss(y, alone.predict_proba(x)))
+    assert list(scores) == ["b", "a"]
+
+
+@pytest.mark.parametrize("n_outputs", [1, 2])
+def test_scores_by_modality_of_regression_are_on_the_samples_that_have_it(data, n_outputs):
+    X, _ = data
+    y = np.column_stack([X["a"][:, 0] + X["b"][:, 1], X["a"][:, 2]])[:, :n_outputs]
+    y = y[:, 0] if n_outputs == 1 else y
+    X = {name: x.copy() for name, x in X.items()}
+    X["a"][:10], X["b"][10:25] = np.nan, np.nan
+    stack = StackedModalitiesRegressor(Ridge(), cv=3, missing="allow").fit(X, y)
+    said = stack.predict_by_modality(X)
+    each, common = (stack.score_by_modality(X, y, samples=s) for s in ("each", "common"))
+    for name, lacking in [("a", slice(0, 10)), ("b", slice(10, 25))]:
+        has = np.setdiff1d(np.arange(90), np.arange(90)[lacking])
+        alone = Ridge().fit(X[name][has], y[has])
+        assert np.isnan(said[name][lacking]).all() and said[name].shape == y.shape
+        assert said[name][has] == pytest.approx(alone.predict(X[name][has]))
+        assert each[name] == pytest.approx(alone.score(X[name][has], y[has]))
+        assert common[name] == pytest.approx(alone.score(X[name][25:], y[25:]))
+    with pytest.raises(ValueError, match="'samples' parameter of score_by_modality"):
+        stack.score_by_modality(X, y, samples="all")

@@ -326,7 +326,7 @@ def test_the_maths_imports_torch_and_little_else(path):
             continue
         roots = {name.split(".")[0] for name in found}
         # numpy and scipy: statistics of a few numbers, which never were on a device.
-        assert roots <= {"torch", "numpy", "scipy", "math", "typing", "collections"}
+        assert roots <= {"torch", "numpy", "scipy", "math", "typing", "collections", "functools"}
 
 
 def test_all_modules_are_public_and_complete():
@@ -345,6 +345,7 @@ def test_every_function_has_full_type_hints(function):
         results = (torch.Tensor, functional.Moments, functional.SampleLosses, list[float], bool)
         results += (functional.PoolWeights, tuple[torch.Tensor, torch.Tensor], np.ndarray)
         results += (functional.Comparison, functional.SamplesNeeded, functional.SampledShapley)
+        results += (functional.resampling.CountScore | None,)
         assert signature.return_annotation in results
     for parameter in signature.parameters.values():
         assert parameter.annotation is not parameter.empty, parameter.name

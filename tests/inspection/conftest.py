@@ -3,7 +3,7 @@
 import matplotlib.pyplot
 import pytest
 
-from inforeg_sk import InfoReg, MultimodalClassifier
+from inforeg_sk import EvidencePool, InfoReg, MultimodalClassifier
 from inforeg_sk.datasets import make_multimodal_classification
 
 
@@ -22,6 +22,14 @@ def fitted(data):
     method = InfoReg(alpha=2.0)
     clf = MultimodalClassifier(method, max_epochs=6, lr=0.01, random_state=0)
     return clf.fit(*data)
+
+
+@pytest.fixture(scope="package")
+def pool(data):
+    """A small evidence pool: its network and a ridge a modality."""
+    network = MultimodalClassifier(max_epochs=1, random_state=0)
+    experts = {"strong": ["ridge"], "weak": ["ridge"], "joint": []}
+    return EvidencePool(network, experts, cv=2, random_state=0).fit(*data)
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import log_loss, make_scorer, max_error, r2_score
 
 from inforeg_sk import (
-    EvidencePool,
     LateFusionClassifier,
     LateFusionRegressor,
     ModalityDict,
@@ -178,7 +177,7 @@ def test_any_scorer_in_its_own_units(fitted, data):
     assert display.ax_.get_ylabel() == "balanced accuracy (%)"
 
 
-def test_late_fusion_and_pools(data):
+def test_late_fusion_and_pools(data, pool):
     X, y = data
     late = LateFusionClassifier(LogisticRegression()).fit(X, y)
     display = ModalityAccuracyDisplay.from_estimator(late, X, y)
@@ -192,8 +191,6 @@ def test_late_fusion_and_pools(data):
     assert display.ax_.get_ylabel() == "score"
     display = ModalityAccuracyDisplay.from_estimator(late, X, target)
     assert display.scores["all"] == r2_score(target, late.predict(X))
-    pool = EvidencePool(MultimodalClassifier(max_epochs=1, random_state=0), random_state=0)
-    pool.fit(X, y)
     display = ModalityAccuracyDisplay.from_estimator(pool, X, y)
     assert display.scores == {"all": pool.score(X, y), **pool.score_by_modality(X, y)}
 

@@ -33,7 +33,7 @@ CHEAP = {"rivals": ["majority", "late fusion"], "methods": (), "cv": 2, "seeds":
 def quick_probes():
     """Probes of one strength: how it is chosen is tested elsewhere, and takes most of the time."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_probe, "_STRENGTHS", [1.0])
+        patch.setattr(_probe, "_STRENGTHS", np.ones(1))
         yield
 
 
@@ -134,6 +134,16 @@ def test_each_seed_has_folds_of_its_own_but_those_given_stay(data):
     assert np.array_equal(given.folds[0].X_test["text"], given.folds[3].X_test["text"])
     assert len({fold.seed for fold in own.folds}) == 6  # no two folds share initial weights
     assert np.bincount(first.y_test).tolist() == [10, 10, 10]
+
+
+def test_rivals_without_chance_are_fitted_once_where_all_seeds_have_the_same_folds(data, capsys):
+    given = {"rivals": ["majority", "linear on all"], "methods": (), "cv": KFold(2), "seeds": 2}
+    report = diagnose(network(), *data, **given, verbose=1)
+    assert "4 folds and seeds, 12 fits of networks, 4 of rivals" in capsys.readouterr().out
+    for row in given["rivals"]:
+        first, second = report.scores_[row]
+        assert np.isfinite(first).all() and np.array_equal(first, second)
+    assert not np.array_equal(*report.scores_["joint"])
 
 
 def test_the_estimator_and_the_data_stay_as_they_are(data):
@@ -249,7 +259,7 @@ def test_regression_is_scored_by_r2(several):
     estimator = MultimodalRegressor(encoders__hidden=8, max_epochs=3)
     rivals = ["majority", "best single", "linear on all", "late fusion"]
     report = diagnose(estimator, X, y, **{**CHEAP, "rivals": rivals})
-    assert report.data["scoring"] == "R^2" and not report.data["percent"]
+    assert report.data["scoring"] == "r2" and "R²" in repr(report) and not report.data["percent"]
     assert report.recommended_ == "linear on all"
     assert report.recommendation_.fit(X, y).score(X, y) > 0.99
 
@@ -355,8 +365,11 @@ def test_the_recommended_estimator_is_not_fitted_and_can_be_cloned(report, data)
         ({"estimator": LogisticRegression()}, TypeError, "a Pipeline that ends in one"),
         ({"estimator": network}, TypeError, "a Pipeline that ends in one"),
         ({"X": {"text": make()[0]["text"]}}, ValueError, "at least two"),
-        ({"y": np.arange(N) // (N - 1)}, ValueError, "class 1 out of the training part of fold"),
-        ({"cv": [(np.arange(45), np.arange(45, N))]}, ValueError, "at least 2 folds"),
+        ({"y": np.arange(N) // (N - 1)}, ValueError, "Class 1 has 1 sample: at least 2"),
+        ({"y": np.zeros(N, int)}, ValueError, "at least 2 classes; y has one class, 0"),
+        ({"y": np.arange(N - 1) % 3}, ValueError, "y has 89 labels, but X has 90 samples"),
+        ({"groups": [None, *"ab" * 44, "a"]}, ValueError, "no group in row 0"),
+        ({"cv": []}, ValueError, "at least one split"),
         ({"cv": [(np.arange(50), np.arange(40, N))] * 2}, ValueError, "rows apart"),
         ({"cv": 1}, ValueError, r"must be in \[2, 90\]"),
         ({"cv": "five"}, TypeError, "an int, a splitter"),
@@ -377,6 +390,37 @@ def test_errors_say_what_is_wrong(data, changes, kind, text):
     estimator, X, y = (given.pop(name) for name in ("estimator", "X", "y"))
     with pytest.raises(kind, match=text):
         diagnose(estimator, X, y, **given)
+
+
+@pytest.mark.parametrize("as_table", [False, True])
+@pytest.mark.parametrize(
+    ("value", "kind", "text"),
+    [
+        (np.nan, ValueError, "'audio' contains NaN in row 71"),
+        (np.inf, ValueError, "'audio' contains infinity in row 71"),
+        (1e300, ValueError, "too large for float32 .* in row 71"),
+        ("loud", (TypeError, ValueError), "'audio' is not numeric .*'loud'|string"),
+    ],
+)
+def test_a_bad_value_is_named_by_its_row_before_anything_is_fitted(as_table, value, kind, text):
+    X, y = make()
+    X["audio"] = X["audio"].astype(object if isinstance(value, str) else float)
+    X["audio"][71, 1] = value
+    estimator = network(lr=-1.0)  # no fit would get past it
+    if as_table:
+        X = pd.DataFrame(np.hstack([X["text"], X["audio"]]), columns=list("abcdef"))
+        estimator.set_params(modalities={"text": list("abc"), "audio": list("def")})
+    with pytest.raises(kind, match=text):
+        diagnose(estimator, X, y, **CHEAP)
+
+
+def test_a_class_of_fewer_samples_than_folds_is_named(data):
+    X, y = data
+    y = np.where(np.arange(N) < 3, 7, y)
+    with pytest.warns(UserWarning, match="Class 7 has 3 samples, fewer than the 4 folds"):
+        make_folds(Task.of(network(), X), X, y, None, 4, [0])
+    with pytest.raises(ValueError, match="Class 7 has 1 group: at least 2"):
+        make_folds(Task.of(network(), X), X, y, np.arange(N) // 3, 4, [0])
 
 
 def test_a_sample_without_any_modality_is_named():

@@ -9,7 +9,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import nn
 
-from inforeg_sk import EvidencePool, ModalityTransformer, MultimodalClassifier, MultimodalRegressor
+from inforeg_sk import ModalityTransformer, MultimodalClassifier, MultimodalRegressor
 from inforeg_sk.inspection import GradientSimilarityDisplay, gradient_similarity
 
 
@@ -105,7 +105,7 @@ def test_batches_in_which_nobody_has_the_modality_are_left_out(data):
     assert found.mean[1] == pytest.approx(weak[1, 2])
 
 
-def test_pipelines_regressors_and_pools(data):
+def test_pipelines_regressors_and_pools(data, pool):
     X, y = data
     pipe = make_pipeline(
         ModalityTransformer(StandardScaler()), MultimodalClassifier(max_epochs=1, random_state=0)
@@ -117,8 +117,6 @@ def test_pipelines_regressors_and_pools(data):
     reg = MultimodalRegressor(max_epochs=1, random_state=0).fit(X, X["weak"][:, 0])
     found = gradient_similarity(reg, X, X["weak"][:, 0], n_batches=2)
     assert np.isfinite(found.similarity).all()
-    pool = EvidencePool(MultimodalClassifier(max_epochs=1, random_state=0), random_state=0)
-    pool.fit(X, y)
     found = gradient_similarity(pool, X, y, n_batches=2)
     expected = gradient_similarity(pool.network_, X, y, n_batches=2)
     assert np.array_equal(found.similarity, expected.similarity)

@@ -139,7 +139,7 @@ def test_any_form_of_values_is_permuted(table, form):
         LateFusionClassifier(LogisticRegression()),
         StackedModalitiesClassifier(cv=2),
         DeepEnsembleClassifier(MultimodalClassifier(max_epochs=2), n_members=2, random_state=0),
-        EvidencePool(MultimodalClassifier(max_epochs=2, random_state=0), cv=2),
+        EvidencePool(MultimodalClassifier(max_epochs=1), {"weak": ["ridge"]}, cv=2),
     ],
     ids=lambda model: type(model).__name__,
 )

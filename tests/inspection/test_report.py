@@ -149,6 +149,12 @@ def test_html_is_well_formed_and_loads_nothing(report):
     assert "<script" not in report._repr_html_() and "url(" not in report._repr_html_()
 
 
+def test_in_html_wide_tables_scroll_under_titles_that_do_not(report):
+    html = report._repr_html_()
+    assert html.count('tabindex="0" role="region"') == html.count("overflow-x:auto") == 2
+    assert "<caption" not in html and "&nbsp;% intervals" in html and "font-size:inherit" in html
+
+
 def test_names_are_escaped_in_html(report):
     copy = DiagnosisReport.from_json(report.to_json().replace('"weak"', '"<b>weak"'))
     assert "<b>weak" not in copy._repr_html_() and "&lt;b&gt;weak" in copy._repr_html_()

@@ -234,7 +234,7 @@ def test_do_nothing_is_not_said_where_another_row_is_better():
 
 def test_false_verdicts_on_exchangeable_modalities_stay_at_five_percent():
     """Scores of folds with the correlation n_test / n that Nadeau and Bengio assume, no effects."""
-    rng, n_reports, false = np.random.default_rng(0), 250, 0
+    rng, n_reports, false = np.random.default_rng(0), 150, 0
 
     def draw():
         return rng.standard_normal(1) * np.sqrt(0.2) + rng.standard_normal(SHAPE) * np.sqrt(0.8)
