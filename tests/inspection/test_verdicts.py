@@ -5,6 +5,7 @@ import pytest
 from scipy import stats
 
 from inforeg_sk.inspection._recommend import choose_row
+from inforeg_sk.inspection._resampled import Spread
 from inforeg_sk.inspection._verdicts import Design, compare, give_verdicts, is_nothing_to_learn
 from inforeg_sk.inspection._wording import Wording
 
@@ -112,6 +113,22 @@ def test_a_neglecting_head_is_not_called_a_starving_encoder():
 def test_a_probe_that_also_beats_the_head_alone_is_no_neglect():
     found = verdicts_of(right={"in_joint": 0.6, "alone": 0.6, **UNUSED})
     assert kinds(found) == [("nothing starves", None)]
+
+
+def test_of_one_split_a_neglect_is_told_by_resamples():
+    """What the resamples say counts: the number itself is one only."""
+    rng = np.random.default_rng(0)
+
+    def one(mean, sd=0.01):
+        return Spread([[mean]], mean + sd * rng.standard_normal(2000))
+
+    parts = {"left": modality(0), "right": modality(50, in_joint=0.55, **UNUSED)}
+    measures = {k: {n: one(parts[n][k].mean()) for n in NAMES} for k in parts["left"]}
+    design = DESIGN._replace(one_split=True)
+    given = ({"joint": one(0.9)}, measures, design, "joint", None, Wording(True))
+    assert ("neglecting head", "right") in kinds(give_verdicts(*given))
+    measures["shapley"]["right"] = one(0.1, sd=0.2)
+    assert ("neglecting head", "right") not in kinds(give_verdicts(*given))
 
 
 def test_what_of_a_neglect_is_not_certain_is_told():
