@@ -17,6 +17,8 @@ __all__ = ["DiagnosisReport"]
 
 _FORMAT = 1
 _ARRAYS = ("scores", "resampled_scores", "alone_on_all", "cooperation", "joint_block", "on_common")
+#: What reports from before there were intervals of one split do not have.
+_LATER = {"resampled_scores": {}, "resampled_measures": {}}
 _BEST_SINGLE = "best single"
 
 
@@ -327,7 +329,8 @@ class DiagnosisReport:
         if data.pop("format", None) != _FORMAT:
             raise ValueError("from_json reads what DiagnosisReport.to_json gave; this is not it.")
         for key in ("verdicts", "recommended", "interval"):  # they follow from the numbers
-            data.pop(key)
+            data.pop(key, None)
+        data = {**_LATER, **data}
         for key in _ARRAYS:
             value = data[key]
             data[key] = _arrays(value)

@@ -55,6 +55,13 @@ def test_without_anything_to_learn_there_is_no_share(report):
     assert report.nothing_to_learn("weak") and "nothing to learn" in repr(report)
 
 
+def test_json_from_before_there_was_an_interval_of_one_split_is_read(report):
+    older = json.loads(report.to_json())
+    for key in ("interval", "resampled_scores", "resampled_measures"):
+        del older[key]
+    assert repr(DiagnosisReport.from_json(json.dumps(older))) == repr(report)
+
+
 def test_a_share_that_is_too_uncertain_cannot_be_told(report):
     report = DiagnosisReport.from_json(report.to_json())
     spread = 0.5 * np.array([[-1.0, 1.0, 0.0], [1.0, -1.0, 0.0]])
