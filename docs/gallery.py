@@ -5,7 +5,18 @@ from pathlib import Path
 
 __all__ = ["arguments", "order"]
 
-FIRST = ["plot_first_steps.py", "plot_quickstart.py", "tables.py"]
+FIRST = [
+    "plot_first_steps.py",
+    "plot_diagnosis.py",
+    "plot_patients.py",
+    "plot_recordings.py",
+    "plot_nested_search.py",
+    "plot_service.py",
+    "plot_quickstart.py",
+    "tables.py",
+]
+# Those that save a figure, which must not lie beside them.
+WITH_FIGURE = ("plot_quickstart.py", "plot_diagnosis.py")
 
 
 def order(name):
@@ -14,11 +25,8 @@ def order(name):
 
 
 def arguments(gallery_conf, script_vars):
-    """Arguments of one example, as sphinx-gallery's `reset_argv` asks for them.
-
-    The quickstart saves its figure where it is told to, which must not be the one that README.rst
-    shows.
-    """
-    if Path(script_vars["src_file"]).name == "plot_quickstart.py":
-        return ["--figure", str(Path(tempfile.gettempdir()) / "inforeg_sk_quickstart.png")]
+    """Arguments of one example, as sphinx-gallery's `reset_argv` asks for them."""
+    name = Path(script_vars["src_file"]).name
+    if name in WITH_FIGURE:
+        return ["--figure", str(Path(tempfile.gettempdir()) / f"inforeg_sk_{name}.png")]
     return []

@@ -15,6 +15,8 @@ spread is the standard deviation over seeds of the mean of both ways.
 
 Run it with the folder of the csv files (see datasets/cmu_mosi/README.rst) as the first argument
 or in the environment variable INFOREG_SK_DATA. Without them it runs on synthetic data.
+``plot_nested_search.py`` searches the same data in nested cross-validation, with tests of the
+differences.
 """
 
 import argparse
@@ -37,7 +39,7 @@ SEEDS = [0, 1, 2]
 
 
 def load(home):
-    """Return data, labels, training rows and the rows of the two halves of the test part."""
+    """Return a name, data, labels, videos, and the rows of the training and of the test part."""
     beside = Path(__file__).resolve().parents[2] / "shared" / "data"
     if home is None and "INFOREG_SK_DATA" not in os.environ and beside.is_dir():
         home = beside
@@ -57,15 +59,9 @@ def load(home):
             random_state=0,
         )
         train, test, groups = np.arange(1450), np.arange(1450, 2200), np.arange(2200) // 24
-        return "synthetic data", X, y, train, halves(test, groups)
-    test = bunch.test_indices
-    return (
-        "CMU-MOSI",
-        bunch.data,
-        bunch.target,
-        bunch.train_indices,
-        halves(test, bunch.groups),
-    )
+        return "synthetic data", X, y, groups, train, test
+    parts = bunch.train_indices, bunch.test_indices
+    return "CMU-MOSI", bunch.data, bunch.target, bunch.groups, *parts
 
 
 def halves(test, groups):
@@ -96,10 +92,11 @@ def search(X, y, train, select, grid, max_epochs, n_jobs):
 
 
 def evaluate(X, y, train, reported, params, seed, max_epochs):
-    """Accuracy on the rows `reported`: of all modalities together, then of each alone."""
+    """Accuracy on the rows `reported`: of all modalities together, then of each, by name."""
     model = clone(pipeline(seed, max_epochs)).set_params(**params).fit(X[train], y[train])
     Z, labels = model[:-1].transform(X[reported]), y[reported]
-    return [model[-1].score(Z, labels), *model[-1].score_by_modality(Z, labels).values()]
+    each = model[-1].score_by_modality(Z, labels)  # in the order of the data
+    return [model[-1].score(Z, labels), *(each[name] for name in sorted(X))]
 
 
 def train_alone(X, y, train, reported, seed, max_epochs):
@@ -146,7 +143,8 @@ def main():
     args = parser.parse_args()
 
     start = time.perf_counter()
-    name, X, y, train, (first, second) = load(args.home)
+    name, X, y, groups, train, test = load(args.home)
+    first, second = halves(test, groups)
     print(f"{name}: {X}")
     print(f"{len(train)} training samples; test halves of {len(first)} and {len(second)}\n")
 

@@ -1,6 +1,7 @@
 """The benchmarks: what they do where there is no GPU, and the pages that they write."""
 
 import csv
+import importlib
 import os
 import subprocess
 import sys
@@ -10,6 +11,9 @@ import numpy as np
 import pytest
 import torch
 from docutils.core import publish_doctree
+from scipy import stats
+
+from inforeg_sk import ModalityDict, MultimodalClassifier
 
 ROOT = Path(__file__).resolve().parent.parent
 BENCHMARKS = ROOT / "benchmarks"
@@ -102,3 +106,178 @@ def test_the_standard_error_on_test_counts_groups_as_one(monkeypatch):
     three = np.std([1.0, 0.0, 1.0], ddof=1) / np.sqrt(3)
     assert standard_error(np.array(hits), [0, 0, 1, 1, 2, 2]) == pytest.approx(three)
     assert within(0.02, 0.019) and not within(0.02, 0.021) and within(float("nan"), 0.0)
+
+
+# The page of reproduce.py, from made results
+
+N_TEST = 200
+
+
+@pytest.fixture
+def pages(monkeypatch):
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    return importlib.import_module("reproduce_page")
+
+
+def result(*wrong):
+    """A row whose seeds are wrong on the first so many test samples."""
+    seeds = []
+    for n in wrong:
+        right = np.arange(N_TEST) >= n
+        accuracy = 100 * right.mean()
+        seeds.append(
+            {
+                "accuracy": accuracy,
+                "macro_f1": accuracy,
+                "alone": {"a": 70.0, "b": 60.0},
+                "probe": {"a": 72.0, "b": 61.0},
+                "last_fit": 0.5,
+                "right": np.packbits(right).tobytes().hex(),
+            }
+        )
+    return {"seeds": seeds, "seconds": 3.0}
+
+
+@pytest.fixture
+def made():
+    """joint* and late fusion miss 40 of 200; joint 80; the pool 20; OGM-GE 41."""
+    wrong = {"joint*": 40, "late fusion": 40, "joint": 80, "pool": 20, "OGM-GE": 41,
+             "InfoReg*": 40, "stacked linear": 60}  # fmt: skip
+    found = {("ROSMAP", row): result(n, n) for row, n in wrong.items()}
+    found["ROSMAP", "about"] = {
+        "n_train": 100, "n_test": N_TEST, "n_classes": 2, "modalities": ["a", "b"], "groups": None,
+    }  # fmt: skip
+    return found
+
+
+def test_a_difference_and_its_interval_are_those_of_the_paired_samples(pages, made):
+    found = pages.gap(made, "ROSMAP", "pool", "joint*")
+    each = np.r_[np.zeros(20), 100 * np.ones(20), np.zeros(160)]
+    expected = stats.ttest_1samp(each, 0.0)
+    interval = expected.confidence_interval(0.95)
+    assert found.mean == pytest.approx(10.0)
+    assert found.half == pytest.approx((interval.high - interval.low) / 2)
+    assert found.p == pytest.approx(expected.pvalue) and found.word == "better"
+    assert pages.gap(made, "ROSMAP", "joint", "joint*").word == "worse"
+    assert pages.gap(made, "ROSMAP", "OGM-GE", "joint*").word == "no difference"
+
+
+def test_a_difference_that_comes_from_one_of_three_groups_is_not_told(pages, made):
+    groups = np.r_[np.zeros(60), np.ones(70), 2 * np.ones(70)].astype(int).tolist()
+    made["ROSMAP", "about"]["groups"] = groups
+    # The sums of the deviations within the groups: of 2000 points in all, 600 are of the first.
+    expected = np.sqrt(3 / 2 * (1400.0**2 + 700.0**2 + 700.0**2)) / N_TEST
+    found = pages.gap(made, "ROSMAP", "pool", "joint*")
+    assert found.half == pytest.approx(stats.t.ppf(0.975, 2) * expected)
+    assert found.word == "no difference"
+    made["ROSMAP", "pool"] = result(0, 40)  # seeds add to the variance, not to the groups
+    errors = np.hypot(expected, np.sqrt(200 / 2)), stats.t.ppf(0.975, 2)
+    assert pages.gap(made, "ROSMAP", "pool", "joint*").half >= np.prod(errors) - 1e-9
+
+
+def test_seeds_that_differ_widen_the_interval(pages, made):
+    apart = {**made, ("ROSMAP", "pool"): result(0, 40)}
+    assert apart["ROSMAP", "pool"]["seeds"][0]["accuracy"] == 100
+    found, steady = (pages.gap(d, "ROSMAP", "pool", "joint*") for d in (apart, made))
+    assert found.mean == pytest.approx(steady.mean) and found.half > steady.half
+    assert found.word == "no difference"
+
+
+def test_the_statement_of_a_set_says_better_worse_and_no_difference(pages, made):
+    told = pages.statement(made, "ROSMAP")
+    assert "The pool is better than joint* (+10.0 ± 4.2), late fusion (+10.0 ± 4.2) and" in told
+    assert "InfoReg* is better than stacked linear" in told
+    assert "and not told apart from joint* (+0.0 ± 0.0) and late fusion" in told
+    assert "none is better than both joint* and late fusion; joint is worse than one of" in told
+    assert "OGM-GE is not told apart from the better of the two." in told
+    assert "joint* is not told apart from late fusion (+0.0 ± 0.0)." in told
+    # 5 of 200 by itself, p = 0.025, but not among nine comparisons.
+    made["ROSMAP", "InfoReg"] = result(45, 45)
+    told = pages.statement(made, "ROSMAP")
+    assert "and by a single comparison worse than joint* (-2.5 ± 2.2) and late fusion" in told
+
+
+def test_the_page_of_results_is_a_page_with_dashes_where_nothing_was_run(pages, made):
+    text = pages.page(made)
+    tree = publish_doctree(text, settings_overrides={"halt_level": 2}).astext()
+    assert "Unimodal losses: +20.0 points on average over 1 sets" in tree
+    assert "a gain on ROSMAP" in tree and "Not run yet." in tree
+    section = pages.section(made, "OGM-GE")
+    publish_doctree(section, settings_overrides={"halt_level": 2})
+    assert "ROSMAP    79.5      +19.5 ± 5.5  -0.5 ± 1.0   -0.5 ± 1.0" in section
+    assert "better than joint on ROSMAP" in " ".join(section.split())
+    assert pages.section(made, "AGM") == "It has not been measured yet."
+
+
+def test_a_setting_is_chosen_by_the_mean_of_neighboring_epochs(pages):
+    reproduce = importlib.import_module("reproduce")
+    peak = [0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.6, 0.6, 0.6, 0.6, 0.6]
+    assert reproduce.smoothed(peak)[3] == pytest.approx(0.2)
+    assert reproduce.smoothed(peak)[-1] == pytest.approx(0.6)
+    assert reproduce.smoothed(peak).argmax() == 8
+
+
+def test_a_run_goes_on_where_it_stopped_and_past_what_fails(monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    reproduce = importlib.import_module("reproduce")
+    path, asked = tmp_path / "results.jsonl", []
+    rows, broken = ["majority", "joint", "InfoReg"], {"joint"}
+
+    def measure(name, row):
+        asked.append(row)
+        if row in broken:
+            raise FloatingPointError(row)
+        return result(10)
+
+    monkeypatch.setattr(reproduce, "measure", measure)
+    monkeypatch.setattr(reproduce, "about", lambda name: {"n_test": N_TEST})
+    with pytest.raises(SystemExit, match="1 of 3 failed"):
+        reproduce.run(path, ["ROSMAP"], rows, 1)
+    assert asked == rows and ("ROSMAP", "joint") not in reproduce.results(path)
+    broken.clear()
+    reproduce.run(path, ["ROSMAP"], rows, 1)
+    assert asked == [*rows, "joint"]
+    found = reproduce.results(path)
+    assert found["ROSMAP", "about"] == {"n_test": N_TEST}
+    assert {row for _, row in found} == {*rows, "about"} and len(path.read_text().split("\n")) == 5
+
+
+def test_what_is_chosen_on_one_half_of_a_leaky_set_is_scored_on_the_other(monkeypatch):
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    reproduce = importlib.import_module("reproduce")
+    y, test = np.tile([0, 1], 60), np.arange(40, 120)
+    monkeypatch.setattr(reproduce, "load", lambda n: ({}, y, None, np.arange(40), test))
+    monkeypatch.setattr(reproduce, "recordings", lambda n: np.arange(120) // 10)
+    rng = np.random.default_rng(0)
+    X = ModalityDict({"a": y[:, None] + rng.normal(size=(120, 3)), "b": rng.normal(size=(120, 2))})
+    monkeypatch.setattr(reproduce, "EPOCH_GRID", (1, 4))
+    grid = reproduce.GRIDS["joint"]
+    (pieces,), (told,), _ = reproduce.pieces_of("CMU-MOSI", "joint", grid, X, [0])
+    halves = [set(rows) for _, rows in pieces]
+    assert halves[0] | halves[1] == set(test) and not halves[0] & halves[1]
+    assert not {i // 10 for i in halves[0]} & {i // 10 for i in halves[1]}
+    for (model, scored), choice in zip(pieces, told, strict=True):
+        seen = np.setdiff1d(test, scored)  # the half by which it was chosen
+        tried = [
+            MultimodalClassifier(lr=g["lr"], max_epochs=e, random_state=0).fit(X[:40], y[:40])
+            for g in grid
+            for e in (1, 4)
+        ]
+        best = max(one.score(X[seen], y[seen]) for one in tried)
+        assert model.score(X[seen], y[seen]) == pytest.approx(best)
+        assert (choice["lr"], choice["epochs"]) == (model.lr, model.max_epochs)
+
+
+def test_whole_groups_are_held_out_others_for_other_seeds(monkeypatch):
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    reproduce = importlib.import_module("reproduce")
+    groups, y = np.repeat(np.arange(5), 8), np.tile([0, 1], 20)
+    found = set()
+    for seed in range(4):
+        split = reproduce.held_out(seed, y, groups)["train_split"]
+        fit, choose = split(np.arange(40))
+        apart = set(groups[choose.indices])
+        assert len(apart) == 1 and not apart & set(groups[fit.indices])
+        assert len(fit) + len(choose) == 40
+        found |= apart
+    assert len(found) > 1

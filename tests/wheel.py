@@ -3,7 +3,10 @@
 It is run from another folder, so that the package is the installed one.
 """
 
+import contextlib
+import io
 import pickle
+import re
 from pathlib import Path
 
 from sklearn.model_selection import GridSearchCV
@@ -13,6 +16,18 @@ from sklearn.preprocessing import StandardScaler
 import inforeg_sk
 from inforeg_sk import ModalityTransformer, MultimodalInfoRegClassifier
 from inforeg_sk.datasets import load_av_digits
+
+README = Path(__file__).resolve().parent.parent / "README.rst"
+
+
+def run_readme():
+    """Run the lines of the README; returns what they print."""
+    text = README.read_text(encoding="utf-8")
+    block = re.search(r"\.\. code-block:: python\n\n((?:    .*\n|\n)+)", text).group(1)
+    code = "\n".join(line[4:] for line in block.splitlines())
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        exec(compile(code, "README.rst", "exec"), {})
+    return printed.getvalue()
 
 
 def main():
@@ -33,6 +48,9 @@ def main():
     assert (again.predict(X) == search.predict(X)).all()
     accuracy = search.score(X, y)
     assert accuracy > 0.8, accuracy
+    printed = run_readme()
+    assert "image: the encoder starves" in printed and "recommended: " in printed, printed
+    print(printed)
     print(f"inforeg_sk {inforeg_sk.__version__} from {place.parent}: accuracy {accuracy:.2f}")
 
 

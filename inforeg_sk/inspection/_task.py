@@ -314,11 +314,13 @@ def _check_groups(groups, n_samples):
 
 def _check_classes(y, groups, n_folds):
     """Warn of classes that some test parts lack, and refuse those that a training part lacks."""
-    for label, n_samples in zip(*np.unique(y, return_counts=True), strict=True):
-        n_units, unit = int(n_samples), "sample"
+    labels, counts = np.unique(y, return_counts=True)
+    # As Python's values, which labels of an object array are already.
+    for label, n_units in zip(labels.tolist(), counts.tolist(), strict=True):
+        unit = "sample"
         if groups is not None:
             n_units, unit = len(np.unique(groups[y == label])), "group"
-        text = f"Class {label.item()!r} has {n_units} {unit}{'' if n_units == 1 else 's'}"
+        text = f"Class {label!r} has {n_units} {unit}{'' if n_units == 1 else 's'}"
         if n_units < 2:
             raise ValueError(
                 f"{text}: at least 2 are needed, for the training and the test part. Leave the "
@@ -361,7 +363,7 @@ def _splits(task, X, y, groups, cv, seed):
         lost = np.setdiff1d(y, y[train]) if task.classifies else ()
         if len(lost):
             raise ValueError(
-                f"The 'cv' parameter of diagnose leaves class {lost[0].item()!r} out of the "
+                f"The 'cv' parameter of diagnose leaves class {lost.tolist()[0]!r} out of the "
                 f"training part of fold {k}: give other folds, more samples of the class, or leave "
                 "it out."
             )

@@ -414,13 +414,21 @@ def test_a_bad_value_is_named_by_its_row_before_anything_is_fitted(as_table, val
         diagnose(estimator, X, y, **CHEAP)
 
 
-def test_a_class_of_fewer_samples_than_folds_is_named(data):
+LABELS = {"numbers": (int, "7"), "texts": (str, "'7'"), "objects": (object, "'7'")}
+
+
+@pytest.mark.parametrize("kind", LABELS)
+def test_a_class_of_few_samples_is_named(kind, data):
+    dtype, shown = LABELS[kind]
     X, y = data
-    y = np.where(np.arange(N) < 3, 7, y)
-    with pytest.warns(UserWarning, match="Class 7 has 3 samples, fewer than the 4 folds"):
-        make_folds(Task.of(network(), X), X, y, None, 4, [0])
-    with pytest.raises(ValueError, match="Class 7 has 1 group: at least 2"):
-        make_folds(Task.of(network(), X), X, y, np.arange(N) // 3, 4, [0])
+    y = np.where(np.arange(N) < 3, 7, y).astype(str if dtype is object else dtype).astype(dtype)
+    task = Task.of(network(), X)
+    with pytest.warns(UserWarning, match=f"Class {shown} has 3 samples, fewer than the 4 folds"):
+        make_folds(task, X, y, None, 4, [0])
+    with pytest.raises(ValueError, match=f"Class {shown} has 1 group: at least 2"):
+        make_folds(task, X, y, np.arange(N) // 3, 4, [0])
+    with pytest.raises(ValueError, match=f"leaves class {shown} out"):
+        make_folds(task, X, y, None, [(np.arange(3, N), np.arange(3))], [0])
 
 
 def test_a_sample_without_any_modality_is_named():
