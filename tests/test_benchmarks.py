@@ -85,6 +85,29 @@ def test_the_figure_of_scaling_shows_every_number_of_its_table():
                 assert 0 < float(r["fastest"]) <= float(r["seconds"]) <= float(r["slowest"])
 
 
+@pytest.mark.slow
+def test_the_diagnosis_of_real_sets_is_shown_from_its_numbers_and_stands_on_the_page():
+    done = run("diagnosis_real", "--show", "ROSMAP")
+    assert done.returncode == 0, done.stderr
+    assert "##### ROSMAP, training part" in done.stdout and "245 samples, 2 classes" in done.stdout
+    text = (BENCHMARKS / "DIAGNOSIS.rst").read_text()
+    page = publish_doctree(text, settings_overrides={"halt_level": 2}).astext()
+    assert "Is the advice good?" in page and "MUStARD" in page
+
+
+@pytest.mark.slow
+def test_the_standard_error_on_test_counts_groups_as_one(monkeypatch):
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    from diagnosis_real import standard_error, within
+
+    hits = [1.0, 1.0, 0.0, 0.0, 1.0, 1.0]
+    assert standard_error(np.array(hits)) == pytest.approx(np.std(hits, ddof=1) / np.sqrt(6))
+    # Three groups of two equal samples each: as three samples.
+    three = np.std([1.0, 0.0, 1.0], ddof=1) / np.sqrt(3)
+    assert standard_error(np.array(hits), [0, 0, 1, 1, 2, 2]) == pytest.approx(three)
+    assert within(0.02, 0.019) and not within(0.02, 0.021) and within(float("nan"), 0.0)
+
+
 # The page of reproduce.py, from made results
 
 N_TEST = 200

@@ -268,7 +268,8 @@ def keep_groups_together(expert, y, groups, classifier):
     ----------
     expert : estimator
         Its parameters called `cv`, its own or of a part, are replaced where they are None or an
-        int: by splits of 5 folds, or as many as the int says.
+        int: by splits of 5 folds, or as many as the int says. An expert whose `fit` takes groups
+        gets as many as there are groups, if these are fewer, as it would make itself.
     y : ndarray
     groups : ndarray of shape (n_samples,) or None
         None leaves the expert as it is.
@@ -281,9 +282,14 @@ def keep_groups_together(expert, y, groups, classifier):
     """
     if groups is None:
         return expert
+    name, last = expert.steps[-1] if isinstance(expert, Pipeline) else ("", expert)
+    own = f"{name}__cv".lstrip("_") if has_fit_parameter(last, "groups") else None
     for key, cv in expert.get_params().items():
         if key.split("__")[-1] == "cv" and (cv is None or isinstance(cv, Integral)):
-            splitter = (StratifiedGroupKFold if classifier else GroupKFold)(cv or 5)
+            n_folds = cv or 5
+            if key == own:
+                n_folds = max(2, min(n_folds, len(np.unique(groups))))
+            splitter = (StratifiedGroupKFold if classifier else GroupKFold)(n_folds)
             expert.set_params(**{key: list(splitter.split(np.zeros(len(y)), y, groups))})
     return expert
 

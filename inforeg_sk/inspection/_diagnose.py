@@ -133,7 +133,8 @@ def diagnose(
     - *starving encoder*: PJ < PA, PA > P0, and PA - PJ is at least 5 % of what is learned;
     - *neglecting head*: the modality's part of the outputs (`score_by_modality`, after a factor
       that is fitted on the training part) scores less than PJ, by more than alone, and by at least
-      15 % of what is learned;
+      15 % of what is learned; and its Shapley value is below three quarters of its fair one, which
+      divides what all modalities gain as what the PJ are above guessing;
     - *adds nothing*: shuffled rows and the Shapley value cost less than 10 % of what all modalities
       gain over guessing, and alone it is not above guessing;
     - *only together*: the interacting network beats the additive one, and more than half of its
@@ -143,7 +144,8 @@ def diagnose(
     - *not told from guessing*: the interval of its gain over guessing includes 0, so that nothing
       is said of its encoders;
     - *nothing starves*: of all modalities PA - PJ is below 10 % of what is learned, or PA is not
-      above P0. Otherwise: *cannot be told*, with a rough number of samples that would do.
+      above P0 (and is less than 10 % of what is learned above it, or is not above guessing).
+      Otherwise: *cannot be told*, with a rough number of samples that would do.
 
     "Less" and "more" are said where the interval excludes 0, "not above" where it does not; all
     questions but those of the last two kinds count in Holm's adjustment.

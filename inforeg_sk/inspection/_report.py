@@ -10,13 +10,15 @@ from ._recommend import choose_row
 from ._report_html import as_html
 from ._report_text import as_text, interval_kind
 from ._resampled import Spread
-from ._verdicts import Design, compare, give_verdicts
+from ._verdicts import Design, compare, give_verdicts, is_nothing_to_learn
 from ._wording import Wording
 
 __all__ = ["DiagnosisReport"]
 
 _FORMAT = 1
 _ARRAYS = ("scores", "resampled_scores", "alone_on_all", "cooperation", "joint_block", "on_common")
+#: What reports from before there were intervals of one split do not have.
+_LATER = {"resampled_scores": {}, "resampled_measures": {}}
 _BEST_SINGLE = "best single"
 
 
@@ -175,15 +177,33 @@ class DiagnosisReport:
             The ratio of the means of PJ - P0 and PA - P0 over folds and seeds; its 95 % interval is
             that of the mean of ``(PJ - P0 - s (PA - P0)) / mean(PA - P0)`` around the ratio s (the
             delta method), by the corrected resampled t or the bootstrap. NaN where the interval of
-            PA - P0 includes 0: nothing to learn here.
+            PA - P0 includes 0: there is nothing to learn (`nothing_to_learn`), or nobody can tell.
         """
-        m = {what: by_name[modality] for what, by_name in self._measures.items()}
+        m = self._of(modality)
         gained, possible = (m[k] - m["probe_untrained"] for k in ("probe_joint", "probe_alone"))
         told = compare(possible, self.design)
         if not told.low > 0:
             return compare(np.full_like(gained, np.nan), self.design)
         share = np.nanmean(gained) / np.nanmean(possible)
         return compare(share + (gained - share * possible) / np.nanmean(possible), self.design)
+
+    def nothing_to_learn(self, modality):
+        """Whether an encoder trained alone brings nothing over an untrained one.
+
+        Parameters
+        ----------
+        modality : str
+
+        Returns
+        -------
+        bool
+            False, too, where it may bring much, and the folds cannot tell.
+        """
+        return is_nothing_to_learn(self._of(modality), self.design)
+
+    def _of(self, modality):
+        """Measures of a modality."""
+        return {what: by_name[modality] for what, by_name in self._measures.items()}
 
     # Forms
 
@@ -309,7 +329,8 @@ class DiagnosisReport:
         if data.pop("format", None) != _FORMAT:
             raise ValueError("from_json reads what DiagnosisReport.to_json gave; this is not it.")
         for key in ("verdicts", "recommended", "interval"):  # they follow from the numbers
-            data.pop(key)
+            data.pop(key, None)
+        data = {**_LATER, **data}
         for key in _ARRAYS:
             value = data[key]
             data[key] = _arrays(value)

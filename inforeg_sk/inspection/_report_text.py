@@ -78,7 +78,7 @@ def modality_table(report):
             low, high = 100 * float(share.low), 100 * float(share.high)
             row.append(f"{100 * float(share.estimate):.0f} % ({low:.0f} to {high:.0f})")
         else:
-            row.append("nothing to learn")
+            row.append("nothing to learn" if report.nothing_to_learn(name) else "cannot be told")
         told = report.measure("permutation_drop", name)
         row.append(f"{words.number(float(told.estimate))} ({words.interval(told)})")
         row.append(words.number(float(report.measure("shapley", name).estimate)))
@@ -116,7 +116,7 @@ def basis(report):
     if data["warnings"]:
         count = sum(data["warnings"].values())
         texts.append(
-            f"{count} warnings of fits, in data['warnings']; the first: "
+            f"{_counted(count, 'warning')} of fits, in data['warnings']; the first: "
             f"{_short(next(iter(data['warnings'])))}"
         )
     return texts
@@ -134,7 +134,7 @@ def interval_kind(report):
 
 def _folds(report):
     n_seeds = len(report.data["seeds"])
-    seeds = f"{n_seeds} seed{'s' * (n_seeds > 1)}"
+    seeds = _counted(n_seeds, "seed")
     if report.one_split:
         return f"one split, {seeds}"
     same = " (the same folds)" if report.data["same_folds"] else ""
@@ -163,6 +163,10 @@ def _on_common(report):
         alone = float(report.measure("alone_common", name).estimate)
         told.append(f"{name} alone {words.number(alone)}")
     return ", ".join(told)
+
+
+def _counted(n, noun):
+    return f"{n} {noun}{'' if n == 1 else 's'}"
 
 
 def _short(text):

@@ -12,12 +12,14 @@ from ..functional.comparison import (
     samples_needed,
 )
 
-__all__ = ["Design", "Verdict", "compare", "give_verdicts"]
+__all__ = ["Design", "Verdict", "compare", "give_verdicts", "is_nothing_to_learn"]
 
 #: Shares of what a modality, or all of them, gains over guessing: below the first what a head
 #: leaves unread does not matter, below the second a modality adds nothing, below the third what an
 #: encoder lacks does not matter.
 NEGLECTS, NEGLIGIBLE, SLIGHT = 0.15, 0.10, 0.05
+#: No head neglects a modality whose Shapley value is at least this part of its fair one.
+USED = 0.75
 LEVEL = 0.95
 
 
@@ -138,10 +140,13 @@ def give_verdicts(scores, measures, design, given, interacting, wording):
     list of Verdict
     """
     names = list(measures["alone"])
+    fair = _fair_values(measures)
     asked = [
         question
         for name in names
-        for question in _of_modality(name, {k: v[name] for k, v in measures.items()}, scores, given)
+        for question in _of_modality(
+            name, {k: v[name] for k, v in measures.items()}, fair[name], scores, given
+        )
     ]
     asked += _of_rows(scores, measures, given, interacting)
     answered = _answer(asked, design)
@@ -187,8 +192,22 @@ _ORDER = (
 )
 
 
-def _of_modality(name, m, scores, given):
-    """Questions about a modality; `m` are its measures."""
+def _fair_values(measures):
+    """What each modality is worth to a network that reads all of them as well as a probe.
+
+    All that they gain over guessing, in parts as what probes read from the joint encoders.
+    """
+    read = {
+        name: max(float(np.nanmean(values - measures["baseline"][name])), 0.0)
+        for name, values in measures["probe_joint"].items()
+    }
+    gained = sum(measures["shapley"].values())  # not np.sum, which would lose resamples
+    whole = sum(read.values()) or 1.0
+    return {name: part / whole * gained for name, part in read.items()}
+
+
+def _of_modality(name, m, fair, scores, given):
+    """Questions about a modality; `m` are its measures, `fair` its fair Shapley value."""
     learnt = m["probe_alone"] - m["baseline"]
     fewer = m["probe_alone"] - m["probe_joint"]
     beyond_random = m["probe_alone"] - m["probe_untrained"]
@@ -196,7 +215,10 @@ def _of_modality(name, m, scores, given):
     # A probe reads more than a head; alone, too, so that only the rest counts.
     unread = m["probe_joint"] - m["in_joint_calibrated"]
     more_than_alone = unread - (m["probe_alone"] - m["alone"])
-    yield _Question("neglecting head", name, [unread, more_than_alone, learnt], unread)
+    # Parts that score little apart may score much together: then they are not neglected.
+    missed = USED * fair - m["shapley"]
+    differences = [unread, more_than_alone, learnt, missed]
+    yield _Question("neglecting head", name, differences, unread)
     bound = NEGLIGIBLE * _gained(scores, m, given)
     if bound > 0:
         little = [bound - m["permutation_drop"], bound - m["shapley"]]
@@ -238,6 +260,13 @@ def _one_linear(verdicts):
 
 def _all_above(question):
     return all(np.nanmean(differences) > 0 for differences in question.differences)
+
+
+def _least_certain(question, level, design):
+    """Which difference of a question is least certain to be above 0, and its comparison."""
+    found = [compare(differences, design, level) for differences in question.differences]
+    place = int(np.argmax([told.p_value for told in found]))
+    return place, found[place]
 
 
 def _is_slight(question, measures):
@@ -319,10 +348,30 @@ def _facts(question, scores, measures, design, given, starving, interacting):
 
 def _is_fine(m, design):
     """Whether an encoder lacks nothing that matters, or there is nothing to learn; by 95 %."""
-    gain = compare(m["probe_alone"] - m["probe_untrained"], design)
     lacks = compare(m["probe_alone"] - m["probe_joint"], design)
     worth = NEGLIGIBLE * np.nanmean(m["probe_alone"] - m["baseline"])
-    return bool(lacks.high <= max(worth, 0.0) or not gain.low > 0)
+    return bool(lacks.high <= max(worth, 0.0) or is_nothing_to_learn(m, design))
+
+
+def is_nothing_to_learn(m, design):
+    """Whether an encoder that is trained alone brings nothing over an untrained one.
+
+    Parameters
+    ----------
+    m : dict of str to ndarray of shape (n_seeds, n_folds)
+        Measures of the modality.
+    design : Design
+
+    Returns
+    -------
+    bool
+        The gain may be 0, and is small; or what is trained alone may be a guess. A gain that is
+        large but uncertain, as of few samples, is not nothing.
+    """
+    gain = compare(m["probe_alone"] - m["probe_untrained"], design)
+    learnt = compare(m["probe_alone"] - m["baseline"], design)
+    slight = gain.estimate < NEGLIGIBLE * learnt.estimate or not learnt.low > 0
+    return bool(not gain.low > 0 and slight)
 
 
 def _of_the_rest(names, told_of, answered, verdicts, measures, design, wording, better):
@@ -345,8 +394,12 @@ def _of_the_rest(names, told_of, answered, verdicts, measures, design, wording, 
         if question.kind != "neglecting head" or holds or name in told_of:
             continue
         if not _is_slight(question, measures) and _all_above(question):
-            needed = samples_needed(answer, design.n_samples)
-            unknown.append(wording.unknown(question.kind, name, answer, needed, design))
+            place, told = _least_certain(question, answer.level, design)
+            needed = samples_needed(told, design.n_samples)
+            but = place if answer.low > 0 else 0
+            unknown.append(wording.unknown(question.kind, name, answer, needed, design, but))
     if not unknown and not harm and names:
         return [wording.nothing(fine, not verdicts, better)]
+    if unknown and not harm and better is not None:
+        unknown.append(wording.better(better))
     return unknown

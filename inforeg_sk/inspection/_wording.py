@@ -9,6 +9,14 @@ __all__ = ["Wording"]
 _UNIMODAL = 'train with unimodal losses (method="inforeg", method__alpha=0)'
 _LATE = "late fusion of networks trained alone (LateFusionClassifier, LateFusionRegressor)"
 
+#: What a neglecting head takes beside a difference, and may not be certain; see `_verdicts`.
+_BUT = (
+    "",
+    ", but so it may be of the network trained alone",
+    ", but it may hold nothing",
+    ", but the network may gain its fair part from it (Shapley value)",
+)
+
 
 class Wording:
     """Numbers of one score in words.
@@ -214,6 +222,25 @@ class Wording:
         more = f"{self.size(float(told.estimate))} more ({self._sure(told)}, by itself)"
         return f" {row} scores {more}."
 
+    def better(self, better):
+        """A row scores more than the network as given, by its own interval only.
+
+        Parameters
+        ----------
+        better : tuple of str and Comparison
+
+        Returns
+        -------
+        Verdict
+        """
+        row, told = better
+        text = (
+            f"{row} scores {self.size(float(told.estimate))} more than the network as given "
+            f"({self._sure(told)}, by itself); among all questions of this report this is not "
+            "certain."
+        )
+        return _made("cannot be told", None, told, text, f"look at {row}")
+
     def guessing(self, given, score, better):
         """The network as given cannot be told from guessing."""
         remedy = (
@@ -226,7 +253,7 @@ class Wording:
         nan = float("nan")
         return Verdict("not told from guessing", None, nan, nan, nan, nan, remedy, text)
 
-    def unknown(self, kind, name, told, needed, design):
+    def unknown(self, kind, name, told, needed, design, but=0):
         """It cannot be told whether a modality starves, or its head neglects it.
 
         Parameters
@@ -236,6 +263,8 @@ class Wording:
         told : Comparison
         needed : SamplesNeeded
         design : Design
+        but : int, default=0
+            What else is not certain, though `told` is: the place in `_BUT`.
 
         Returns
         -------
@@ -264,7 +293,8 @@ class Wording:
         }[kind]
         text = (
             f"{name}: it cannot be told whether {what}. {fact}, with a "
-            f"{100 * float(told.level):.3g} % interval of {self.interval(told)}; {how_many}."
+            f"{100 * float(told.level):.3g} % interval of {self.interval(told)}{_BUT[but]}; "
+            f"{how_many}."
         )
         return _made("cannot be told", name, told, text, "more samples, folds or seeds")
 

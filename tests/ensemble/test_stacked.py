@@ -32,6 +32,7 @@ from inforeg_sk import (
     StackedModalitiesClassifier,
     StackedModalitiesRegressor,
 )
+from inforeg_sk.ensemble.linear_experts import LinearPathClassifier
 
 
 @pytest.fixture
@@ -173,6 +174,22 @@ def test_the_defaults_use_both_modalities(data):
         RidgeCV().fit(x[train], target[train]).score(x[test], target[test]) for x in X.values()
     ]
     assert reg.score(X[test], target[test]) > max(alone) + 0.1
+
+
+def test_an_expert_that_takes_groups_makes_fewer_folds_of_fewer_groups(data):
+    """Three folds leave two groups to each expert, whose choice wants five folds."""
+    X, y = data
+    groups = np.arange(90) % 3
+    stacked = StackedModalitiesClassifier(LinearPathClassifier(cv=5), cv=3)
+    stacked.fit(X, y, groups=groups)
+    expert = stacked.experts_["a"][-1]
+    codes = np.unique(y, return_inverse=True)[1]
+    whole = list(StratifiedGroupKFold(3).split(np.zeros(90), codes, groups))
+    alone = LinearPathClassifier(cv=whole).fit(X["a"], y)
+    np.testing.assert_allclose(expert.predict_proba(X["a"]), alone.predict_proba(X["a"]))
+    strict = GridSearchCV(GaussianNB(), {"var_smoothing": [1e-9, 1e-3]}, cv=5)  # takes none itself
+    with pytest.raises(ValueError, match="number of groups"):
+        StackedModalitiesClassifier(strict, cv=3).fit(X, y, groups=groups)
 
 
 def test_defaults_take_sparse_matrices_images_weights_and_groups(data):

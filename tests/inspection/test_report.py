@@ -52,7 +52,25 @@ def test_without_anything_to_learn_there_is_no_share(report):
     report = DiagnosisReport.from_json(report.to_json())
     report.measures_["probe_alone"]["weak"] = report.measures_["probe_untrained"]["weak"] + 0
     assert np.isnan(report.learned_share("weak").estimate)
-    assert "nothing to learn" in repr(report)
+    assert report.nothing_to_learn("weak") and "nothing to learn" in repr(report)
+
+
+def test_json_from_before_there_was_an_interval_of_one_split_is_read(report):
+    older = json.loads(report.to_json())
+    for key in ("interval", "resampled_scores", "resampled_measures"):
+        del older[key]
+    assert repr(DiagnosisReport.from_json(json.dumps(older))) == repr(report)
+
+
+def test_a_share_that_is_too_uncertain_cannot_be_told(report):
+    report = DiagnosisReport.from_json(report.to_json())
+    spread = 0.5 * np.array([[-1.0, 1.0, 0.0], [1.0, -1.0, 0.0]])
+    report.measures_["probe_untrained"]["weak"] = report.measures_["baseline"]["weak"] + 0.1
+    report.measures_["probe_alone"]["weak"] = report.measures_["baseline"]["weak"] + 0.3
+    report.measures_["probe_untrained"]["weak"] += spread
+    assert not report.nothing_to_learn("weak")
+    (line,) = [line for line in repr(report).splitlines() if line.startswith("weak  ")]
+    assert np.isnan(report.learned_share("weak").estimate) and "cannot be told" in line
 
 
 def test_text_has_verdicts_first_then_the_tables_in_forty_lines(report):

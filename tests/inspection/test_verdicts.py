@@ -5,7 +5,8 @@ import pytest
 from scipy import stats
 
 from inforeg_sk.inspection._recommend import choose_row
-from inforeg_sk.inspection._verdicts import Design, compare, give_verdicts
+from inforeg_sk.inspection._resampled import Spread
+from inforeg_sk.inspection._verdicts import Design, compare, give_verdicts, is_nothing_to_learn
 from inforeg_sk.inspection._wording import Wording
 
 DESIGN = Design(500, 400, 100, False)
@@ -20,7 +21,7 @@ def spread(mean, sd=0.01, seed=0):
 
 
 def modality(seed, **means):
-    """Measures of a modality that is fine, but for what is given."""
+    """Measures of a modality that is fine, but for what is given: means, or (mean, sd)."""
     fine = {
         "baseline": 0.5,
         "alone": 0.8,
@@ -35,7 +36,10 @@ def modality(seed, **means):
     given = {**fine, **means}
     if "in_joint" in means:
         given["in_joint_calibrated"] = means["in_joint"]
-    return {what: spread(mean, seed=seed + i) for i, (what, mean) in enumerate(given.items())}
+    return {
+        what: spread(*np.atleast_1d(mean), seed=seed + i)
+        for i, (what, mean) in enumerate(given.items())
+    }
 
 
 def verdicts_of(scores=None, interacting=None, design=DESIGN, **changes):
@@ -43,11 +47,16 @@ def verdicts_of(scores=None, interacting=None, design=DESIGN, **changes):
     parts = {name: modality(50 * k, **changes.get(name, {})) for k, name in enumerate(NAMES)}
     measures = {what: {name: parts[name][what] for name in NAMES} for what in parts["left"]}
     means = {"majority": 0.5, "late fusion": 0.9, "joint": 0.9, **(scores or {})}
-    rows = {row: spread(mean, seed=900 + i) for i, (row, mean) in enumerate(means.items())}
+    rows = {
+        row: spread(*np.atleast_1d(mean), seed=900 + i)
+        for i, (row, mean) in enumerate(means.items())
+    }
     return give_verdicts(rows, measures, design, "joint", interacting, Wording(True))
 
 
 NAMES = ("left", "right")
+#: A network that has next to nothing of a modality.
+UNUSED = {"shapley": 0.02, "permutation_drop": 0.02}
 
 
 def kinds(verdicts):
@@ -96,13 +105,50 @@ def test_the_remedy_says_what_it_gained_here():
 
 
 def test_a_neglecting_head_is_not_called_a_starving_encoder():
-    verdicts = verdicts_of(right={"in_joint": 0.6})
+    verdicts = verdicts_of(right={"in_joint": 0.6, **UNUSED})
     assert kinds(verdicts) == [("neglecting head", "right")]
     assert "the encoder is fine, the head neglects it" in verdicts[0].sentence
 
 
 def test_a_probe_that_also_beats_the_head_alone_is_no_neglect():
-    assert kinds(verdicts_of(right={"in_joint": 0.6, "alone": 0.6})) == [("nothing starves", None)]
+    found = verdicts_of(right={"in_joint": 0.6, "alone": 0.6, **UNUSED})
+    assert kinds(found) == [("nothing starves", None)]
+
+
+def test_of_one_split_a_neglect_is_told_by_resamples():
+    """What the resamples say counts: the number itself is one only."""
+    rng = np.random.default_rng(0)
+
+    def one(mean, sd=0.01):
+        return Spread([[mean]], mean + sd * rng.standard_normal(2000))
+
+    parts = {"left": modality(0), "right": modality(50, in_joint=0.55, **UNUSED)}
+    measures = {k: {n: one(parts[n][k].mean()) for n in NAMES} for k in parts["left"]}
+    design = DESIGN._replace(one_split=True)
+    given = ({"joint": one(0.9)}, measures, design, "joint", None, Wording(True))
+    assert ("neglecting head", "right") in kinds(give_verdicts(*given))
+    measures["shapley"]["right"] = one(0.1, sd=0.2)
+    assert ("neglecting head", "right") not in kinds(give_verdicts(*given))
+
+
+def test_what_of_a_neglect_is_not_certain_is_told():
+    changes = {"left": {"shapley": 0.3}, "right": {"shapley": (0.1, 0.2), "in_joint": 0.55}}
+    (only,) = verdicts_of(**changes)
+    assert (only.kind, only.modality) == ("cannot be told", "right") and only.low > 0
+    assert "but the network may gain its fair part from it" in only.sentence
+    right = {**UNUSED, "permutation_drop": 0.1, "in_joint": 0.55, "alone": (0.78, 1.0)}
+    (only,) = verdicts_of(right=right)
+    assert "but so it may be of the network trained alone" in only.sentence and only.low > 0
+
+
+def test_a_modality_that_the_network_uses_as_much_as_others_is_not_neglected():
+    """Probes read 0.3 from both, and the network gains 0.4: the fair share of each is 0.2."""
+    for shapley, neglected in [(0.2, False), (0.17, False), (0.1, True)]:
+        # The other one has the rest; three quarters of 0.2 are 0.15.
+        changes = {"left": {"shapley": 0.4 - shapley}, "right": {"shapley": shapley}}
+        changes["right"]["in_joint"] = 0.55  # its part of the outputs says next to nothing
+        found = kinds(verdicts_of(**changes))
+        assert (("neglecting head", "right") in found) == neglected
 
 
 def test_an_encoder_that_lacks_next_to_nothing_does_not_starve():
@@ -116,6 +162,30 @@ def test_an_encoder_that_lacks_next_to_nothing_does_not_starve():
 def test_where_training_alone_brings_nothing_over_random_features_nothing_starves():
     found = verdicts_of(left={"probe_untrained": 0.8, "probe_joint": 0.74, "in_joint": 0.74})
     assert kinds(found) == [("nothing starves", None)]
+
+
+#: Alone 20 points more than untrained, with a standard error of 28; jointly 6 less than alone.
+UNCERTAIN = {"probe_untrained": (0.6, 0.5), "probe_joint": 0.74, "in_joint": 0.73}
+
+
+def test_a_large_gain_over_random_features_that_is_uncertain_is_not_nothing_to_learn():
+    (only,) = verdicts_of(left=UNCERTAIN)
+    assert (only.kind, only.modality) == ("cannot be told", "left")
+    noise = modality(0, **UNCERTAIN)
+    assert not is_nothing_to_learn(noise, DESIGN)
+    noise["baseline"] = noise["probe_alone"] - spread(0.0)  # alone a guess: nothing after all
+    assert is_nothing_to_learn(noise, DESIGN)
+    small = modality(0, probe_untrained=(0.79, 0.05))  # 1 point of 30 learned
+    assert is_nothing_to_learn(small, DESIGN)
+
+
+def test_a_row_that_is_better_only_by_itself_is_told_where_nothing_else_is():
+    # t = 2.7 of 14 degrees of freedom: 0.02, above what Holm leaves for one of 10 questions.
+    scores = {"stacked linear": (0.99, 0.06)}
+    found = verdicts_of(scores, left=UNCERTAIN)
+    assert kinds(found) == [("cannot be told", "left"), ("cannot be told", None)]
+    assert "stacked linear scores 9.0 points more than the network as given" in found[1].sentence
+    assert found[1].remedy == "look at stacked linear" and found[1].low > 0
 
 
 def test_a_modality_of_noise_adds_nothing():
