@@ -113,7 +113,9 @@ QUICK = {
     "docs/start.rst": {
         "digits.train_indices, ": "digits.train_indices[:200], ",
         '"max_epochs": 60': '"max_epochs": 1',
-        '["majority", "linear on all", "late fusion"]': ('["majority"], methods=(), cv=2, seeds=1'),
+        "seeds=2": "cv=2, seeds=1",
+        'methods=["joint*"]': "methods=()",
+        '["best single", "linear on all", "stacked linear", "late fusion"]': '["majority"]',
     },
     "docs/guide/starving.rst": {
         "digits.train_indices\n": "digits.train_indices[:200]\n",
