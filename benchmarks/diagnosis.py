@@ -114,7 +114,8 @@ EARLIER = (
     "value is below three",
     "quarters of its fair one. ``neglect`` is of both; the new rule decided in no run (in 3 the "
     "probes did, by a hair).",
-    "``starving`` 0 and ``balanced`` 0 had the same verdicts; all else in the table is from before.",
+    "``starving`` 0 and ``balanced`` 0 had the same verdicts; the others in the table are from "
+    "before.",
 )
 _QUIET = ("nothing starves", "cannot be told")
 RUNS = {name: 20 if name == "balanced" else 10 for name in PLANTED}
