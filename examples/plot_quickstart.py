@@ -188,6 +188,7 @@ def plot(title, alone, scores, models, modalities):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--seeds", type=int, default=3, help="fits of each kind (default: 3)")
+    parser.add_argument("--epochs", type=int, help="(default: 60 by SGD, else 100)")
     parser.add_argument("--figure", default="quickstart.png", help="file (default: %(default)s)")
     args = parser.parse_args()
     if args.seeds < 2:
@@ -203,8 +204,9 @@ def main():
     seeds, modalities = range(args.seeds), sorted(X)
     n_fits = len(SETTINGS) * len(seeds) * (len(modalities) + len(METHODS))
     with tqdm(total=n_fits, desc="training", unit="fit") as bar:
+        epochs = {} if args.epochs is None else {"max_epochs": args.epochs}
         found = {
-            title: train_all(X, y, X_test, y_test, seeds, settings, bar)
+            title: train_all(X, y, X_test, y_test, seeds, {**settings, **epochs}, bar)
             for title, settings in SETTINGS.items()
         }
     for title, (alone, scores, hits, _) in found.items():

@@ -30,7 +30,8 @@ def run(name, *arguments, folder):
 def test_quickstart(tmp_path):
     pytest.importorskip("matplotlib")
     figure = tmp_path / "figure.png"
-    printed = run("plot_quickstart.py", "--seeds", "2", "--figure", figure, folder=tmp_path)
+    few = ("--seeds", "2", "--epochs", "30")
+    printed = run("plot_quickstart.py", *few, "--figure", figure, folder=tmp_path)
     tables = printed.split("Trained with ")[1:]
     assert len(tables) == 2
     for table, least in zip(tables, (15, 10), strict=True):
