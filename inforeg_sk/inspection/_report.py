@@ -10,7 +10,7 @@ from ._recommend import choose_row
 from ._report_html import as_html
 from ._report_text import as_text, interval_kind
 from ._resampled import Spread
-from ._verdicts import Design, compare, give_verdicts, is_nothing_to_learn
+from ._verdicts import Design, compare, give_verdicts, is_nothing_to_learn, share_of
 from ._wording import Wording
 
 __all__ = ["DiagnosisReport"]
@@ -96,7 +96,8 @@ class DiagnosisReport:
         n = self.data["n_samples"] if self.data["n_groups"] is None else self.data["n_groups"]
         sizes = self.data["n_train"], self.data["n_test"]
         unit = "samples" if self.data["n_groups"] is None else "groups"
-        return Design(n, *sizes, self.data["same_folds"], unit)
+        counts = {"n_folds": self.data["n_folds"], "n_seeds": len(self.data["seeds"])}
+        return Design(n, *sizes, self.data["same_folds"], unit, **counts)
 
     @property
     def one_split(self):
@@ -179,16 +180,10 @@ class DiagnosisReport:
             delta method), by the corrected resampled t or the bootstrap. NaN where the interval of
             PA - P0 includes 0: there is nothing to learn (`nothing_to_learn`), or nobody can tell.
         """
-        m = self._of(modality)
-        gained, possible = (m[k] - m["probe_untrained"] for k in ("probe_joint", "probe_alone"))
-        told = compare(possible, self.design)
-        if not told.low > 0:
-            return compare(np.full_like(gained, np.nan), self.design)
-        share = np.nanmean(gained) / np.nanmean(possible)
-        return compare(share + (gained - share * possible) / np.nanmean(possible), self.design)
+        return share_of(self._of(modality), self.design)
 
     def nothing_to_learn(self, modality):
-        """Whether an encoder trained alone brings nothing over an untrained one.
+        """Whether an encoder trained alone surely brings next to nothing over an untrained one.
 
         Parameters
         ----------
@@ -197,7 +192,8 @@ class DiagnosisReport:
         Returns
         -------
         bool
-            False, too, where it may bring much, and the folds cannot tell.
+            True where the interval of PA - P0 is below 10 % of what is learned; False, too, where it
+            may bring more, and the folds cannot tell.
         """
         return is_nothing_to_learn(self._of(modality), self.design)
 

@@ -78,7 +78,8 @@ def modality_table(report):
             low, high = 100 * float(share.low), 100 * float(share.high)
             row.append(f"{100 * float(share.estimate):.0f} % ({low:.0f} to {high:.0f})")
         else:
-            row.append("nothing to learn" if report.nothing_to_learn(name) else "cannot be told")
+            good = report.nothing_to_learn(name)
+            row.append("untrained is as good" if good else "not told")
         told = report.measure("permutation_drop", name)
         row.append(f"{words.number(float(told.estimate))} ({words.interval(told)})")
         row.append(words.number(float(report.measure("shapley", name).estimate)))

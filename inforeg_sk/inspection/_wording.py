@@ -8,13 +8,15 @@ __all__ = ["Wording"]
 
 _UNIMODAL = 'train with unimodal losses (method="inforeg", method__alpha=0)'
 _LATE = "late fusion of networks trained alone (LateFusionClassifier, LateFusionRegressor)"
+_SINGLE = "not corrected for several comparisons"
 
+_ASKED = {"starving encoder": "the encoder starves", "neglecting head": "the head neglects it"}
 #: What a neglecting head takes beside a difference, and may not be certain; see `_verdicts`.
 _BUT = (
     "",
-    ", but so it may be of the network trained alone",
-    ", but it may hold nothing",
-    ", but the network may gain its fair part from it (Shapley value)",
+    "that it is larger than what a head leaves unread of the network trained alone is not",
+    "that the encoder trained alone is better than guessing is not",
+    "that its Shapley value is below three quarters of its fair share is not",
 )
 
 
@@ -58,6 +60,11 @@ class Wording:
 
     def _sure(self, told):
         return f"{100 * float(told.level):.3g} % interval {self.interval(told)}"
+
+    def inside(self, raw, calibrated):
+        """What a modality scores inside the joint network, so that a gap to a probe fits it."""
+        told, better = self.score(raw), self.score(calibrated)
+        return told if told == better else f"{better} after calibration, {told} before"
 
     def verdict(self, kind, modality, told, facts):
         """A verdict from its comparison and the numbers around it.
@@ -125,9 +132,19 @@ class Wording:
             return "-"
         return "nothing" if value <= 0 else f"{100 * value:.0f} %"
 
+    def _share_told(self, told):
+        """A learned share with its interval: "70 %, 50 to 90"."""
+        return f"{100 * told.estimate:.0f} %, {100 * told.low:.0f} to {100 * told.high:.0f}"
+
     def _neglecting(self, name, told, facts, kind):
+        share = self._share_told(facts["share"])
         if facts["starving"]:
             also = "the head neglects it, too"
+        elif facts["behind"] == "slightly":
+            also = f"the head neglects it; the encoder learned a little less than alone ({share})"
+        elif facts["behind"]:
+            also = f"the head neglects it; the encoder may have learned less than alone ({share})"
+            also += ", which is not certain"
         elif facts["fine"]:
             also = "the encoder is fine, the head neglects it"
         else:
@@ -208,18 +225,40 @@ class Wording:
             remedy = f"look at {row}"
             text += (
                 f", but {row} scores {self.size(float(told.estimate))} more than the network as "
-                f"given ({self._sure(told)}, by itself)."
+                f"given ({self._sure(told)}, {_SINGLE})."
             )
         else:
             text += "."
         nan = float("nan")
         return Verdict("nothing starves", None, nan, nan, nan, nan, remedy, text)
 
+    def nobody_knows(self, design, better):
+        """Of no modality can be told whether it starves.
+
+        Parameters
+        ----------
+        design : Design
+        better : tuple of str and Comparison, or None
+
+        Returns
+        -------
+        Verdict
+        """
+        few = "so few test samples" if design.one_split else "so few folds"
+        why = (
+            f"with {few}"
+            if design.is_few or design.one_split
+            else ("where no modality alone can be told from guessing")
+        )
+        text = f"whether a modality starves cannot be told {why}.{self._better(better)}"
+        nan = float("nan")
+        return Verdict("cannot be told", None, nan, nan, nan, nan, _again(design), text)
+
     def _better(self, better):
         if better is None:
             return ""
         row, told = better
-        more = f"{self.size(float(told.estimate))} more ({self._sure(told)}, by itself)"
+        more = f"{self.size(float(told.estimate))} more ({self._sure(told)}, {_SINGLE})"
         return f" {row} scores {more}."
 
     def better(self, better):
@@ -236,7 +275,7 @@ class Wording:
         row, told = better
         text = (
             f"{row} scores {self.size(float(told.estimate))} more than the network as given "
-            f"({self._sure(told)}, by itself); among all questions of this report this is not "
+            f"({self._sure(told)}, {_SINGLE}); among all questions of this report this is not "
             "certain."
         )
         return _made("cannot be told", None, told, text, f"look at {row}")
@@ -253,7 +292,7 @@ class Wording:
         nan = float("nan")
         return Verdict("not told from guessing", None, nan, nan, nan, nan, remedy, text)
 
-    def unknown(self, kind, name, told, needed, design, but=0):
+    def unknown(self, kind, name, told, needed, design, inside="", but=0):
         """It cannot be told whether a modality starves, or its head neglects it.
 
         Parameters
@@ -263,6 +302,8 @@ class Wording:
         told : Comparison
         needed : SamplesNeeded
         design : Design
+        inside : str, default=""
+            What a modality scores inside the joint network, in words.
         but : int, default=0
             What else is not certain, though `told` is: the place in `_BUT`.
 
@@ -270,33 +311,56 @@ class Wording:
         -------
         Verdict
         """
-        n, size = float(needed.to_tell), float(told.estimate)
+        size = float(told.estimate)
+        than = f"{self.size(abs(size))} {'less' if size > 0 else 'more'}"
+        sure = self._sure(told)
+        doubt = f"it cannot be told whether {_ASKED[kind]}."
+        if kind == "starving encoder":
+            fact = f"A probe reads {than} from it than from the one trained alone ({sure})"
+        else:
+            fact = (
+                f"A probe of it scores {self.size(size)} more than it scores inside the joint "
+                f"network ({inside})"
+            )
+            if but:
+                doubt = f"it is not certain that {_ASKED[kind]}."
+                fact += f". This gap is certain ({sure}); {_BUT[but]}"
+            else:
+                fact += f" ({sure})"
+        text = f"{name}: {doubt} {fact}; {self._how_many(needed, size, design)}."
+        return _made("cannot be told", name, told, text, _again(design))
+
+    @staticmethod
+    def _how_many(needed, size, design):
+        """How many samples would do, where there are enough folds to say so."""
+        if design.is_few:
+            return f"{_folds(design)} are too few to tell; {_again(design)}"
+        n = float(needed.to_tell)
         if size <= 0:
             n = _rounded(float(needed.for_half_width))
-            how_many = f"{n:,} {design.unit} would halve it (here {design.n_samples:,})"
-        elif np.isfinite(n) and n <= 100 * design.n_samples:
-            n = max(n, design.n_samples + 1)
-            how_many = f"about {_rounded(n):,} {design.unit} would be needed to tell"
-            how_many += f" (here {design.n_samples:,})"
-        else:
-            how_many = f"no reasonable number of {design.unit} would tell"
-        than = f"{self.size(abs(size))} {'less' if size > 0 else 'more'}"
-        what, fact = {
-            "starving encoder": (
-                "the encoder starves",
-                f"A probe reads {than} from it than from the one trained alone",
-            ),
-            "neglecting head": (
-                "the head neglects it",
-                f"A probe of it scores {self.size(size)} more than its part of the outputs",
-            ),
-        }[kind]
-        text = (
-            f"{name}: it cannot be told whether {what}. {fact}, with a "
-            f"{100 * float(told.level):.3g} % interval of {self.interval(told)}{_BUT[but]}; "
-            f"{how_many}."
-        )
-        return _made("cannot be told", name, told, text, "more samples, folds or seeds")
+            return f"{n:,} {design.unit} would halve it (here {design.n_samples:,})"
+        if np.isfinite(n) and n <= 100 * design.n_samples:
+            n = _rounded(max(n, design.n_samples + 1))
+            return f"about {n:,} {design.unit} would be needed to tell (here {design.n_samples:,})"
+        return f"no reasonable number of {design.unit} would tell"
+
+
+def _folds(design):
+    """Folds and seeds: "3 folds x 1 seed"."""
+    seeds = f"{design.n_seeds} seed{'' if design.n_seeds == 1 else 's'}"
+    same = " (the same folds)" if design.same_folds and design.n_seeds > 1 else ""
+    return f"{design.n_folds} folds x {seeds}{same}"
+
+
+def _again(design):
+    """What to do where something cannot be told."""
+    if design.one_split:
+        return f"more {design.unit}"
+    if not design.is_few:
+        return "more samples, folds or seeds"
+    if design.unit == "groups" and design.n_samples < 5:
+        return "run again with more groups, cv=5 and seeds=3"
+    return "run again with cv=5, seeds=3"
 
 
 def _made(kind, modality, told, text, remedy):

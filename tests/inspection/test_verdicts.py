@@ -135,10 +135,14 @@ def test_what_of_a_neglect_is_not_certain_is_told():
     changes = {"left": {"shapley": 0.3}, "right": {"shapley": (0.1, 0.2), "in_joint": 0.55}}
     (only,) = verdicts_of(**changes)
     assert (only.kind, only.modality) == ("cannot be told", "right") and only.low > 0
-    assert "but the network may gain its fair part from it" in only.sentence
+    assert "it is not certain that the head neglects it" in only.sentence
+    assert "25.0 points more than it scores inside the joint network (55.0 %)" in only.sentence
+    assert "This gap is certain" in only.sentence
+    assert "its Shapley value is below three quarters of its fair share is not" in only.sentence
     right = {**UNUSED, "permutation_drop": 0.1, "in_joint": 0.55, "alone": (0.78, 1.0)}
     (only,) = verdicts_of(right=right)
-    assert "but so it may be of the network trained alone" in only.sentence and only.low > 0
+    assert "a head leaves unread of the network trained alone is not" in only.sentence
+    assert only.low > 0
 
 
 def test_a_modality_that_the_network_uses_as_much_as_others_is_not_neglected():
@@ -173,10 +177,60 @@ def test_a_large_gain_over_random_features_that_is_uncertain_is_not_nothing_to_l
     assert (only.kind, only.modality) == ("cannot be told", "left")
     noise = modality(0, **UNCERTAIN)
     assert not is_nothing_to_learn(noise, DESIGN)
-    noise["baseline"] = noise["probe_alone"] - spread(0.0)  # alone a guess: nothing after all
-    assert is_nothing_to_learn(noise, DESIGN)
-    small = modality(0, probe_untrained=(0.79, 0.05))  # 1 point of 30 learned
+    small = modality(0, probe_untrained=(0.79, 0.01))  # 1 point of 30 learned, and surely below 3
+    small["probe_alone"] = spread(0.791)
     assert is_nothing_to_learn(small, DESIGN)
+    small["probe_untrained"] = spread(0.79, 0.05)  # the same mean, and perhaps 6
+    assert not is_nothing_to_learn(small, DESIGN)
+
+
+def test_where_all_are_right_for_all_samples_the_untrained_encoder_is_as_good():
+    perfect = modality(0, probe_untrained=(1.0, 0.0), probe_alone=(1.0, 0.0))
+    assert is_nothing_to_learn(perfect, DESIGN)
+
+
+#: 70 % learned of a little: 2.1 of 3 points more than untrained, and 30 more than guessing.
+BEHIND = {"probe_untrained": (0.77, 0.001), "probe_joint": (0.791, 0.005), "in_joint": 0.55}
+
+
+def test_an_encoder_that_learned_less_than_alone_is_not_called_fine():
+    (only,) = verdicts_of(left={**BEHIND, **UNUSED, "probe_alone": (0.8, 0.001)})
+    assert (only.kind, only.modality) == ("neglecting head", "left")
+    assert "fine" not in only.sentence
+    # By hand: 2.14 * 0.5 points * sqrt(1 / 15 + 100 / 400) / 3 points is 20 %.
+    assert "may have learned less than alone (70 %, 50 to 90), which" in only.sentence
+    assert ", which is not certain" in only.sentence
+
+
+@pytest.mark.parametrize(
+    ("n_folds", "n_seeds", "same", "few"),
+    [(3, 1, False, True), (4, 3, True, True), (3, 2, False, False), (5, 1, True, False)],
+)
+def test_few_folds_give_no_number_of_samples(n_folds, n_seeds, same, few):
+    design = DESIGN._replace(n_folds=n_folds, n_seeds=n_seeds, same_folds=same)
+    assert design.is_few == few
+    (only,) = verdicts_of(design=design._replace(same_folds=False), left=UNCERTAIN)
+    told = f"{n_folds} folds x {n_seeds} seed{'s' * (n_seeds > 1)} are too few to tell"
+    if few and not same:
+        assert f"{told}; run again with cv=5, seeds=3." in only.sentence
+        assert "samples" not in only.sentence and only.remedy == "run again with cv=5, seeds=3"
+    else:
+        assert "samples would" in only.sentence and only.remedy == "more samples, folds or seeds"
+
+
+def test_with_one_split_only_more_test_samples_help():
+    one = DESIGN._replace(one_split=True, unit="test samples")
+    (only,) = verdicts_of(design=one, left=UNCERTAIN)
+    assert only.remedy == "more test samples" and "test samples would" in only.sentence
+
+
+def test_nothing_starves_is_not_said_where_nobody_can_tell():
+    """Alone both are guesses, so that neither has a share or a bound; together they are not."""
+    noise = {**dict.fromkeys(("alone", "probe_joint", "probe_alone"), (0.5, 0.05))}
+    noise.update(probe_untrained=(0.49, 0.05), in_joint=0.5)
+    (only,) = verdicts_of(left=noise, right=noise)
+    assert only.kind == "cannot be told" and only.modality is None
+    assert "whether a modality starves cannot be told" in only.sentence
 
 
 def test_a_row_that_is_better_only_by_itself_is_told_where_nothing_else_is():
@@ -186,6 +240,7 @@ def test_a_row_that_is_better_only_by_itself_is_told_where_nothing_else_is():
     assert kinds(found) == [("cannot be told", "left"), ("cannot be told", None)]
     assert "stacked linear scores 9.0 points more than the network as given" in found[1].sentence
     assert found[1].remedy == "look at stacked linear" and found[1].low > 0
+    assert "not corrected for several comparisons" in found[1].sentence
 
 
 def test_a_modality_of_noise_adds_nothing():
