@@ -6,8 +6,7 @@ from ._verdicts import Verdict
 
 __all__ = ["Wording"]
 
-_UNIMODAL = 'train with unimodal losses (method="inforeg", method__alpha=0)'
-_LATE = "late fusion of networks trained alone (LateFusionClassifier, LateFusionRegressor)"
+_KINDS = {None: "Classifier or ...Regressor", True: "Classifier", False: "Regressor"}
 _SINGLE = "not corrected for several comparisons"
 
 _ASKED = {"starving encoder": "the encoder starves", "neglecting head": "the head neglects it"}
@@ -27,10 +26,21 @@ class Wording:
     ----------
     percent : bool
         Whether the score is a share of right answers, told in percent and points.
+    classifies : bool or None, default=None
+        Whether remedies name classifiers or regressors; None names both.
+    limits : tuple of float, default=(-inf, inf)
+        Least and largest value of the score, beyond which no interval is shown.
     """
 
-    def __init__(self, percent):
+    def __init__(self, percent, classifies=None, limits=(-np.inf, np.inf)):
         self.percent = percent
+        self.limits = limits
+        kind = _KINDS[classifies]
+        self._unimodal = (
+            'train with unimodal losses (method="inforeg", method__alpha=0, or '
+            f"MultimodalInfoReg{kind} with alpha=0, unimodal_weight=1)"
+        )
+        self._late = f"late fusion of networks trained alone (LateFusion{kind})"
 
     def score(self, value):
         """A score: "85.7 %" or "0.857"."""
@@ -50,16 +60,36 @@ class Wording:
             return "-"
         return f"{100 * value:.1f} points" if self.percent else f"{value:.3f}"
 
-    def interval(self, told, signed=False):
-        """An interval: "3.1 to 15.2"."""
+    def interval(self, told, signed=False, of_score=False):
+        """An interval: "3.1 to 15.2"; of a difference, or of a score.
+
+        It ends where scores, or their differences, do. Of two differences it would say nothing.
+        """
+        if told.df <= 1:
+            return "too few folds"
         if not (np.isfinite(told.low) and np.isfinite(told.high)):
             return "-"
+        least, most = self.limits
+        if not of_score:
+            least, most = least - most, most - least
+        low, high = np.clip([told.low, told.high], least, most)
         scale, places = (100, 1) if self.percent else (1, 3)
         sign = "+" if signed else ""
-        return f"{scale * told.low:{sign}.{places}f} to {scale * told.high:{sign}.{places}f}"
+        return f"{scale * low:{sign}.{places}f} to {scale * high:{sign}.{places}f}"
 
-    def _sure(self, told):
+    def sure(self, told):
+        """How sure a number is: "95 % interval 3.1 to 15.2" (str)."""
+        if told.df <= 1:
+            return "too few folds for an interval"
         return f"{100 * float(told.level):.3g} % interval {self.interval(told)}"
+
+    def untrained_is_better(self, name, told):
+        """A note: training does not help an encoder (str)."""
+        return (
+            f"{name}: training does not help its encoder: a probe of untrained features scores "
+            f"{self.size(float(told.estimate))} more than the network trained alone "
+            f"({self.sure(told)}, {_SINGLE}). Try other scaling, lr, more epochs or trees."
+        )
 
     def inside(self, raw, calibrated):
         """What a modality scores inside the joint network, so that a gap to a probe fits it."""
@@ -100,9 +130,9 @@ class Wording:
             f"{name}: the encoder starves. It learned {self.share(share)} of what it learns "
             f"alone; a probe reads {self.score(facts['probe_joint'])} from it, and "
             f"{self.score(facts['probe_alone'])} from the one trained alone: "
-            f"{self.size(float(told.estimate))} less ({self._sure(told)})."
+            f"{self.size(float(told.estimate))} less ({self.sure(told)})."
         )
-        return text, self._fixes(_UNIMODAL, facts)
+        return text, self._fixes(self._unimodal, facts)
 
     def _fixes(self, remedy, facts):
         """A remedy, and what the compared rows say of it."""
@@ -119,11 +149,24 @@ class Wording:
             neither = " nor ".join(gains)
             whole = f"neither {neither} raises" if len(gains) > 1 else f"{neither} does not raise"
             return f"none is needed for this score: {whole} it"
-        told = ", ".join(f"{row} {self._signed(gain)}" for row, gain in gains.items())
-        return f"{remedy}. Here all together gain: {told}"
+        return f"{remedy}. On these data {self._gained(gains)}"
 
-    def _signed(self, value):
-        return f"{'+' if value >= 0 else '-'}{self.size(abs(value))}"
+    def _gained(self, gains):
+        """Rows against the network as given, the first one in full."""
+        texts, before = [], None
+        for row, gain in gains.items():
+            what = f"{row} (the network with unimodal losses)" if row == "joint*" else row
+            if float(self.number(abs(gain))) == 0:
+                texts.append(f"{what} scored the same")
+                continue
+            verb = "gained" if gain > 0 else "lost"
+            size = self.size(abs(gain)) if before is None else self.number(abs(gain))
+            text = f"{what} {size}" if verb == before else f"{what} {verb} {size}"
+            if before is None:
+                text += f" {'over' if gain > 0 else 'against'} the network as given"
+            texts.append(text)
+            before = verb
+        return ", ".join(texts)
 
     @staticmethod
     def share(value):
@@ -152,16 +195,16 @@ class Wording:
         text = (
             f"{name}: {also}. Inside the joint network it scores {self.score(facts['in_joint'])}, "
             f"a probe reads {self.score(facts['probe_joint'])} from the same features: "
-            f"{self.size(float(told.estimate))} unused ({self._sure(told)})."
+            f"{self.size(float(told.estimate))} unused ({self.sure(told)})."
         )
         if facts["starving"]:  # which has said what it gains
             return text, "the same"
-        return text, self._fixes(f"{_UNIMODAL}, or {_LATE}", facts)
+        return text, self._fixes(f"{self._unimodal}, or {self._late}", facts)
 
     def _nothing_added(self, name, told, facts, kind):
         text = (
             f"{name}: adds nothing. With its rows shuffled the score falls by "
-            f"{self.size(float(told.estimate))} ({self._sure(told)}), and alone it scores "
+            f"{self.size(float(told.estimate))} ({self.sure(told)}), and alone it scores "
             f"{self.score(facts['alone'])}, guessing {self.score(facts['baseline'])}."
         )
         return text, "leave it out"
@@ -183,9 +226,9 @@ class Wording:
         text = (
             f"training all together ({facts['given']}, {self.score(rows[facts['given']])}) loses "
             f"to {whom} ({self.score(rows[row])}) by {self.size(float(told.estimate))} "
-            f"({self._sure(told)})."
+            f"({self.sure(told)})."
         )
-        remedies = {"late fusion": _LATE, "best single": f"leave {others} out, or stack"}
+        remedies = {"late fusion": self._late, "best single": f"leave {others} out, or stack"}
         linear = f"take it ({row}), or train the network otherwise"
         return text, remedies.get(row, linear)
 
@@ -196,7 +239,7 @@ class Wording:
             "the modalities only make sense together: a network that lets them interact "
             f"({with_}) scores {self.score(rows[with_])}, the additive one ({without}) "
             f"{self.score(rows[without])}: {self.size(float(told.estimate))} "
-            f"({self._sure(told)}). No modality starves."
+            f"({self.sure(told)}). No modality starves."
         )
         return text, 'take an interacting fusion (fusion="mlp")'
 
@@ -225,7 +268,7 @@ class Wording:
             remedy = f"look at {row}"
             text += (
                 f", but {row} scores {self.size(float(told.estimate))} more than the network as "
-                f"given ({self._sure(told)}, {_SINGLE})."
+                f"given ({self.sure(told)}, {_SINGLE})."
             )
         else:
             text += "."
@@ -258,7 +301,7 @@ class Wording:
         if better is None:
             return ""
         row, told = better
-        more = f"{self.size(float(told.estimate))} more ({self._sure(told)}, {_SINGLE})"
+        more = f"{self.size(float(told.estimate))} more ({self.sure(told)}, {_SINGLE})"
         return f" {row} scores {more}."
 
     def better(self, better):
@@ -275,7 +318,7 @@ class Wording:
         row, told = better
         text = (
             f"{row} scores {self.size(float(told.estimate))} more than the network as given "
-            f"({self._sure(told)}, {_SINGLE}); among all questions of this report this is not "
+            f"({self.sure(told)}, {_SINGLE}); among all questions of this report this is not "
             "certain."
         )
         return _made("cannot be told", None, told, text, f"look at {row}")
@@ -313,20 +356,16 @@ class Wording:
         """
         size = float(told.estimate)
         than = f"{self.size(abs(size))} {'less' if size > 0 else 'more'}"
-        sure = self._sure(told)
+        sure = self.sure(told if size > 0 else _turned(told))
         doubt = f"it cannot be told whether {_ASKED[kind]}."
         if kind == "starving encoder":
             fact = f"A probe reads {than} from it than from the one trained alone ({sure})"
         else:
-            fact = (
-                f"A probe of it scores {self.size(size)} more than it scores inside the joint "
-                f"network ({inside})"
-            )
+            than = f"{self.size(size)} more than it scores inside the joint network ({inside}"
+            fact = f"A probe of it scores {than}; {sure})"
             if but:
                 doubt = f"it is not certain that {_ASKED[kind]}."
-                fact += f". This gap is certain ({sure}); {_BUT[but]}"
-            else:
-                fact += f" ({sure})"
+                fact = f"A probe of it scores {than}). This gap is certain ({sure}); {_BUT[but]}"
         text = f"{name}: {doubt} {fact}; {self._how_many(needed, size, design)}."
         return _made("cannot be told", name, told, text, _again(design))
 
@@ -343,6 +382,11 @@ class Wording:
             n = _rounded(max(n, design.n_samples + 1))
             return f"about {n:,} {design.unit} would be needed to tell (here {design.n_samples:,})"
         return f"no reasonable number of {design.unit} would tell"
+
+
+def _turned(told):
+    """The same of the difference the other way round."""
+    return told._replace(estimate=-told.estimate, low=-told.high, high=-told.low)
 
 
 def _folds(design):

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from inforeg_sk.inspection._recommend import choose_row
+from inforeg_sk.inspection._recommend import choose_row, why_row
 from inforeg_sk.inspection._resampled import Spread
+from inforeg_sk.inspection._style import limits_of
 from inforeg_sk.inspection._verdicts import Design, compare, give_verdicts, is_nothing_to_learn
 from inforeg_sk.inspection._wording import Wording
 
@@ -99,9 +100,30 @@ def test_a_starving_encoder_is_named_with_share_size_and_interval():
 
 
 def test_the_remedy_says_what_it_gained_here():
-    scores = {"joint*": 0.95}
-    (only,) = verdicts_of(scores, left={"probe_joint": 0.7, "in_joint": 0.69})
-    assert "joint* +5.0 points" in only.sentence
+    starved = {"probe_joint": 0.7, "in_joint": 0.69}
+    (only,) = verdicts_of({"joint*": 0.95}, left=starved)
+    joint = "On these data joint* (the network with unimodal losses) gained 5.0 points over the "
+    assert f"{joint}network as given, late fusion scored the same." in only.sentence
+    (only,) = verdicts_of({"joint*": 0.95, "late fusion": 0.91}, left=starved)
+    assert f"{joint}network as given, late fusion 1.0." in only.sentence
+    (only,) = verdicts_of({"joint*": 0.95, "late fusion": 0.89}, left=starved)
+    assert f"{joint}network as given, late fusion lost 1.0." in only.sentence
+
+
+@pytest.mark.parametrize(
+    ("classifies", "named"), [(True, "LateFusionClassifier"), (False, "LateFusionRegressor")]
+)
+def test_remedies_name_what_fits_the_task(classifies, named):
+    words = Wording(True, classifies)
+    parts = {name: modality(50 * k) for k, name in enumerate(NAMES)}
+    parts["left"] = modality(0, in_joint=0.55, **UNUSED)
+    measures = {what: {name: parts[name][what] for name in NAMES} for what in parts["left"]}
+    rows = {"joint": spread(0.9), "majority": spread(0.5, 0.001)}
+    (only,) = give_verdicts(rows, measures, DESIGN, "joint", None, words)
+    kind = named.removeprefix("LateFusion")
+    assert f"({named})" in only.remedy
+    assert f"MultimodalInfoReg{kind} with alpha=0, unimodal_weight=1" in only.remedy
+    assert ("Regressor" in only.remedy) != classifies
 
 
 def test_a_neglecting_head_is_not_called_a_starving_encoder():
@@ -136,8 +158,10 @@ def test_what_of_a_neglect_is_not_certain_is_told():
     (only,) = verdicts_of(**changes)
     assert (only.kind, only.modality) == ("cannot be told", "right") and only.low > 0
     assert "it is not certain that the head neglects it" in only.sentence
-    assert "25.0 points more than it scores inside the joint network (55.0 %)" in only.sentence
-    assert "This gap is certain" in only.sentence
+    assert (
+        "25.0 points more than it scores inside the joint network (55.0 %). This" in only.sentence
+    )
+    assert "gap is certain (9" in only.sentence
     assert "its Shapley value is below three quarters of its fair share is not" in only.sentence
     right = {**UNUSED, "permutation_drop": 0.1, "in_joint": 0.55, "alone": (0.78, 1.0)}
     (only,) = verdicts_of(right=right)
@@ -344,6 +368,27 @@ def test_the_simpler_row_within_one_standard_error_is_recommended():
     assert choose_row(scores, levels, DESIGN) == "deep"
 
 
+def test_the_recommendation_says_why_and_what_is_tied():
+    base, words = spread(0.9), Wording(True)
+    noise = spread(0.0, 0.01, seed=5)
+    scores = {"deep": base, "simple": base - 0.004 + noise, "joint": base - 0.004 + noise}
+    levels = {"deep": 3, "simple": 1, "joint": 2}
+    told = compare(scores["deep"] - scores["simple"], DESIGN)
+    assert told.standard_error > 0.004
+    text = why_row(scores, levels, DESIGN, "joint", words)
+    ends = f"{100 * told.low:.1f} to {100 * told.high:.1f}"
+    assert text == (
+        "It is the simplest row within one standard error of the best, deep (0.4 points more, 95 % "
+        f"interval {ends}); as near it: joint. No row is certainly better than the network as "
+        "given (joint)."
+    )
+    levels["deep"] = 0
+    text = why_row(scores, levels, DESIGN, "joint", words)
+    assert text.startswith("It has the best score; within one standard error of it, but no simpler")
+    scores["deep"] = base + 0.1
+    assert why_row(scores, levels, DESIGN, "joint", words) == "It has the best score."
+
+
 def test_rows_that_failed_are_not_recommended():
     scores = {"broken": np.full(SHAPE, np.nan), "fine": spread(0.7)}
     assert choose_row(scores, {"broken": 0, "fine": 5}, DESIGN) == "fine"
@@ -360,6 +405,34 @@ def test_scores_are_told_in_percent_only_where_they_are_shares(percent, score, s
     assert words.score(0.857) == score and words.size(0.094) == size
 
 
+def test_an_interval_ends_where_scores_do_and_needs_three_differences():
+    words = Wording(True, limits=(0.0, 1.0))
+    told = compare(spread(0.95, 0.2), DESIGN)
+    assert told.high > 1 and words.interval(told, of_score=True).endswith(" to 100.0")
+    assert words.interval(compare(spread(0.0, 4.0), DESIGN)) == "-100.0 to 100.0"
+    two = compare(np.array([[0.1, 0.2]]), DESIGN)
+    assert words.interval(two) == "too few folds" == words.interval(two, of_score=True)
+    assert words.interval(compare(np.array([[0.1, 0.2, 0.3]]), DESIGN)) != "too few folds"
+    assert Wording(False).interval(compare(spread(1.5, 0.01), DESIGN), of_score=True) > "1.4"
+
+
+@pytest.mark.parametrize(
+    ("name", "limits"),
+    [
+        ("accuracy", (0, 1)),
+        ("balanced_accuracy", (0, 1)),
+        ("roc_auc_ovr", (0, 1)),
+        ("f1_macro", (0, 1)),
+        ("r2", (-np.inf, 1)),
+        ("neg_log_loss", (-np.inf, 0)),
+        ("matthews_corrcoef", (-1, 1)),
+        ("my_score", (-np.inf, np.inf)),
+    ],
+)
+def test_scores_end_where_they_must(name, limits):
+    assert limits_of(name) == limits
+
+
 def test_the_modality_that_is_best_alone_is_named_with_those_to_leave_out():
     verdicts = verdicts_of({"best single": 0.95}, right={"alone": 0.95})
     assert "the best single modality, right, alone (95.0 %)" in verdicts[0].sentence
@@ -372,4 +445,7 @@ def test_an_encoder_that_is_better_than_alone_by_chance_is_not_called_worse():
     measures = {what: {name: parts[name][what] for name in NAMES} for what in parts["left"]}
     rows = {"joint": spread(0.9), "majority": spread(0.5, 0.001)}
     (only,) = give_verdicts(rows, measures, DESIGN, "joint", None, Wording(True))
-    assert "1.0 points more from it" in only.sentence and "2,000 samples would" in only.sentence
+    assert "1.0 points more from it" in only.sentence
+    low, high = only.low, only.high  # of the one trained alone less this one
+    assert f"interval {-100 * high:.1f} to {-100 * low:.1f})" in only.sentence
+    assert "2,000 samples would" in only.sentence
