@@ -95,6 +95,11 @@ def test_heads_footer_and_recommendation_read_without_a_legend(report):
     text = " ".join(repr(report).split())
     assert "verdicts use wider ones, since there are several (Holm)" in text
     assert ", lr 0.01, 5 epochs. " in text and "unbalanced" not in text
+    _, y = make_multimodal_classification(120, random_state=0)
+    assert report.data["class_counts"] == [int((y == c).sum()) for c in sorted(set(y))]
+    assert (
+        "chosen anew in each fold by the other folds" in report.data["rows"]["best single"]["text"]
+    )
     recommended = text[text.index("Recommended: ") : text.index(" Compared (")]
     assert "Not compared (rivals=): linear on all, stacked linear, evidence pool." in recommended
     assert "Shapley game" not in text

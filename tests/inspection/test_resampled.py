@@ -139,7 +139,10 @@ def test_all_forms_say_which_interval_it_is(report, plt):
     )
     assert said in " ".join(repr(report).split()) and said in report._repr_html_()
     assert "corrected resampled t" not in repr(report)
-    assert "in each half of the test part by the other half" in report.data["rows"]["best single"]["text"]
+    assert (
+        "in each half of the test part by the other half"
+        in report.data["rows"]["best single"]["text"]
+    )
     assert json.loads(report.to_json())["interval"].startswith("bootstrap over 60 test samples")
     title = report.plot().get_title()
     assert title == "n = 150, one split, 60 test samples, seeds: 2, 95 % bootstrap intervals"
