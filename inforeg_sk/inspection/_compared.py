@@ -65,7 +65,7 @@ _ADDITIVE = ("concat", "sum")
 POOL_FOLDS = 3
 _TEXTS = {
     MAJORITY: "the most frequent class, or the mean",
-    BEST_SINGLE: "the network of the one modality that is best on the other folds",
+    BEST_SINGLE: "the network of one modality, chosen anew in each fold by the other folds",
     LINEAR: "one ridge-penalized linear model on all modalities side by side",
     STACKED: "one linear model a modality, and a linear model on their out-of-fold predictions",
     LATE_FUSION: "networks trained alone, their predictions combined",
@@ -95,7 +95,8 @@ class Compared(NamedTuple):
 def describe(name, one_split=False):
     """What a rival is (str)."""
     text = _TEXTS[name]
-    return text.replace("other folds", "other half of the test part") if one_split else text
+    halves = "half of the test part by the other half"
+    return text.replace("fold by the other folds", halves) if one_split else text
 
 
 # Variants of the network

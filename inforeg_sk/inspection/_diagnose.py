@@ -143,9 +143,10 @@ def diagnose(
     - *loses to late fusion, best single, linear*: these rows score more;
     - *not told from guessing*: the interval of its gain over guessing includes 0, so that nothing
       is said of its encoders;
-    - *nothing starves*: of all modalities PA - PJ is below 10 % of what is learned, or PA is not
-      above P0 (and is less than 10 % of what is learned above it, or is not above guessing).
-      Otherwise: *cannot be told*, with a rough number of samples that would do.
+    - *nothing starves*: of all modalities PA - PJ is below 10 % of what is learned, or PA - P0 is
+      (with their whole intervals), or PA is above neither P0 nor guessing; and of one at least a
+      share or such a bound can be told. Otherwise: *cannot be told*, with a rough number of samples
+      that would do, or, of fewer than 5 folds times seeds, how to run it again.
 
     "Less" and "more" are said where the interval excludes 0, "not above" where it does not; all
     questions but those of the last two kinds count in Holm's adjustment.
@@ -290,6 +291,8 @@ def _report(task, folds, measuring, rows, rivals, given, scoring, y):
         "n_samples": len(y),
         "n_groups": None if first.groups is None else _n_groups(folds),
         "n_classes": len(np.unique(y)) if task.classifies else None,
+        "class_counts": np.unique(y, return_counts=True)[1].tolist() if task.classifies else None,
+        "training": _training(task.network),
         "modalities": list(measuring.names),
         "presence": presence,
         "n_complete": n_complete,
@@ -318,6 +321,17 @@ def _report(task, folds, measuring, rows, rivals, given, scoring, y):
         "warnings": dict(measuring.warned.most_common()),
     }
     return DiagnosisReport(data)
+
+
+def _training(network):
+    """How a network is trained, as a report tells it."""
+    optimizer = network.optimizer
+    name = optimizer if isinstance(optimizer, str) else getattr(optimizer, "__name__", None)
+    return {
+        "optimizer": name or type(optimizer).__name__,
+        "lr": network.lr,
+        "max_epochs": network.max_epochs,
+    }
 
 
 def _mean_resampled(resampled, keys):

@@ -6,19 +6,26 @@ from pathlib import Path
 
 import numpy as np
 
-from ._recommend import choose_row
+from ._notes import notes_of
+from ._recommend import choose_row, why_row
 from ._report_html import as_html
 from ._report_text import as_text, interval_kind
 from ._resampled import Spread
-from ._verdicts import Design, compare, give_verdicts, is_nothing_to_learn
+from ._style import limits_of
+from ._verdicts import Design, compare, give_verdicts, is_nothing_to_learn, share_of
 from ._wording import Wording
 
 __all__ = ["DiagnosisReport"]
 
 _FORMAT = 1
 _ARRAYS = ("scores", "resampled_scores", "alone_on_all", "cooperation", "joint_block", "on_common")
-#: What reports from before there were intervals of one split do not have.
-_LATER = {"resampled_scores": {}, "resampled_measures": {}}
+#: What older reports do not have.
+_LATER = {
+    "resampled_scores": {},
+    "resampled_measures": {},
+    "class_counts": None,
+    "training": None,
+}
 _BEST_SINGLE = "best single"
 
 
@@ -51,6 +58,9 @@ class DiagnosisReport:
         ``"baseline"`` (guessing).
     verdicts_ : list of Verdict
         Each with `kind`, `modality`, `size`, `low`, `high`, `level`, `remedy` and `sentence`.
+    notes_ : list of str
+        What to look at beside, without a correction for several comparisons: whether a modality may
+        contain the target, and whether training helps an encoder at all.
     recommended_ : str
         The row that is recommended.
     recommendation_ : estimator
@@ -84,7 +94,8 @@ class DiagnosisReport:
     @property
     def wording(self):
         """How scores are told (`Wording`)."""
-        return Wording(self.data["percent"])
+        classifies = self.data["task"] == "classification"
+        return Wording(self.data["percent"], classifies, limits_of(self.data["scoring"]))
 
     @property
     def design(self):
@@ -96,7 +107,8 @@ class DiagnosisReport:
         n = self.data["n_samples"] if self.data["n_groups"] is None else self.data["n_groups"]
         sizes = self.data["n_train"], self.data["n_test"]
         unit = "samples" if self.data["n_groups"] is None else "groups"
-        return Design(n, *sizes, self.data["same_folds"], unit)
+        counts = {"n_folds": self.data["n_folds"], "n_seeds": len(self.data["seeds"])}
+        return Design(n, *sizes, self.data["same_folds"], unit, **counts)
 
     @property
     def one_split(self):
@@ -126,20 +138,38 @@ class DiagnosisReport:
         )
 
     @property
+    def notes_(self):
+        return notes_of(self._scores, self._measures, self.design, self.wording)
+
+    @property
     def recommended_(self):
+        return choose_row(self._scores, self._levels, self.design)
+
+    @property
+    def _levels(self):
+        """How simple the rows are of which one may be recommended."""
         levels = {name: row["level"] for name, row in self.data["rows"].items()}
         if any(row[name] < self.data["n_samples"] for name, row in self.data["presence"].items()):
             levels.pop(_BEST_SINGLE, None)  # an estimator of one modality cannot do without it
-        return choose_row(self._scores, levels, self.design)
+        return levels
+
+    @property
+    def why_recommended(self):
+        """Why this row is recommended, and what it is tied with (str)."""
+        given = self.data["given"]
+        return why_row(self._scores, self._levels, self.design, given, self.wording)
 
     @property
     def recommendation_(self):
         if self._recommendation is None:
-            raise AttributeError(
-                "A report from JSON has no estimators, so that recommendation_ is not known; "
-                f"recommended_ is {self.recommended_!r}: "
+            error = AttributeError(
+                "A report from JSON has no estimators, so that recommendation_ is not known. Run "
+                f"diagnose again in this session, or build recommended_, {self.recommended_!r}: "
                 f"{self.data['rows'][self.recommended_]['text']}."
             )
+            # A name of its own, or Python would look for names that are alike.
+            error.name = ""
+            raise error
         return self._recommendation
 
     def gain(self, row):
@@ -179,16 +209,10 @@ class DiagnosisReport:
             delta method), by the corrected resampled t or the bootstrap. NaN where the interval of
             PA - P0 includes 0: there is nothing to learn (`nothing_to_learn`), or nobody can tell.
         """
-        m = self._of(modality)
-        gained, possible = (m[k] - m["probe_untrained"] for k in ("probe_joint", "probe_alone"))
-        told = compare(possible, self.design)
-        if not told.low > 0:
-            return compare(np.full_like(gained, np.nan), self.design)
-        share = np.nanmean(gained) / np.nanmean(possible)
-        return compare(share + (gained - share * possible) / np.nanmean(possible), self.design)
+        return share_of(self._of(modality), self.design)
 
     def nothing_to_learn(self, modality):
-        """Whether an encoder trained alone brings nothing over an untrained one.
+        """Whether an encoder trained alone surely brings next to nothing over an untrained one.
 
         Parameters
         ----------
@@ -197,7 +221,8 @@ class DiagnosisReport:
         Returns
         -------
         bool
-            False, too, where it may bring much, and the folds cannot tell.
+            True where the interval of PA - P0 is below 10 % of what is learned; False, too, where
+            it may bring more, and the folds cannot tell.
         """
         return is_nothing_to_learn(self._of(modality), self.design)
 
@@ -221,7 +246,8 @@ class DiagnosisReport:
         by : {"row", "modality", "fold"}, default="row"
             "row": mean score of each row of the comparison, and its gain over the network as given,
             with 95 % intervals. "modality": means of the measures of each modality, with 95 %
-            intervals. "fold": each number by itself, with seed and fold.
+            intervals. "fold": each number by itself, with seed and fold; "cooperation" is what all
+            modalities gain over all of them shuffled, beyond the sum of what each gains so.
 
         Returns
         -------
@@ -261,6 +287,7 @@ class DiagnosisReport:
         tables = [("score", row, values) for row, values in self.scores_.items()]
         for what, by_name in self.measures_.items():
             tables += [(what, name, values) for name, values in by_name.items()]
+        tables.append(("cooperation", "all modalities", self.data["cooperation"]))
         records = [
             {"what": what, "of": of, "seed": seed, "fold": k, "value": float(values[i, k])}
             for what, of, values in tables
@@ -300,7 +327,7 @@ class DiagnosisReport:
         str or None
         """
         verdicts = [verdict._asdict() for verdict in self.verdicts_]
-        said = {"verdicts": verdicts, "interval": interval_kind(self)}
+        said = {"verdicts": verdicts, "notes": self.notes_, "interval": interval_kind(self)}
         plain = {"format": _FORMAT, **self.data, **said}
         text = json.dumps(_plain({**plain, "recommended": self.recommended_}), indent=1)
         if path is None:
@@ -328,7 +355,7 @@ class DiagnosisReport:
         data = json.loads(text)
         if data.pop("format", None) != _FORMAT:
             raise ValueError("from_json reads what DiagnosisReport.to_json gave; this is not it.")
-        for key in ("verdicts", "recommended", "interval"):  # they follow from the numbers
+        for key in ("verdicts", "notes", "recommended", "interval"):  # they follow from the numbers
             data.pop(key, None)
         data = {**_LATER, **data}
         for key in _ARRAYS:

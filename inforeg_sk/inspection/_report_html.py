@@ -3,7 +3,7 @@
 from html import escape
 from string import Template
 
-from ._report_text import basis, tables
+from ._report_text import basis, recommended, tables
 
 __all__ = ["as_html"]
 
@@ -24,11 +24,17 @@ _LINE = "border-bottom:1px solid rgba(128,128,128,0.4)"
 def as_html(report):
     """A report as HTML (str)."""
     verdicts = "".join(f"<li>{_text(verdict.sentence)}</li>" for verdict in report.verdicts_)
+    verdicts += "".join(f"<li>Note: {_text(note)}</li>" for note in report.notes_)
     row = report.recommended_
-    made = "".join(_table(title, *table, row) for title, table in tables(report))
+    (title, (heads, rows)), *others = tables(report)
+    # Beside the name, where a narrow window shows it.
+    named = [[f"{name} ({mark})" if mark else name, *cells] for name, *cells, mark in rows]
+    marked = next(new[0] for new, old in zip(named, rows, strict=True) if old[0] == row)
+    made = _table(title, heads[:-1], named, marked)
+    made += "".join(_table(title, *table, None) for title, table in others)
     return _PAGE.substitute(
         verdicts=verdicts or "<li>Nothing can be told.</li>",
-        recommended=f"{escape(row)} ({escape(report.data['rows'][row]['text'])})",
+        recommended=_text(recommended(report)),
         tables=made,
         basis="<br>".join(_text(text) for text in basis(report)),
     )
@@ -38,7 +44,7 @@ def _table(title, heads, rows, marked):
     cell = f"padding:0.15em 0.7em;text-align:right;white-space:nowrap;{_LINE}"
     first = f"padding:0.15em 0.7em 0.15em 0;text-align:left;white-space:nowrap;{_LINE}"
     head = "".join(
-        f'<th scope="col" style="{first if i == 0 else cell};font-weight:600">{escape(text)}</th>'
+        f'<th scope="col" style="{first if i == 0 else cell};font-weight:600">{_head(text)}</th>'
         for i, text in enumerate(heads)
     )
     body = ""
@@ -56,6 +62,10 @@ def _table(title, heads, rows, marked):
         'font-size:inherit;font-variant-numeric:tabular-nums;margin:0 0 0.6em">'
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )
+
+
+def _head(text):
+    return "<br>".join(map(escape, text.split("\n")))
 
 
 def _text(text):

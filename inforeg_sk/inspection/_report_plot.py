@@ -3,18 +3,21 @@
 import numpy as np
 
 from ._axes import make_axes, require_matplotlib
-from ._style import score_label
+from ._style import limits_of, score_label
 
 __all__ = ["draw"]
 
-# Measure, name in the legend, marker; grey levels differ in print too.
+# Measure, name in the legend, marker, color of its edge, and color inside: those that are compared
+# most differ in form and in whether they are filled, not in color alone.
 _MARKS = (
-    ("in_joint", "in joint", "s", "0.0"),
-    ("probe_untrained", "probe, untrained", "v", "0.6"),
-    ("probe_joint", "probe, as given", "o", "0.0"),
-    ("probe_alone", "probe, trained alone", "^", "0.35"),
-    ("alone", "alone", "D", "0.35"),
+    ("in_joint", "in joint", "s", "0.0", "0.0"),
+    ("probe_untrained", "probe, untrained", "x", "0.5", "0.5"),
+    ("probe_joint", "probe, as given", "o", "0.0", "white"),
+    ("probe_alone", "probe, trained alone", "^", "0.0", "white"),
+    ("alone", "alone", "D", "0.45", "0.45"),
 )
+_STEP = 0.14
+_STARVES = ("starving encoder", "neglecting head")
 
 
 def draw(report, ax=None):
@@ -34,23 +37,27 @@ def draw(report, ax=None):
     scale = 100 if report.data["percent"] else 1
     names = report.modalities_
     places = np.arange(len(names), dtype=float)
-    for i, (what, label, marker, color) in enumerate(_MARKS):
+    limits = limits_of(report.data["scoring"])
+    for i, (what, label, marker, color, inside) in enumerate(_MARKS):
         told = [report.measure(what, name) for name in names]
         middle = scale * np.array([float(t.estimate) for t in told])
-        ends = scale * np.array([(t.estimate - t.low, t.high - t.estimate) for t in told])
-        shift = 0.14 * (i - (len(_MARKS) - 1) / 2)
-        filled = color if what in ("in_joint", "probe_joint") else "white"
+        low, high = (np.array([getattr(t, end) for t in told]) for end in ("low", "high"))
+        if all(t.df <= 1 for t in told):  # an interval of two differences says nothing
+            low, high = (np.full(len(told), np.nan) for _ in range(2))
+        low, high = (scale * np.clip(end, *limits) for end in (low, high))
         ax.errorbar(
-            places + shift,
+            places + _shift(i),
             middle,
-            ends.T.clip(min=0),
+            np.clip([middle - low, high - middle], 0, None),
             fmt=marker,
             color=color,
-            markerfacecolor=filled,
+            markerfacecolor=inside,
+            markersize=6,
             capsize=3,
             linewidth=1,
             label=label,
         )
+    _draw_gaps(report, ax, scale)
     for k, name in enumerate(names):
         guess = scale * float(report.measure("baseline", name).estimate)
         ax.plot(
@@ -71,10 +78,29 @@ def draw(report, ax=None):
     ax.set(xlabel="modality", ylabel=f"{score_label(report.data['scoring'])}{unit}")
     n = report.data["n_samples"]
     n_seeds = len(report.data["seeds"])
-    folds = f"{report.data['n_folds']} folds x {n_seeds} seeds, 95 % intervals"
+    seeds = f"{n_seeds} seed{'' if n_seeds == 1 else 's'}"
+    folds = f"{report.data['n_folds']} folds x {seeds}, 95 % intervals"
     if report.one_split:
         tested = f"{report.design.n_samples:,} {report.design.unit}"
         folds = f"one split, {tested}, seeds: {n_seeds}, 95 % bootstrap intervals"
     ax.set_title(f"n = {n:,}, {folds}", fontsize="small")
-    ax.legend(fontsize="x-small", loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
+    ax.legend(fontsize="small", loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
     return ax
+
+
+def _shift(i):
+    """Where a mark is beside the middle of its group."""
+    return _STEP * (i - (len(_MARKS) - 1) / 2)
+
+
+def _draw_gaps(report, ax, scale):
+    """Join what a modality scores in joint and alone, where a verdict says that it starves."""
+    starved = {v.modality for v in report.verdicts_ if v.kind in _STARVES}
+    label = "gap of a verdict"
+    for k, name in enumerate(report.modalities_):
+        if name not in starved:
+            continue
+        ends = [scale * float(report.measure(of, name).estimate) for of in ("in_joint", "alone")]
+        places = [k + _shift(0), k + _shift(len(_MARKS) - 1)]
+        ax.plot(places, ends, "-", color="0.0", linewidth=2, alpha=0.6, zorder=1, label=label)
+        label = None

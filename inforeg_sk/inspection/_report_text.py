@@ -16,16 +16,23 @@ def as_text(report):
     lines = ["Diagnosis", "========="]
     for verdict in report.verdicts_:
         lines += textwrap.wrap(f"- {verdict.sentence}", _WIDTH, subsequent_indent="  ")
-    row = report.recommended_
-    lines += textwrap.wrap(
-        f"Recommended: {row} ({report.data['rows'][row]['text']}).", _WIDTH, subsequent_indent="  "
-    )
+    for note in report.notes_:
+        lines += textwrap.wrap(f"- Note: {note}", _WIDTH, subsequent_indent="  ")
+    lines += textwrap.wrap(f"Recommended: {recommended(report)}", _WIDTH, subsequent_indent="  ")
     for title, (heads, rows) in tables(report):
         lines += ["", title, *_aligned(heads, rows)]
     lines += [""]
     for text in basis(report):
         lines += textwrap.wrap(text, _WIDTH, subsequent_indent="  ")
     return "\n".join(lines)
+
+
+def recommended(report):
+    """The recommended row, why it is recommended, and what was not compared (str)."""
+    row = report.recommended_
+    text = f"{row} ({report.data['rows'][row]['text']}). {report.why_recommended}"
+    left = report.data["left_out"]
+    return f"{text} Not compared (rivals=): {', '.join(left)}." if left else text
 
 
 def tables(report):
@@ -57,7 +64,7 @@ def row_table(report):
         mark = "recommended" if name == report.recommended_ else ""
         mark = f"as given{', ' if mark else ''}{mark}" if name == given else mark
         score = words.number(float(told.estimate))
-        rows.append([name, score, words.interval(told), gain, sure, mark])
+        rows.append([name, score, words.interval(told, of_score=True), gain, sure, mark])
     return ["", "score", "interval", "gain", "interval", ""], rows
 
 
@@ -78,13 +85,15 @@ def modality_table(report):
             low, high = 100 * float(share.low), 100 * float(share.high)
             row.append(f"{100 * float(share.estimate):.0f} % ({low:.0f} to {high:.0f})")
         else:
-            row.append("nothing to learn" if report.nothing_to_learn(name) else "cannot be told")
+            good = report.nothing_to_learn(name)
+            row.append("untrained is as good" if good else "not told")
         told = report.measure("permutation_drop", name)
         row.append(f"{words.number(float(told.estimate))} ({words.interval(told)})")
         row.append(words.number(float(report.measure("shapley", name).estimate)))
         rows.append(row)
-    heads = ["", "n", "guess", "alone", "in joint", "P0", "PJ", "PA", "learned share"]
-    return [*heads, "shuffled: falls by", "Shapley"], rows
+    probes = [f"probe:\n{of}" for of in ("untrained", "joint", "alone")]
+    heads = ["", "n", "guess", "alone", "in joint", *probes, "learned share"]
+    return [*heads, "shuffled:\nfalls by", "Shapley"], rows
 
 
 def basis(report):
@@ -94,11 +103,15 @@ def basis(report):
     n += "" if data["n_groups"] is None else f" in {data['n_groups']:,} groups"
     n += "" if data["n_classes"] is None else f", {data['n_classes']} classes"
     texts = [
-        f"{n}; {_folds(report)}. "
-        "P0, PJ, PA: linear probes of the encoder untrained, as given, trained alone; learned "
-        f"share (PJ - P0) / (PA - P0). Intervals: {interval_kind(report)}; verdicts: Holm."
+        f"{n}; {_folds(report)}. {_balance(data)}{_training(data)}"
+        "Probes: linear models on the features of an encoder untrained (P0), in the joint network "
+        "as given (PJ), trained alone (PA); learned share (PJ - P0) / (PA - P0). Intervals: "
+        f"{interval_kind(report)}; verdicts use wider ones, since there are several (Holm)."
     ]
-    texts.append(_of_interaction(report))
+    if np.isfinite(data["joint_block"]).any():
+        loss = "log-loss" if data["n_classes"] is not None else "squared error"
+        value = np.nanmean(data["joint_block"])
+        texts.append(f"Without its joint block the evidence pool's {loss} changes by {value:+.3g}.")
     if data["n_complete"] < data["n_samples"]:
         pairs = [
             f"{a} and {b} {data['presence'][a][b]:,}"
@@ -109,8 +122,6 @@ def basis(report):
             f"Samples that have {', '.join(pairs)}; all modalities {data['n_complete']:,}. "
             f"On these {_on_common(report)}."
         )
-    if data["left_out"]:
-        texts.append(f"Not compared (rivals=): {', '.join(data['left_out'])}.")
     for name, error in data["failed"].items():
         texts.append(f"Failed: {name}: {_short(error)}")
     if data["warnings"]:
@@ -141,18 +152,23 @@ def _folds(report):
     return f"{report.data['n_folds']} folds x {seeds}{same}"
 
 
-def _of_interaction(report):
-    """What modalities are worth together beyond what each is worth by itself."""
-    words, data = report.wording, report.data
-    value = float(np.nanmean(data["cooperation"]))
-    sign = "more" if value >= 0 else "less"
-    text = f"In the network all modalities gain {words.size(abs(value))} {sign} than the sum of "
-    text += "what each gains by itself (Shapley game)."
-    if np.isfinite(data["joint_block"]).any():
-        loss = "log-loss" if data["n_classes"] is not None else "squared error"
-        value = np.nanmean(data["joint_block"])
-        text += f" Without its joint block the evidence pool's {loss} changes by {value:+.3g}."
-    return text
+def _balance(data):
+    """Classes of which one is rare, and what to do about it."""
+    counts = data["class_counts"]
+    if not counts or min(counts) * len(counts) >= 0.5 * sum(counts):
+        return ""
+    some = f"of {min(counts):,} to {max(counts):,} samples"
+    some = ", ".join(map(str, counts)) if len(counts) <= 8 else some
+    consider = "; consider balanced_accuracy" if data["scoring"] == "accuracy" else ""
+    return f"Classes {some}: unbalanced{consider}. "
+
+
+def _training(data):
+    """How the network as given was trained."""
+    told = data["training"]
+    if not told:
+        return ""
+    return f"Network: {told['optimizer']}, lr {told['lr']}, {told['max_epochs']} epochs. "
 
 
 def _on_common(report):
@@ -180,10 +196,13 @@ def _signed(words, value):
 
 
 def _aligned(heads, rows):
-    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
+    """Lines of a table; a head may have two lines, of which the lower one is always there."""
+    heads = [text.rpartition("\n")[::2] if "\n" in text else ("", text) for text in heads]
+    upper, lower = ([head[i] for head in heads] for i in (0, 1))
+    rows = [*([upper] if any(upper) else []), lower, *rows]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = []
-    for cells in [heads, *rows]:
-        first, *others = cells
+    for first, *others in rows:
         padded = [first.ljust(widths[0])]
         for text, width in zip(others, widths[1:], strict=True):
             padded.append(text.ljust(width) if text.isalpha() or "," in text else text.rjust(width))

@@ -6,6 +6,7 @@ from sklearn.base import is_classifier
 __all__ = [
     "hatch_of",
     "is_share",
+    "limits_of",
     "line_of",
     "marker_of",
     "name_of_scoring",
@@ -18,6 +19,16 @@ _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*", "p", "h")
 _HATCHES = ("////", "....", "xxxx", "----", "\\\\\\\\", "oooo", "++++", "||||")
 _PERCENT = ("accuracy", "balanced_accuracy", "top_k_accuracy")
 _NAMES = {"acc": "accuracy", "r2": "R²"}
+#: Scores that end somewhere, by how their name starts.
+_LIMITS = {
+    **dict.fromkeys(_PERCENT, (0.0, 1.0)),
+    **dict.fromkeys(("f1", "precision", "recall", "jaccard", "roc_auc"), (0.0, 1.0)),
+    "average_precision": (0.0, 1.0),
+    "matthews_corrcoef": (-1.0, 1.0),
+    "neg_": (-np.inf, 0.0),
+    "r2": (-np.inf, 1.0),
+    "explained_variance": (-np.inf, 1.0),
+}
 
 
 def line_of(i):
@@ -57,3 +68,11 @@ def scored_in_percent(name, values):
     known = np.concatenate([np.ravel(v) for v in values])
     known = known[np.isfinite(known)]
     return is_share(name) and bool(((known >= 0) & (known <= 1)).all())
+
+
+def limits_of(name):
+    """Least and largest value of a score by its name (tuple of float); infinite if not known."""
+    for start, limits in _LIMITS.items():
+        if name.startswith(start):
+            return limits
+    return -np.inf, np.inf

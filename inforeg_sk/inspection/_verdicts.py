@@ -12,7 +12,15 @@ from ..functional.comparison import (
     samples_needed,
 )
 
-__all__ = ["Design", "Verdict", "compare", "give_verdicts", "is_nothing_to_learn"]
+__all__ = [
+    "LINEAR",
+    "Design",
+    "Verdict",
+    "compare",
+    "give_verdicts",
+    "is_nothing_to_learn",
+    "share_of",
+]
 
 #: Shares of what a modality, or all of them, gains over guessing: below the first what a head
 #: leaves unread does not matter, below the second a modality adds nothing, below the third what an
@@ -21,6 +29,8 @@ NEGLECTS, NEGLIGIBLE, SLIGHT = 0.15, 0.10, 0.05
 #: No head neglects a modality whose Shapley value is at least this part of its fair one.
 USED = 0.75
 LEVEL = 0.95
+#: With fewer differences than this, their spread says little of how many samples would do.
+FEW = 5
 
 
 class Design(NamedTuple):
@@ -38,6 +48,8 @@ class Design(NamedTuple):
     one_split : bool, default=False
         Whether there is one split only: then scores are of the type `Spread`, and their intervals
         from resamples of the test part, of which `n_samples` is the number.
+    n_folds, n_seeds : int, default=0
+        0 where nobody said.
     """
 
     n_samples: int
@@ -46,6 +58,14 @@ class Design(NamedTuple):
     same_folds: bool
     unit: str = "samples"
     one_split: bool = False
+    n_folds: int = 0
+    n_seeds: int = 0
+
+    @property
+    def is_few(self):
+        """Whether there are too few differences to say how many samples would do (bool)."""
+        count = self.n_folds * (1 if self.same_folds else self.n_seeds)
+        return not self.one_split and 0 < count < FEW
 
 
 class Verdict(NamedTuple):
@@ -152,10 +172,10 @@ def give_verdicts(scores, measures, design, given, interacting, wording):
     answered = _answer(asked, design)
     together = [found for found in answered if found[0].kind == "only together" and found[2]]
     verdicts = []
-    starving = {
-        question.modality
+    lacking = {
+        question.modality: "slightly" if _is_slight(question, measures) else "certainly"
         for question, _, holds in answered
-        if holds and question.kind == "starving encoder" and not _is_slight(question, measures)
+        if holds and question.kind == "starving encoder"
     }
     for question, told, holds in answered:
         if not holds or (together and question.kind in (*_STARVES, "adds nothing")):
@@ -164,7 +184,7 @@ def give_verdicts(scores, measures, design, given, interacting, wording):
             continue
         if question.kind == "adds nothing" and _says_something(question, measures, design):
             continue
-        facts = _facts(question, scores, measures, design, given, starving, interacting)
+        facts = _facts(question, scores, measures, design, given, lacking, interacting)
         verdicts.append(wording.verdict(question.kind, question.modality, told, facts))
     verdicts = _one_linear(verdicts)
     rank = {kind: i for i, kind in enumerate(_ORDER)}
@@ -332,12 +352,17 @@ def _answer(asked, design):
     return answers
 
 
-def _facts(question, scores, measures, design, given, starving, interacting):
+def _facts(question, scores, measures, design, given, lacking, interacting):
     """Numbers that a sentence tells beside the difference."""
-    facts = {"given": given, "starving": question.modality in starving}
+    lacks = lacking.get(question.modality)
+    facts = {"given": given, "starving": lacks == "certainly"}
     if question.kind == "neglecting head":
         m = {k: v[question.modality] for k, v in measures.items()}
-        facts["fine"] = _is_fine(m, design)
+        share = share_of(m, design)
+        behind = bool(share.high < 1)
+        facts["fine"] = _is_fine(m, design) and not behind
+        facts["behind"] = ("slightly" if lacks else "maybe") if behind else None
+        facts["share"] = share
     if question.modality in measures["alone"]:
         facts.update({k: np.nanmean(v[question.modality]) for k, v in measures.items()})
     facts["rows"] = {row: np.nanmean(values) for row, values in scores.items()}
@@ -348,13 +373,25 @@ def _facts(question, scores, measures, design, given, starving, interacting):
 
 def _is_fine(m, design):
     """Whether an encoder lacks nothing that matters, or there is nothing to learn; by 95 %."""
+    return _is_bounded(m, design) or _may_guess(m, design)
+
+
+def _is_bounded(m, design):
+    """Whether what an encoder lacks is surely little, or there is surely little to learn."""
     lacks = compare(m["probe_alone"] - m["probe_joint"], design)
     worth = NEGLIGIBLE * np.nanmean(m["probe_alone"] - m["baseline"])
     return bool(lacks.high <= max(worth, 0.0) or is_nothing_to_learn(m, design))
 
 
+def _may_guess(m, design):
+    """Whether what is trained alone may be a guess, and no better than what is untrained."""
+    learnt = compare(m["probe_alone"] - m["baseline"], design)
+    gain = compare(m["probe_alone"] - m["probe_untrained"], design)
+    return bool(not learnt.low > 0 and not gain.low > 0)
+
+
 def is_nothing_to_learn(m, design):
-    """Whether an encoder that is trained alone brings nothing over an untrained one.
+    """Whether an encoder that is trained alone surely brings next to nothing over an untrained one.
 
     Parameters
     ----------
@@ -365,13 +402,32 @@ def is_nothing_to_learn(m, design):
     Returns
     -------
     bool
-        The gain may be 0, and is small; or what is trained alone may be a guess. A gain that is
-        large but uncertain, as of few samples, is not nothing.
+        The whole interval of the gain is below the least gain that counts. An uncertain gain is not
+        nothing, however small its mean.
     """
     gain = compare(m["probe_alone"] - m["probe_untrained"], design)
     learnt = compare(m["probe_alone"] - m["baseline"], design)
-    slight = gain.estimate < NEGLIGIBLE * learnt.estimate or not learnt.low > 0
-    return bool(not gain.low > 0 and slight)
+    return bool(gain.high < NEGLIGIBLE * learnt.estimate and not gain.low > 0)
+
+
+def share_of(m, design):
+    """Learned share of a modality with its 95 % interval; see `DiagnosisReport.learned_share`.
+
+    Parameters
+    ----------
+    m : dict of str to ndarray of shape (n_seeds, n_folds)
+        Measures of the modality.
+    design : Design
+
+    Returns
+    -------
+    Comparison
+    """
+    gained, possible = (m[k] - m["probe_untrained"] for k in ("probe_joint", "probe_alone"))
+    if not compare(possible, design).low > 0:
+        return compare(np.full(np.shape(gained), np.nan), design)
+    share = np.nanmean(gained) / np.nanmean(possible)
+    return compare(share + (gained - share * possible) / np.nanmean(possible), design)
 
 
 def _of_the_rest(names, told_of, answered, verdicts, measures, design, wording, better):
@@ -397,9 +453,20 @@ def _of_the_rest(names, told_of, answered, verdicts, measures, design, wording, 
             place, told = _least_certain(question, answer.level, design)
             needed = samples_needed(told, design.n_samples)
             but = place if answer.low > 0 else 0
-            unknown.append(wording.unknown(question.kind, name, answer, needed, design, but))
+            m = {k: np.nanmean(v[name]) for k, v in measures.items()}
+            inside = wording.inside(m["in_joint"], m["in_joint_calibrated"])
+            unknown.append(
+                wording.unknown(question.kind, name, answer, needed, design, inside, but)
+            )
     if not unknown and not harm and names:
+        of = [{k: v[name] for k, v in measures.items()} for name in fine]
+        if not any(_is_bounded(m, design) or _is_share_told(m, design) for m in of):
+            return [wording.nobody_knows(design, better)]
         return [wording.nothing(fine, not verdicts, better)]
     if unknown and not harm and better is not None:
         unknown.append(wording.better(better))
     return unknown
+
+
+def _is_share_told(m, design):
+    return bool(np.isfinite(share_of(m, design).estimate))

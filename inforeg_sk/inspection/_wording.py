@@ -6,15 +6,16 @@ from ._verdicts import Verdict
 
 __all__ = ["Wording"]
 
-_UNIMODAL = 'train with unimodal losses (method="inforeg", method__alpha=0)'
-_LATE = "late fusion of networks trained alone (LateFusionClassifier, LateFusionRegressor)"
+_KINDS = {None: "Classifier or ...Regressor", True: "Classifier", False: "Regressor"}
+_SINGLE = "not corrected for several comparisons"
 
+_ASKED = {"starving encoder": "the encoder starves", "neglecting head": "the head neglects it"}
 #: What a neglecting head takes beside a difference, and may not be certain; see `_verdicts`.
 _BUT = (
     "",
-    ", but so it may be of the network trained alone",
-    ", but it may hold nothing",
-    ", but the network may gain its fair part from it (Shapley value)",
+    "that it is larger than what a head leaves unread of the network trained alone is not",
+    "that the encoder trained alone is better than guessing is not",
+    "that its Shapley value is below three quarters of its fair share is not",
 )
 
 
@@ -25,10 +26,21 @@ class Wording:
     ----------
     percent : bool
         Whether the score is a share of right answers, told in percent and points.
+    classifies : bool or None, default=None
+        Whether remedies name classifiers or regressors; None names both.
+    limits : tuple of float, default=(-inf, inf)
+        Least and largest value of the score, beyond which no interval is shown.
     """
 
-    def __init__(self, percent):
+    def __init__(self, percent, classifies=None, limits=(-np.inf, np.inf)):
         self.percent = percent
+        self.limits = limits
+        kind = _KINDS[classifies]
+        self._unimodal = (
+            'train with unimodal losses (method="inforeg", method__alpha=0, or '
+            f"MultimodalInfoReg{kind} with alpha=0, unimodal_weight=1)"
+        )
+        self._late = f"late fusion of networks trained alone (LateFusion{kind})"
 
     def score(self, value):
         """A score: "85.7 %" or "0.857"."""
@@ -48,16 +60,41 @@ class Wording:
             return "-"
         return f"{100 * value:.1f} points" if self.percent else f"{value:.3f}"
 
-    def interval(self, told, signed=False):
-        """An interval: "3.1 to 15.2"."""
+    def interval(self, told, signed=False, of_score=False):
+        """An interval: "3.1 to 15.2"; of a difference, or of a score.
+
+        It ends where scores, or their differences, do. Of two differences it would say nothing.
+        """
+        if told.df <= 1:
+            return "too few folds"
         if not (np.isfinite(told.low) and np.isfinite(told.high)):
             return "-"
+        least, most = self.limits
+        if not of_score:
+            least, most = least - most, most - least
+        low, high = np.clip([told.low, told.high], least, most)
         scale, places = (100, 1) if self.percent else (1, 3)
         sign = "+" if signed else ""
-        return f"{scale * told.low:{sign}.{places}f} to {scale * told.high:{sign}.{places}f}"
+        return f"{scale * low:{sign}.{places}f} to {scale * high:{sign}.{places}f}"
 
-    def _sure(self, told):
+    def sure(self, told):
+        """How sure a number is: "95 % interval 3.1 to 15.2" (str)."""
+        if told.df <= 1:
+            return "too few folds for an interval"
         return f"{100 * float(told.level):.3g} % interval {self.interval(told)}"
+
+    def untrained_is_better(self, name, told):
+        """A note: training does not help an encoder (str)."""
+        return (
+            f"{name}: training does not help its encoder: a probe of untrained features scores "
+            f"{self.size(float(told.estimate))} more than the network trained alone "
+            f"({self.sure(told)}, {_SINGLE}). Try other scaling, lr, more epochs or trees."
+        )
+
+    def inside(self, raw, calibrated):
+        """What a modality scores inside the joint network, so that a gap to a probe fits it."""
+        told, better = self.score(raw), self.score(calibrated)
+        return told if told == better else f"{better} after calibration, {told} before"
 
     def verdict(self, kind, modality, told, facts):
         """A verdict from its comparison and the numbers around it.
@@ -93,9 +130,9 @@ class Wording:
             f"{name}: the encoder starves. It learned {self.share(share)} of what it learns "
             f"alone; a probe reads {self.score(facts['probe_joint'])} from it, and "
             f"{self.score(facts['probe_alone'])} from the one trained alone: "
-            f"{self.size(float(told.estimate))} less ({self._sure(told)})."
+            f"{self.size(float(told.estimate))} less ({self.sure(told)})."
         )
-        return text, self._fixes(_UNIMODAL, facts)
+        return text, self._fixes(self._unimodal, facts)
 
     def _fixes(self, remedy, facts):
         """A remedy, and what the compared rows say of it."""
@@ -112,11 +149,24 @@ class Wording:
             neither = " nor ".join(gains)
             whole = f"neither {neither} raises" if len(gains) > 1 else f"{neither} does not raise"
             return f"none is needed for this score: {whole} it"
-        told = ", ".join(f"{row} {self._signed(gain)}" for row, gain in gains.items())
-        return f"{remedy}. Here all together gain: {told}"
+        return f"{remedy}. On these data {self._gained(gains)}"
 
-    def _signed(self, value):
-        return f"{'+' if value >= 0 else '-'}{self.size(abs(value))}"
+    def _gained(self, gains):
+        """Rows against the network as given, the first one in full."""
+        texts, before = [], None
+        for row, gain in gains.items():
+            what = f"{row} (the network with unimodal losses)" if row == "joint*" else row
+            if float(self.number(abs(gain))) == 0:
+                texts.append(f"{what} scored the same")
+                continue
+            verb = "gained" if gain > 0 else "lost"
+            size = self.size(abs(gain)) if before is None else self.number(abs(gain))
+            text = f"{what} {size}" if verb == before else f"{what} {verb} {size}"
+            if before is None:
+                text += f" {'over' if gain > 0 else 'against'} the network as given"
+            texts.append(text)
+            before = verb
+        return ", ".join(texts)
 
     @staticmethod
     def share(value):
@@ -125,9 +175,19 @@ class Wording:
             return "-"
         return "nothing" if value <= 0 else f"{100 * value:.0f} %"
 
+    def _share_told(self, told):
+        """A learned share with its interval: "70 %, 50 to 90"."""
+        return f"{100 * told.estimate:.0f} %, {100 * told.low:.0f} to {100 * told.high:.0f}"
+
     def _neglecting(self, name, told, facts, kind):
+        share = self._share_told(facts["share"])
         if facts["starving"]:
             also = "the head neglects it, too"
+        elif facts["behind"] == "slightly":
+            also = f"the head neglects it; the encoder learned a little less than alone ({share})"
+        elif facts["behind"]:
+            also = f"the head neglects it; the encoder may have learned less than alone ({share})"
+            also += ", which is not certain"
         elif facts["fine"]:
             also = "the encoder is fine, the head neglects it"
         else:
@@ -135,16 +195,16 @@ class Wording:
         text = (
             f"{name}: {also}. Inside the joint network it scores {self.score(facts['in_joint'])}, "
             f"a probe reads {self.score(facts['probe_joint'])} from the same features: "
-            f"{self.size(float(told.estimate))} unused ({self._sure(told)})."
+            f"{self.size(float(told.estimate))} unused ({self.sure(told)})."
         )
         if facts["starving"]:  # which has said what it gains
             return text, "the same"
-        return text, self._fixes(f"{_UNIMODAL}, or {_LATE}", facts)
+        return text, self._fixes(f"{self._unimodal}, or {self._late}", facts)
 
     def _nothing_added(self, name, told, facts, kind):
         text = (
             f"{name}: adds nothing. With its rows shuffled the score falls by "
-            f"{self.size(float(told.estimate))} ({self._sure(told)}), and alone it scores "
+            f"{self.size(float(told.estimate))} ({self.sure(told)}), and alone it scores "
             f"{self.score(facts['alone'])}, guessing {self.score(facts['baseline'])}."
         )
         return text, "leave it out"
@@ -166,9 +226,9 @@ class Wording:
         text = (
             f"training all together ({facts['given']}, {self.score(rows[facts['given']])}) loses "
             f"to {whom} ({self.score(rows[row])}) by {self.size(float(told.estimate))} "
-            f"({self._sure(told)})."
+            f"({self.sure(told)})."
         )
-        remedies = {"late fusion": _LATE, "best single": f"leave {others} out, or stack"}
+        remedies = {"late fusion": self._late, "best single": f"leave {others} out, or stack"}
         linear = f"take it ({row}), or train the network otherwise"
         return text, remedies.get(row, linear)
 
@@ -179,7 +239,7 @@ class Wording:
             "the modalities only make sense together: a network that lets them interact "
             f"({with_}) scores {self.score(rows[with_])}, the additive one ({without}) "
             f"{self.score(rows[without])}: {self.size(float(told.estimate))} "
-            f"({self._sure(told)}). No modality starves."
+            f"({self.sure(told)}). No modality starves."
         )
         return text, 'take an interacting fusion (fusion="mlp")'
 
@@ -208,18 +268,40 @@ class Wording:
             remedy = f"look at {row}"
             text += (
                 f", but {row} scores {self.size(float(told.estimate))} more than the network as "
-                f"given ({self._sure(told)}, by itself)."
+                f"given ({self.sure(told)}, {_SINGLE})."
             )
         else:
             text += "."
         nan = float("nan")
         return Verdict("nothing starves", None, nan, nan, nan, nan, remedy, text)
 
+    def nobody_knows(self, design, better):
+        """Of no modality can be told whether it starves.
+
+        Parameters
+        ----------
+        design : Design
+        better : tuple of str and Comparison, or None
+
+        Returns
+        -------
+        Verdict
+        """
+        few = "so few test samples" if design.one_split else "so few folds"
+        why = (
+            f"with {few}"
+            if design.is_few or design.one_split
+            else ("where no modality alone can be told from guessing")
+        )
+        text = f"whether a modality starves cannot be told {why}.{self._better(better)}"
+        nan = float("nan")
+        return Verdict("cannot be told", None, nan, nan, nan, nan, _again(design), text)
+
     def _better(self, better):
         if better is None:
             return ""
         row, told = better
-        more = f"{self.size(float(told.estimate))} more ({self._sure(told)}, by itself)"
+        more = f"{self.size(float(told.estimate))} more ({self.sure(told)}, {_SINGLE})"
         return f" {row} scores {more}."
 
     def better(self, better):
@@ -236,7 +318,7 @@ class Wording:
         row, told = better
         text = (
             f"{row} scores {self.size(float(told.estimate))} more than the network as given "
-            f"({self._sure(told)}, by itself); among all questions of this report this is not "
+            f"({self.sure(told)}, {_SINGLE}); among all questions of this report this is not "
             "certain."
         )
         return _made("cannot be told", None, told, text, f"look at {row}")
@@ -253,7 +335,7 @@ class Wording:
         nan = float("nan")
         return Verdict("not told from guessing", None, nan, nan, nan, nan, remedy, text)
 
-    def unknown(self, kind, name, told, needed, design, but=0):
+    def unknown(self, kind, name, told, needed, design, inside="", but=0):
         """It cannot be told whether a modality starves, or its head neglects it.
 
         Parameters
@@ -263,6 +345,8 @@ class Wording:
         told : Comparison
         needed : SamplesNeeded
         design : Design
+        inside : str, default=""
+            What a modality scores inside the joint network, in words.
         but : int, default=0
             What else is not certain, though `told` is: the place in `_BUT`.
 
@@ -270,33 +354,57 @@ class Wording:
         -------
         Verdict
         """
-        n, size = float(needed.to_tell), float(told.estimate)
+        size = float(told.estimate)
+        than = f"{self.size(abs(size))} {'less' if size > 0 else 'more'}"
+        sure = self.sure(told if size > 0 else _turned(told))
+        doubt = f"it cannot be told whether {_ASKED[kind]}."
+        if kind == "starving encoder":
+            fact = f"A probe reads {than} from it than from the one trained alone ({sure})"
+        else:
+            than = f"{self.size(size)} more than it scores inside the joint network ({inside}"
+            fact = f"A probe of it scores {than}; {sure})"
+            if but:
+                doubt = f"it is not certain that {_ASKED[kind]}."
+                fact = f"A probe of it scores {than}). This gap is certain ({sure}); {_BUT[but]}"
+        text = f"{name}: {doubt} {fact}; {self._how_many(needed, size, design)}."
+        return _made("cannot be told", name, told, text, _again(design))
+
+    @staticmethod
+    def _how_many(needed, size, design):
+        """How many samples would do, where there are enough folds to say so."""
+        if design.is_few:
+            return f"{_folds(design)} are too few to tell; {_again(design)}"
+        n = float(needed.to_tell)
         if size <= 0:
             n = _rounded(float(needed.for_half_width))
-            how_many = f"{n:,} {design.unit} would halve it (here {design.n_samples:,})"
-        elif np.isfinite(n) and n <= 100 * design.n_samples:
-            n = max(n, design.n_samples + 1)
-            how_many = f"about {_rounded(n):,} {design.unit} would be needed to tell"
-            how_many += f" (here {design.n_samples:,})"
-        else:
-            how_many = f"no reasonable number of {design.unit} would tell"
-        than = f"{self.size(abs(size))} {'less' if size > 0 else 'more'}"
-        what, fact = {
-            "starving encoder": (
-                "the encoder starves",
-                f"A probe reads {than} from it than from the one trained alone",
-            ),
-            "neglecting head": (
-                "the head neglects it",
-                f"A probe of it scores {self.size(size)} more than its part of the outputs",
-            ),
-        }[kind]
-        text = (
-            f"{name}: it cannot be told whether {what}. {fact}, with a "
-            f"{100 * float(told.level):.3g} % interval of {self.interval(told)}{_BUT[but]}; "
-            f"{how_many}."
-        )
-        return _made("cannot be told", name, told, text, "more samples, folds or seeds")
+            return f"{n:,} {design.unit} would halve it (here {design.n_samples:,})"
+        if np.isfinite(n) and n <= 100 * design.n_samples:
+            n = _rounded(max(n, design.n_samples + 1))
+            return f"about {n:,} {design.unit} would be needed to tell (here {design.n_samples:,})"
+        return f"no reasonable number of {design.unit} would tell"
+
+
+def _turned(told):
+    """The same of the difference the other way round."""
+    return told._replace(estimate=-told.estimate, low=-told.high, high=-told.low)
+
+
+def _folds(design):
+    """Folds and seeds: "3 folds x 1 seed"."""
+    seeds = f"{design.n_seeds} seed{'' if design.n_seeds == 1 else 's'}"
+    same = " (the same folds)" if design.same_folds and design.n_seeds > 1 else ""
+    return f"{design.n_folds} folds x {seeds}{same}"
+
+
+def _again(design):
+    """What to do where something cannot be told."""
+    if design.one_split:
+        return f"more {design.unit}"
+    if not design.is_few:
+        return "more samples, folds or seeds"
+    if design.unit == "groups" and design.n_samples < 5:
+        return "run again with more groups, cv=5 and seeds=3"
+    return "run again with cv=5, seeds=3"
 
 
 def _made(kind, modality, told, text, remedy):

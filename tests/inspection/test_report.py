@@ -1,6 +1,8 @@
 """The report of a diagnosis: its numbers, and each form that they take."""
 
 import json
+import re
+import traceback
 from html.parser import HTMLParser
 
 import numpy as np
@@ -52,7 +54,7 @@ def test_without_anything_to_learn_there_is_no_share(report):
     report = DiagnosisReport.from_json(report.to_json())
     report.measures_["probe_alone"]["weak"] = report.measures_["probe_untrained"]["weak"] + 0
     assert np.isnan(report.learned_share("weak").estimate)
-    assert report.nothing_to_learn("weak") and "nothing to learn" in repr(report)
+    assert report.nothing_to_learn("weak") and "untrained is as good" in repr(report)
 
 
 def test_json_from_before_there_was_an_interval_of_one_split_is_read(report):
@@ -70,7 +72,7 @@ def test_a_share_that_is_too_uncertain_cannot_be_told(report):
     report.measures_["probe_untrained"]["weak"] += spread
     assert not report.nothing_to_learn("weak")
     (line,) = [line for line in repr(report).splitlines() if line.startswith("weak  ")]
-    assert np.isnan(report.learned_share("weak").estimate) and "cannot be told" in line
+    assert np.isnan(report.learned_share("weak").estimate) and "not told" in line
 
 
 def test_text_has_verdicts_first_then_the_tables_in_forty_lines(report):
@@ -83,6 +85,65 @@ def test_text_has_verdicts_first_then_the_tables_in_forty_lines(report):
     for row in report.scores_:
         assert any(line.startswith(f"{row} ") for line in lines)
     assert "120 samples, 3 classes; 3 folds x 2 seeds" in text
+
+
+def test_heads_footer_and_recommendation_read_without_a_legend(report):
+    lines = repr(report).splitlines()
+    (upper,) = [i for i, line in enumerate(lines) if "probe:  probe:" in line]
+    lower = lines[upper + 1]
+    assert "untrained  joint   alone" in lower and "P0" not in lower
+    text = " ".join(repr(report).split())
+    assert "verdicts use wider ones, since there are several (Holm)" in text
+    assert ", lr 0.01, 5 epochs. " in text and "unbalanced" not in text
+    _, y = make_multimodal_classification(120, random_state=0)
+    assert report.data["class_counts"] == [int((y == c).sum()) for c in sorted(set(y))]
+    assert (
+        "chosen anew in each fold by the other folds" in report.data["rows"]["best single"]["text"]
+    )
+    recommended = text[text.index("Recommended: ") : text.index(" Compared (")]
+    assert "Not compared (rivals=): linear on all, stacked linear, evidence pool." in recommended
+    assert "Shapley game" not in text
+    cooperation = report.to_frame("fold").query("what == 'cooperation'")["value"]
+    assert np.array_equal(cooperation, report.data["cooperation"].ravel())
+
+
+@pytest.mark.parametrize(
+    ("counts", "scoring", "said"),
+    [
+        (
+            [313, 91, 35, 112],
+            "accuracy",
+            "313, 91, 35, 112: unbalanced; consider balanced_accuracy.",
+        ),
+        ([313, 91, 35, 112], "roc_auc", "Classes 313, 91, 35, 112: unbalanced. "),
+        ([100, 70, 80], "accuracy", None),
+        ([1, *[9] * 9], "accuracy", "Classes of 1 to 9 samples: unbalanced"),
+    ],
+)
+def test_rare_classes_are_told(report, counts, scoring, said):
+    copy = DiagnosisReport.from_json(report.to_json())
+    copy.data.update(class_counts=counts, scoring=scoring)
+    text = " ".join(repr(copy).split())
+    assert (said in text) if said else ("unbalanced" not in text)
+
+
+def test_of_two_differences_no_interval_is_shown(report):
+    copy = DiagnosisReport.from_json(report.to_json())
+    copy.data.update(n_folds=2, seeds=[0])
+    for values in (copy.scores_, *copy.measures_.values()):
+        for name in values:
+            values[name] = values[name][:1, :2]
+    (line,) = [line for line in repr(copy).splitlines() if line.startswith("late fusion")]
+    assert line.count("too few folds") == 2 and " to " not in line
+
+
+def test_a_report_from_json_says_how_to_get_the_estimator(report):
+    copy = DiagnosisReport.from_json(report.to_json())
+    with pytest.raises(AttributeError) as caught:
+        _ = copy.recommendation_
+    shown = "".join(traceback.format_exception(caught.value)).rstrip()
+    assert "Run diagnose again in this session, or build recommended_" in shown
+    assert shown.endswith(".") and not shown.endswith("..") and "Did you mean" not in shown
 
 
 def test_frames_have_the_means_and_each_number(report):
@@ -152,8 +213,14 @@ def test_html_is_well_formed_and_loads_nothing(report):
     reader = Reader()
     reader.feed(report._repr_html_())
     assert not reader.open and not reader.loads
-    assert reader.cells == 6 * (len(report.scores_) + 1) + 11 * 3
+    assert reader.cells == 5 * (len(report.scores_) + 1) + 11 * 3
     assert "<script" not in report._repr_html_() and "url(" not in report._repr_html_()
+
+
+def test_in_html_the_recommended_row_is_marked_beside_its_name(report):
+    html = report._repr_html_()
+    (head,) = re.findall(rf">{report.recommended_} \((.*?)\)</th>", html)
+    assert head.endswith("recommended") and "probe:<br>untrained" in html
 
 
 def test_in_html_wide_tables_scroll_under_titles_that_do_not(report):
@@ -175,3 +242,24 @@ def test_the_figure_shows_each_modality_and_says_how_much_it_rests_on(report, pl
     assert {"in joint", "probe, as given", "alone", "guessing", "all: joint"} <= set(labels)
     other = plt.figure().add_subplot()
     assert report.plot(other) is other
+
+
+def test_in_the_figure_bars_end_at_all_and_a_starving_modality_has_its_gap_drawn(report, plt):
+    copy = DiagnosisReport.from_json(report.to_json())
+    copy.data["seeds"] = [0]
+    ax = copy.plot()
+    assert "3 folds x 1 seed, 95 %" in ax.get_title()
+    assert "gap of a verdict" not in ax.get_legend_handles_labels()[1]
+    starving = {"probe_alone": 0.9, "probe_joint": 0.6, "probe_untrained": 0.4, "alone": 0.9}
+    noise = 0.001 * np.array([[-1.0, 1.0, 0.0], [1.0, 0.5, -1.0]])
+    for what, mean in {**starving, "in_joint": 0.5}.items():
+        copy.measures_[what]["weak"] = mean + noise * (1 + len(what) % 3)
+    copy.measures_["alone"]["weak"] = 0.9 + 200 * noise
+    copy.scores_["joint"] = 0.9 + noise  # no guess
+    del copy.__dict__["verdicts_"]
+    ax = copy.plot(plt.figure().add_subplot())
+    (gap,) = [line for line in ax.lines if line.get_label() == "gap of a verdict"]
+    ends = [100 * copy.measures_[what]["weak"].mean() for what in ("in_joint", "alone")]
+    assert gap.get_ydata() == pytest.approx(ends)
+    tops = [path.vertices[:, 1].max() for c in ax.collections for path in c.get_paths()]
+    assert max(tops) == pytest.approx(100)

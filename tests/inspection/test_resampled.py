@@ -135,11 +135,14 @@ def test_shapley_values_add_up_in_each_resample(report):
 def test_all_forms_say_which_interval_it_is(report, plt):
     said = (
         "Intervals: bootstrap over 60 test samples, one split: it does not hold the chance of the "
-        "training part; verdicts: Holm."
+        "training part; verdicts use wider ones"
     )
     assert said in " ".join(repr(report).split()) and said in report._repr_html_()
     assert "corrected resampled t" not in repr(report)
-    assert "best on the other half" in report.data["rows"]["best single"]["text"]
+    assert (
+        "in each half of the test part by the other half"
+        in report.data["rows"]["best single"]["text"]
+    )
     assert json.loads(report.to_json())["interval"].startswith("bootstrap over 60 test samples")
     title = report.plot().get_title()
     assert title == "n = 150, one split, 60 test samples, seeds: 2, 95 % bootstrap intervals"

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from inforeg_sk.inspection._recommend import choose_row
+from inforeg_sk.inspection._recommend import choose_row, why_row
 from inforeg_sk.inspection._resampled import Spread
+from inforeg_sk.inspection._style import limits_of
 from inforeg_sk.inspection._verdicts import Design, compare, give_verdicts, is_nothing_to_learn
 from inforeg_sk.inspection._wording import Wording
 
@@ -99,9 +100,30 @@ def test_a_starving_encoder_is_named_with_share_size_and_interval():
 
 
 def test_the_remedy_says_what_it_gained_here():
-    scores = {"joint*": 0.95}
-    (only,) = verdicts_of(scores, left={"probe_joint": 0.7, "in_joint": 0.69})
-    assert "joint* +5.0 points" in only.sentence
+    starved = {"probe_joint": 0.7, "in_joint": 0.69}
+    (only,) = verdicts_of({"joint*": 0.95}, left=starved)
+    joint = "On these data joint* (the network with unimodal losses) gained 5.0 points over the "
+    assert f"{joint}network as given, late fusion scored the same." in only.sentence
+    (only,) = verdicts_of({"joint*": 0.95, "late fusion": 0.91}, left=starved)
+    assert f"{joint}network as given, late fusion 1.0." in only.sentence
+    (only,) = verdicts_of({"joint*": 0.95, "late fusion": 0.89}, left=starved)
+    assert f"{joint}network as given, late fusion lost 1.0." in only.sentence
+
+
+@pytest.mark.parametrize(
+    ("classifies", "named"), [(True, "LateFusionClassifier"), (False, "LateFusionRegressor")]
+)
+def test_remedies_name_what_fits_the_task(classifies, named):
+    words = Wording(True, classifies)
+    parts = {name: modality(50 * k) for k, name in enumerate(NAMES)}
+    parts["left"] = modality(0, in_joint=0.55, **UNUSED)
+    measures = {what: {name: parts[name][what] for name in NAMES} for what in parts["left"]}
+    rows = {"joint": spread(0.9), "majority": spread(0.5, 0.001)}
+    (only,) = give_verdicts(rows, measures, DESIGN, "joint", None, words)
+    kind = named.removeprefix("LateFusion")
+    assert f"({named})" in only.remedy
+    assert f"MultimodalInfoReg{kind} with alpha=0, unimodal_weight=1" in only.remedy
+    assert ("Regressor" in only.remedy) != classifies
 
 
 def test_a_neglecting_head_is_not_called_a_starving_encoder():
@@ -135,10 +157,16 @@ def test_what_of_a_neglect_is_not_certain_is_told():
     changes = {"left": {"shapley": 0.3}, "right": {"shapley": (0.1, 0.2), "in_joint": 0.55}}
     (only,) = verdicts_of(**changes)
     assert (only.kind, only.modality) == ("cannot be told", "right") and only.low > 0
-    assert "but the network may gain its fair part from it" in only.sentence
+    assert "it is not certain that the head neglects it" in only.sentence
+    assert (
+        "25.0 points more than it scores inside the joint network (55.0 %). This" in only.sentence
+    )
+    assert "gap is certain (9" in only.sentence
+    assert "its Shapley value is below three quarters of its fair share is not" in only.sentence
     right = {**UNUSED, "permutation_drop": 0.1, "in_joint": 0.55, "alone": (0.78, 1.0)}
     (only,) = verdicts_of(right=right)
-    assert "but so it may be of the network trained alone" in only.sentence and only.low > 0
+    assert "a head leaves unread of the network trained alone is not" in only.sentence
+    assert only.low > 0
 
 
 def test_a_modality_that_the_network_uses_as_much_as_others_is_not_neglected():
@@ -173,10 +201,66 @@ def test_a_large_gain_over_random_features_that_is_uncertain_is_not_nothing_to_l
     assert (only.kind, only.modality) == ("cannot be told", "left")
     noise = modality(0, **UNCERTAIN)
     assert not is_nothing_to_learn(noise, DESIGN)
-    noise["baseline"] = noise["probe_alone"] - spread(0.0)  # alone a guess: nothing after all
-    assert is_nothing_to_learn(noise, DESIGN)
-    small = modality(0, probe_untrained=(0.79, 0.05))  # 1 point of 30 learned
+    small = modality(0, probe_untrained=(0.79, 0.01))  # 1 point of 30 learned, and surely below 3
+    small["probe_alone"] = spread(0.791)
     assert is_nothing_to_learn(small, DESIGN)
+    small["probe_untrained"] = spread(0.79, 0.05)  # the same mean, and perhaps 6
+    assert not is_nothing_to_learn(small, DESIGN)
+
+
+def test_where_all_are_right_for_all_samples_the_untrained_encoder_is_as_good():
+    perfect = modality(0, probe_untrained=(1.0, 0.0), probe_alone=(1.0, 0.0))
+    assert is_nothing_to_learn(perfect, DESIGN)
+
+
+@pytest.mark.parametrize(
+    ("sd", "said"),
+    [
+        # By hand: 2.14 * sd * sqrt(1 / 15 + 100 / 400) / 3 points is 20 %, and 27 %.
+        (0.005, "the encoder learned a little less than alone (70 %, 50 to 90)."),
+        (
+            0.0068,
+            "the encoder may have learned less than alone (70 %, 43 to 97), which is not cert",
+        ),
+    ],
+)
+def test_an_encoder_that_learned_less_than_alone_is_not_called_fine(sd, said):
+    """2.1 of 3 points more than untrained, where 30 more than guessing are learned."""
+    behind = {"probe_untrained": (0.77, 1e-4), "probe_joint": (0.791, sd), "in_joint": 0.55}
+    (only,) = verdicts_of(left={**behind, **UNUSED, "probe_alone": (0.8, 1e-4)})
+    assert (only.kind, only.modality) == ("neglecting head", "left")
+    assert "fine" not in only.sentence and said in only.sentence
+
+
+@pytest.mark.parametrize(
+    ("n_folds", "n_seeds", "same", "few"),
+    [(3, 1, False, True), (4, 3, True, True), (3, 2, False, False), (5, 1, True, False)],
+)
+def test_few_folds_give_no_number_of_samples(n_folds, n_seeds, same, few):
+    design = DESIGN._replace(n_folds=n_folds, n_seeds=n_seeds, same_folds=same)
+    assert design.is_few == few
+    (only,) = verdicts_of(design=design._replace(same_folds=False), left=UNCERTAIN)
+    told = f"{n_folds} folds x {n_seeds} seed{'s' * (n_seeds > 1)} are too few to tell"
+    if few and not same:
+        assert f"{told}; run again with cv=5, seeds=3." in only.sentence
+        assert "samples" not in only.sentence and only.remedy == "run again with cv=5, seeds=3"
+    else:
+        assert "samples would" in only.sentence and only.remedy == "more samples, folds or seeds"
+
+
+def test_with_one_split_only_more_test_samples_help():
+    one = DESIGN._replace(one_split=True, unit="test samples")
+    (only,) = verdicts_of(design=one, left=UNCERTAIN)
+    assert only.remedy == "more test samples" and "test samples would" in only.sentence
+
+
+def test_nothing_starves_is_not_said_where_nobody_can_tell():
+    """Alone both are guesses, so that neither has a share or a bound; together they are not."""
+    noise = {**dict.fromkeys(("alone", "probe_joint", "probe_alone"), (0.5, 0.05))}
+    noise.update(probe_untrained=(0.49, 0.05), in_joint=0.5)
+    (only,) = verdicts_of(left=noise, right=noise)
+    assert only.kind == "cannot be told" and only.modality is None
+    assert "whether a modality starves cannot be told" in only.sentence
 
 
 def test_a_row_that_is_better_only_by_itself_is_told_where_nothing_else_is():
@@ -186,6 +270,7 @@ def test_a_row_that_is_better_only_by_itself_is_told_where_nothing_else_is():
     assert kinds(found) == [("cannot be told", "left"), ("cannot be told", None)]
     assert "stacked linear scores 9.0 points more than the network as given" in found[1].sentence
     assert found[1].remedy == "look at stacked linear" and found[1].low > 0
+    assert "not corrected for several comparisons" in found[1].sentence
 
 
 def test_a_modality_of_noise_adds_nothing():
@@ -283,6 +368,27 @@ def test_the_simpler_row_within_one_standard_error_is_recommended():
     assert choose_row(scores, levels, DESIGN) == "deep"
 
 
+def test_the_recommendation_says_why_and_what_is_tied():
+    base, words = spread(0.9), Wording(True)
+    noise = spread(0.0, 0.01, seed=5)
+    scores = {"deep": base, "simple": base - 0.004 + noise, "joint": base - 0.004 + noise}
+    levels = {"deep": 3, "simple": 1, "joint": 2}
+    told = compare(scores["deep"] - scores["simple"], DESIGN)
+    assert told.standard_error > 0.004
+    text = why_row(scores, levels, DESIGN, "joint", words)
+    ends = f"{100 * told.low:.1f} to {100 * told.high:.1f}"
+    assert text == (
+        "It is the simplest row within one standard error of the best, deep (0.4 points more, 95 % "
+        f"interval {ends}); as near it: joint. No row is certainly better than the network as "
+        "given (joint)."
+    )
+    levels["deep"] = 0
+    text = why_row(scores, levels, DESIGN, "joint", words)
+    assert text.startswith("It has the best score; within one standard error of it, but no simpler")
+    scores["deep"] = base + 0.1
+    assert why_row(scores, levels, DESIGN, "joint", words) == "It has the best score."
+
+
 def test_rows_that_failed_are_not_recommended():
     scores = {"broken": np.full(SHAPE, np.nan), "fine": spread(0.7)}
     assert choose_row(scores, {"broken": 0, "fine": 5}, DESIGN) == "fine"
@@ -299,6 +405,34 @@ def test_scores_are_told_in_percent_only_where_they_are_shares(percent, score, s
     assert words.score(0.857) == score and words.size(0.094) == size
 
 
+def test_an_interval_ends_where_scores_do_and_needs_three_differences():
+    words = Wording(True, limits=(0.0, 1.0))
+    told = compare(spread(0.95, 0.2), DESIGN)
+    assert told.high > 1 and words.interval(told, of_score=True).endswith(" to 100.0")
+    assert words.interval(compare(spread(0.0, 4.0), DESIGN)) == "-100.0 to 100.0"
+    two = compare(np.array([[0.1, 0.2]]), DESIGN)
+    assert words.interval(two) == "too few folds" == words.interval(two, of_score=True)
+    assert words.interval(compare(np.array([[0.1, 0.2, 0.3]]), DESIGN)) != "too few folds"
+    assert Wording(False).interval(compare(spread(1.5, 0.01), DESIGN), of_score=True) > "1.4"
+
+
+@pytest.mark.parametrize(
+    ("name", "limits"),
+    [
+        ("accuracy", (0, 1)),
+        ("balanced_accuracy", (0, 1)),
+        ("roc_auc_ovr", (0, 1)),
+        ("f1_macro", (0, 1)),
+        ("r2", (-np.inf, 1)),
+        ("neg_log_loss", (-np.inf, 0)),
+        ("matthews_corrcoef", (-1, 1)),
+        ("my_score", (-np.inf, np.inf)),
+    ],
+)
+def test_scores_end_where_they_must(name, limits):
+    assert limits_of(name) == limits
+
+
 def test_the_modality_that_is_best_alone_is_named_with_those_to_leave_out():
     verdicts = verdicts_of({"best single": 0.95}, right={"alone": 0.95})
     assert "the best single modality, right, alone (95.0 %)" in verdicts[0].sentence
@@ -311,4 +445,7 @@ def test_an_encoder_that_is_better_than_alone_by_chance_is_not_called_worse():
     measures = {what: {name: parts[name][what] for name in NAMES} for what in parts["left"]}
     rows = {"joint": spread(0.9), "majority": spread(0.5, 0.001)}
     (only,) = give_verdicts(rows, measures, DESIGN, "joint", None, Wording(True))
-    assert "1.0 points more from it" in only.sentence and "2,000 samples would" in only.sentence
+    assert "1.0 points more from it" in only.sentence
+    low, high = only.low, only.high  # of the one trained alone less this one
+    assert f"interval {-100 * high:.1f} to {-100 * low:.1f})" in only.sentence
+    assert "2,000 samples would" in only.sentence
