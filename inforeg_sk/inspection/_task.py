@@ -13,6 +13,7 @@ from ..compose import ModalityTransformer
 from ..data.checks import SINGLE, as_selectable, check_modalities, check_rows_beside
 from ..data.columns import ColumnsToModalities, as_blocks
 from ..data.container import ModalityDict, is_mapping
+from ..data.mistakes import refuse_swapped, refuse_target, refuse_unnamed
 from ..ensemble.experts import only, present_rows, rows_with
 from ..ensemble.folds import assign_folds
 from ..estimator import MultimodalEstimator
@@ -249,9 +250,11 @@ def make_folds(task, X, y, groups, cv, seeds):
     Folds
     y : ndarray
     """
+    refuse_swapped(X, y)
+    refuse_unnamed(X)
     check_rows_beside(X, {"y": y, "groups": groups})
     X = _as_dict(X) if not task.steps else as_selectable(X)
-    _check_whole(task, X)
+    _check_whole(task, X, y)
     target_class = type(task.network).target_class
     y = target_class.check(y, _n_samples(X), task.network)
     target_class.fit(y, type(task.network).__name__)
@@ -278,17 +281,22 @@ def make_folds(task, X, y, groups, cv, seeds):
     return Folds(folds, len(partitions[0]), same, n_train, n_test), y
 
 
-def _check_whole(task, X):
+def _check_whole(task, X, y):
     """Check all samples as a fit would, so that errors name the user's rows, not a fold's.
 
     What steps of the user make of X is not known yet; their fits check it.
     """
     steps = [step for _, step in task.steps]
+    kind = type(task.network).target_class.task
+    if is_mapping(X):
+        refuse_target(X, y, kind)
     if any(not isinstance(step, ColumnsToModalities) for step in steps):
         return
     for step in steps:
         X = step.fit_transform(X)
-    if not steps:
+    if steps:
+        refuse_target(X, y, kind)
+    else:
         present_rows(X, tuple(X), task.missing)
     dtype, _ = resolve_dtype(task.network.dtype, type(task.network).__name__)
     check_modalities(X, task.network, dtype)
