@@ -12,14 +12,13 @@ import numpy as np
 from ..data.container import ModalityDict
 from ..ensemble.experts import rows_with
 from ..utils.suggestions import did_you_mean
+from ._task import MOST_CLASSES
 
 __all__ = ["CommandData", "CommandError", "infer_task", "read_data"]
 
 _RANGE = re.compile(r"(\d*):(\d*)")
 _POSITIONS = re.compile(r"[\d:,\s]+")
 _UNKNOWN = ("", "nan", "na", "n/a", "null")
-# Whole numbers may be classes up to so many different ones.
-_CLASSES = 20
 
 
 class CommandError(Exception):
@@ -119,7 +118,7 @@ def infer_task(y):
     if y.dtype.kind == "f" and (y != np.round(y)).any():
         return "regression"
     found = len(np.unique(y))
-    if found > _CLASSES:
+    if found > MOST_CLASSES:
         raise CommandError(
             f"The target has {found} different whole numbers, which may be classes or values: give "
             "--task classification or --task regression."
