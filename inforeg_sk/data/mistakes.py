@@ -172,7 +172,7 @@ def _find(X, y, task, columns):
     targets = None
     for name, given in X.items():
         for part, value in (given if isinstance(given, Mapping) else {None: given}).items():
-            n_columns = prod(_shape(value)[1:])
+            n_columns = 0 if isinstance(value, Mapping) else prod(_shape(value)[1:])
             if n_columns != 1 and not (columns and n_columns):
                 continue
             if targets is None:
