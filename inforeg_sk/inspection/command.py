@@ -161,11 +161,13 @@ def _diagnose(options, run):
     # Only the report goes to stdout, so that it can be sent on.
     with redirect_stdout(sys.stderr):
         report = run(estimator, data.X, data.y, **settings)
-    _print(_written(report, "text" if outputs else options.format or "text", options.data))
-    for output, shape in outputs.items():
-        text = _written(report, shape, options.data)
-        output.write_text(text + "\n", encoding="utf-8")
-        print(f"report written to {output}", file=sys.stderr)
+    try:
+        for output, shape in outputs.items():
+            text = _written(report, shape, options.data)
+            output.write_text(text + "\n", encoding="utf-8")
+            print(f"report written to {output}", file=sys.stderr)
+    finally:  # hours of training are not lost where a file cannot be written
+        _print(_written(report, "text" if outputs else options.format or "text", options.data))
 
 
 def _outputs(options):

@@ -128,6 +128,17 @@ def test_one_run_writes_several_files_and_prints_text(path, tmp_path, capsys):
         assert match in capsys.readouterr().err and asked.times == 1
 
 
+def test_a_file_that_cannot_be_written_does_not_lose_the_report(path, tmp_path, capsys):
+    def makes_a_folder_of_it(*args, **settings):
+        (tmp_path / "a.html").mkdir()
+        return Report()
+
+    options = [*CHOSEN, "--output", str(tmp_path / "a.html")]
+    assert main(["diagnose", str(path), *options], run=makes_a_folder_of_it) == 2
+    printed = capsys.readouterr()
+    assert printed.out == "R² of all\n" and "a.html" in printed.err
+
+
 @pytest.mark.parametrize(
     "options, name, expected",
     [
