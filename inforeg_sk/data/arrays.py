@@ -1,5 +1,6 @@
 """Modalities as checked arrays, and which samples lack which of them."""
 
+import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -14,6 +15,10 @@ from .presence import CHUNK, Presence, find_present, scatter_rows, stack_rows
 from .tables import column_labels, is_table
 
 __all__ = ["CheckedModalities", "check_arrays"]
+
+# Words in the names of what says which samples belong together.
+_WORDS = "group groups fold id ids person patient participant subject speaker who user session site"
+_GROUPS = frozenset(_WORDS.split())
 
 
 class CheckedModalities(NamedTuple):
@@ -121,8 +126,7 @@ def _numeric(name, value, dtype, present, part=False, warn=False, form="array"):
         raise ValueError(
             f"Modality {name!r} has shape {array.shape} and type {array.dtype}: one row a sample "
             "is needed, (n_samples, n_features) or (n_samples, n_steps, n_features). "
-            f"{reshape_advice(form)}, or encode it first (ModalityTransformer) if it is text or of "
-            "unequal lengths."
+            f"{_advice_on_one_axis(name, array, form)}"
         )
     if 0 in array.shape:
         raise ValueError(f"Modality {name!r} is empty: 0 feature(s) in shape {array.shape}.")
@@ -141,6 +145,22 @@ def _numeric(name, value, dtype, present, part=False, warn=False, form="array"):
         labels = column_labels(value) if table else None
         warn_of_merged_values(name, array, converted, present, labels)
     return converted
+
+
+def _advice_on_one_axis(name, array, form):
+    """What to do with a modality of one axis; groups and texts would be no modality as columns."""
+    integers = array.dtype.kind in "iu"
+    if integers and not _GROUPS.isdisjoint(re.split(r"[^a-z]+", name.lower())):
+        return "By its name it has groups: pass it as groups=, or drop it."
+    if array.dtype.kind in "USTO" and array.size and isinstance(array.flat[0], str | bytes):
+        return (
+            "Encode it first (ModalityTransformer) if it is text; if it names groups of samples, "
+            "pass it as groups=, or drop it."
+        )
+    return (
+        f"{reshape_advice(form)}, or encode it first (ModalityTransformer) if it is text or of "
+        "unequal lengths."
+    )
 
 
 def _check_mask(name, value, present):

@@ -10,6 +10,7 @@ from .arrays import CheckedModalities, check_arrays
 from .columns import as_blocks, resolve_columns, split_columns
 from .container import ModalityDict, find_row_labels, is_mapping
 from .conversion import as_table, form_of, reshape_advice
+from .mistakes import refuse_swapped, refuse_unnamed, warn_of_target
 from .spec import check_shapes, sample_shapes
 from .tables import (
     check_column_labels,
@@ -73,6 +74,9 @@ def check_modalities(X, estimator, dtype, beside=None):
     CheckedInput
     """
     columns = table = None
+    y = (beside or {}).get("y")
+    refuse_swapped(X, y)
+    refuse_unnamed(X)
     if is_mapping(X):
         if estimator.modalities is not None:
             raise ValueError(
@@ -93,6 +97,8 @@ def check_modalities(X, estimator, dtype, beside=None):
             "A modality cannot be called 'joint', which stands for all modalities together: give "
             "it another name."
         )
+    if y is not None:
+        warn_of_target(X, y, estimator.target_class.task)
     checked = check_arrays(X, len(X), dtype, missing=estimator.missing, warn=True)
     for name, mask in checked.presence.masks.items():
         if not mask.numpy().any():

@@ -38,6 +38,10 @@ from ._task import Task, make_folds
 __all__ = ["diagnose"]
 
 _OWNER = "diagnose"
+# Scorers of two classes, and what takes more.
+_OF_MORE_CLASSES = {"roc_auc": "roc_auc_ovr"} | {
+    name: f"{name}_macro" for name in ("f1", "precision", "recall", "jaccard")
+}
 
 
 def diagnose(
@@ -102,15 +106,15 @@ def diagnose(
     Raises
     ------
     TypeError, ValueError
-        If a parameter is not what it must be, there is only one modality, a training part lacks a
-        class or a modality, or the network as given cannot be fitted or scored in some fold, which
-        is then named.
+        If a parameter is not what it must be, there is only one modality, a modality or a column of
+        one equals the target, a training part lacks a class or a modality, or the network as given
+        cannot be fitted or scored in some fold, which is then named.
 
     Warns
     -----
     UserWarning
         If a rival or a compared method fails: it is left out, and the report names it with its
-        error.
+        error. If a regressor gets whole numbers that look like classes.
 
     Notes
     -----
@@ -179,10 +183,13 @@ def diagnose(
     task = Task.of(estimator, X)
     rows = compared_networks(task.network, methods)
     folds, y = make_folds(task, X, y, groups, cv, seeds)
+    if task.classifies:
+        _check_two_classes(scoring, len(np.unique(y)))
     names = folds.folds[0].names
     if len(names) < 2:
         raise ValueError(
-            f"diagnose compares modalities, and X has one only, {names[0]!r}: give at least two."
+            f"diagnose compares modalities, and X has one only, {names[0]!r}: give at least two, "
+            "as a dict of arrays, or as columns of a table with modalities= of the estimator."
         )
     given = name_of_given(task.network)
     if POOL in rivals:
@@ -228,6 +235,15 @@ def _check(scoring, n_jobs, verbose):
         )
     check_parameter("n_jobs", n_jobs, [Interval(Integral), IsNone()], _OWNER)
     check_parameter("verbose", verbose, [Interval(Integral, 0), Instance(bool)], _OWNER)
+
+
+def _check_two_classes(scoring, n_classes):
+    """Raise before any fit where a scorer by name takes two classes only."""
+    if isinstance(scoring, str) and scoring in _OF_MORE_CLASSES and n_classes > 2:
+        raise ValueError(
+            f"The 'scoring' parameter of diagnose is {scoring!r}, which takes two classes, and y "
+            f"has {n_classes}: use {_OF_MORE_CLASSES[scoring]!r}."
+        )
 
 
 def _seeds(seeds):

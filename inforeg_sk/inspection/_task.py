@@ -13,6 +13,7 @@ from ..compose import ModalityTransformer
 from ..data.checks import SINGLE, as_selectable, check_modalities, check_rows_beside
 from ..data.columns import ColumnsToModalities, as_blocks
 from ..data.container import ModalityDict, is_mapping
+from ..data.mistakes import refuse_swapped, refuse_target, refuse_unnamed
 from ..ensemble.experts import only, present_rows, rows_with
 from ..ensemble.folds import assign_folds
 from ..estimator import MultimodalEstimator
@@ -21,9 +22,11 @@ from ..training.device import resolve_dtype
 from ..utils.callers import warn_caller
 from ..utils.compat import safe_indexing
 
-__all__ = ["Fold", "Folds", "Task", "make_folds"]
+__all__ = ["MOST_CLASSES", "Fold", "Folds", "Task", "make_folds"]
 
 _OWNER = "diagnose"
+#: Whole numbers may be classes up to so many different ones.
+MOST_CLASSES = 20
 
 
 class Task(NamedTuple):
@@ -62,7 +65,7 @@ class Task(NamedTuple):
             raise TypeError(
                 "The 'estimator' parameter of diagnose must be a MultimodalClassifier or "
                 "MultimodalRegressor, or a Pipeline that ends in one, not fitted or fitted: its "
-                f"encoders are what is diagnosed. Got {estimator!r}."
+                f"encoders are what is diagnosed. Got {estimator!r}{_hint(network)}"
             )
         network = clone(network)
         if network.modalities is not None or not (steps or is_mapping(X)):
@@ -249,14 +252,23 @@ def make_folds(task, X, y, groups, cv, seeds):
     Folds
     y : ndarray
     """
+    refuse_swapped(X, y)
+    refuse_unnamed(X)
     check_rows_beside(X, {"y": y, "groups": groups})
     X = _as_dict(X) if not task.steps else as_selectable(X)
-    _check_whole(task, X)
+    _check_whole(task, X, y)
     target_class = type(task.network).target_class
     y = target_class.check(y, _n_samples(X), task.network)
     target_class.fit(y, type(task.network).__name__)
+    if not task.classifies:
+        _warn_of_classes(y)
     groups = _check_groups(groups, len(y))
     same = not isinstance(cv, Integral)
+    if groups is not None and not same and (groups == groups[0]).all():
+        raise ValueError(
+            f"All samples have one group, {groups.tolist()[0]!r}: groups= needs at least as many "
+            f"as folds (cv={cv}). Leave it out if samples do not belong together."
+        )
     if task.classifies and not same:
         _check_classes(y, groups, cv)
     partitions = [_splits(task, X, y, groups, cv, seed) for seed in (seeds[:1] if same else seeds)]
@@ -278,20 +290,51 @@ def make_folds(task, X, y, groups, cv, seeds):
     return Folds(folds, len(partitions[0]), same, n_train, n_test), y
 
 
-def _check_whole(task, X):
+def _hint(network):
+    """End the message on an estimator that cannot be diagnosed."""
+    kind = network if isinstance(network, type) else type(network)
+    if network is kind and issubclass(kind, MultimodalEstimator):
+        return f", a class: add (): {kind.__name__}()"
+    if kind.__module__.startswith("sklearn.linear_model"):
+        return ": linear models are among the rivals already; pass a network."
+    return "."
+
+
+def _check_whole(task, X, y):
     """Check all samples as a fit would, so that errors name the user's rows, not a fold's.
 
     What steps of the user make of X is not known yet; their fits check it.
     """
     steps = [step for _, step in task.steps]
+    kind = type(task.network).target_class.task
+    if is_mapping(X):
+        refuse_target(X, y, kind)
     if any(not isinstance(step, ColumnsToModalities) for step in steps):
         return
     for step in steps:
         X = step.fit_transform(X)
-    if not steps:
+    if steps:
+        refuse_target(X, y, kind)
+    else:
         present_rows(X, tuple(X), task.missing)
     dtype, _ = resolve_dtype(task.network.dtype, type(task.network).__name__)
     check_modalities(X, task.network, dtype)
+
+
+def _warn_of_classes(y):
+    """Warn of a target of a regressor that may be of classes."""
+    found = np.unique(y) if y.ndim == 1 or y.shape[1] == 1 else ()
+    if (
+        0 < len(found) <= MOST_CLASSES
+        and 2 * len(found) < len(y)
+        and (found == found.round()).all()
+    ):
+        values = ", ".join(f"{value:g}" for value in found[:4]) + ", ..." * (len(found) > 4)
+        warn_caller(
+            f"y has {len(found)} different whole numbers ({values}), which look like classes, and "
+            "diagnose takes them as values, as it got a regressor: give a classifier if they are "
+            "classes."
+        )
 
 
 def _check_groups(groups, n_samples):

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+import textwrap
 from contextlib import redirect_stdout
 from html import escape
 from pathlib import Path
@@ -9,12 +10,16 @@ from pathlib import Path
 import numpy as np
 
 from ..classifier import MultimodalClassifier
+from ..methods import METHODS
 from ..regressor import MultimodalRegressor
+from ..utils.suggestions import did_you_mean
+from ._compared import RIVALS, compared_networks
 from ._diagnose import diagnose
 from .command_data import CommandError, infer_task, read_data
 
 __all__ = ["main"]
 
+_NAMED = (*METHODS, "joint*", "mlp", "concat")
 _FORMATS = ("text", "html", "json")
 _SUFFIXES = {".html": "html", ".htm": "html", ".json": "json"}
 _EXAMPLES = """examples:
@@ -24,6 +29,16 @@ _EXAMPLES = """examples:
   python -m inforeg_sk diagnose data.csv --target label --modality audio=pitch,energy \\
       --modality 'text=text_*' --output report.html
       columns by name, by pattern, or by position: text=0:300
+  python -m inforeg_sk diagnose data.npz --rivals '-evidence pool' --output a.html --output a.json
+      all rivals but one; the report is printed as text, and written as HTML and JSON
+
+--methods takes: {methods}
+--rivals takes: {rivals}
+Names behind - are left out of the default, as in --methods=-mlp.
+
+The networks have the defaults of MultimodalClassifier or MultimodalRegressor, but for --max-epochs;
+the optimizer, lr and all else are set in Python:
+inforeg_sk.diagnose(MultimodalClassifier(lr=0.01), X, y)
 """
 _PAGE = """<!DOCTYPE html>
 <html lang="en">
@@ -55,7 +70,7 @@ def main(argv=None, *, run=diagnose):
     int
         Exit status: 0, 2 if what was given cannot be used, or 130 if it was interrupted.
     """
-    options = _parser().parse_args(argv)
+    options = _parser().parse_args(_joined(sys.argv[1:] if argv is None else argv))
     try:
         _diagnose(options, run)
     except (CommandError, TypeError, ValueError, ImportError, OSError) as error:
@@ -81,7 +96,7 @@ def _parser():
         help="is a modality starving, how badly, and what fixes it?",
         description="Is a modality starving, how badly, and what fixes it? Trains networks over "
         "folds and\nseeds, and compares them with simpler models; see inforeg_sk.diagnose.",
-        epilog=_EXAMPLES,
+        epilog=_EXAMPLES.format(methods=_wrapped(_NAMED), rivals=_wrapped(RIVALS)),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     ).add_argument
@@ -100,38 +115,101 @@ def _parser():
     add("--seeds", type=int, default=3, metavar="N", help="seeds of all networks (default: 3)")
     add("--scoring", metavar="NAME", help="a scikit-learn scorer (default: accuracy, or R squared)")
     add("--max-epochs", type=int, metavar="N", help="epochs of each network")
-    add("--methods", metavar="A,B", help="methods to compare with, such as joint*,inforeg")
-    add("--rivals", metavar="A,B", help="rows beside the networks, such as 'majority,late fusion'")
+    add(
+        "--methods",
+        metavar="A,B",
+        help="methods to compare with, such as joint*,inforeg; -A: not A",
+    )
+    add(
+        "--rivals",
+        metavar="A,B",
+        help="rows beside the networks, such as 'majority,late fusion', or '-evidence pool' for "
+        "all but this",
+    )
     add("--n-jobs", type=int, metavar="N", help="processes (default: 1)")
-    add("--format", choices=_FORMATS, help="default: that of the output's name, or text")
-    add("--output", metavar="FILE", help="file to write; default: print")
+    add("--format", choices=_FORMATS, help="of the one output, or of what is printed without one")
+    add(
+        "--output",
+        metavar="FILE",
+        action="append",
+        default=[],
+        help="file to write, its format by its name (.html, .json, else text); may be given "
+        "several times. The report is printed as text all the same",
+    )
     add("--quiet", action="store_true", help="no progress on stderr")
     add("--traceback", action="store_true", help="show where an error comes from")
     return parser
 
 
+def _wrapped(names):
+    return textwrap.fill(", ".join(names), 80, subsequent_indent="    ", break_on_hyphens=False)
+
+
 def _diagnose(options, run):
-    shape = options.format or _SUFFIXES.get(Path(options.output or "").suffix.lower(), "text")
-    output = None if options.output is None else _writable(options.output)
+    outputs = _outputs(options)
     data = read_data(options.data, options.target, options.groups, options.modality)
     task = options.task or infer_task(data.y)
     estimator = _estimator(task, data.lacking, options.max_epochs)
     settings = {"cv": options.cv, "seeds": options.seeds, "scoring": options.scoring}
     settings.update(groups=data.groups, n_jobs=options.n_jobs, verbose=0 if options.quiet else 1)
-    for name in ("methods", "rivals"):
-        given = getattr(options, name)
-        if given is not None:
-            settings[name] = [part.strip() for part in given.split(",") if part.strip()]
+    if options.methods is not None:
+        default = [row.name for row in compared_networks(estimator, "default")[1:]]
+        settings["methods"] = _chosen("--methods", options.methods, default)
+    if options.rivals is not None:
+        settings["rivals"] = _chosen("--rivals", options.rivals, RIVALS)
     _say(options, data, task)
     # Only the report goes to stdout, so that it can be sent on.
     with redirect_stdout(sys.stderr):
         report = run(estimator, data.X, data.y, **settings)
-        text = _written(report, shape, options.data)
-    if output is None:
-        _print(text)
-    else:
-        output.write_text(text + "\n", encoding="utf-8")
-        print(f"report written to {output}", file=sys.stderr)
+    try:
+        for output, shape in outputs.items():
+            text = _written(report, shape, options.data)
+            output.write_text(text + "\n", encoding="utf-8")
+            print(f"report written to {output}", file=sys.stderr)
+    finally:  # hours of training are not lost where a file cannot be written
+        _print(_written(report, "text" if outputs else options.format or "text", options.data))
+
+
+def _outputs(options):
+    """The format of each file to write (dict)."""
+    if options.format and len(options.output) > 1:
+        raise CommandError("--format is for one --output: give names .html, .json or .txt instead.")
+    found = {}
+    for output in options.output:
+        path = _writable(output)
+        if path in found:
+            raise CommandError(f"--output {output!r} is given twice.")
+        found[path] = options.format or _SUFFIXES.get(path.suffix.lower(), "text")
+    return found
+
+
+def _joined(argv):
+    """Arguments where lists of names that begin with - are told from options."""
+    found = []
+    for text in argv:
+        names = text.startswith("-") and not text.startswith("--") and text != "-h"
+        if names and found and found[-1] in ("--methods", "--rivals"):
+            found[-1] += f"={text}"
+        else:
+            found.append(text)
+    return found
+
+
+def _chosen(option, text, default):
+    """Names of a list, or the default ones but those behind a - (list of str)."""
+    names = [part.strip() for part in text.split(",") if part.strip()]
+    left_out = [name.removeprefix("-").strip() for name in names if name.startswith("-")]
+    if not left_out:
+        return names
+    if len(left_out) < len(names):
+        raise CommandError(f"{option} {text!r}: put - in front of all names, or of none.")
+    for name in left_out:
+        if name not in default:
+            raise CommandError(
+                f"{option} leaves out {name!r}; the default is {', '.join(map(repr, default))}"
+                f"{did_you_mean(name, default)}"
+            )
+    return [name for name in default if name not in left_out]
 
 
 def _writable(output):

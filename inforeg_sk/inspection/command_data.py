@@ -3,6 +3,7 @@
 import csv
 import re
 import zipfile
+from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,14 +13,14 @@ import numpy as np
 from ..data.container import ModalityDict
 from ..ensemble.experts import rows_with
 from ..utils.suggestions import did_you_mean
+from ._task import MOST_CLASSES
 
 __all__ = ["CommandData", "CommandError", "infer_task", "read_data"]
 
 _RANGE = re.compile(r"(\d*):(\d*)")
 _POSITIONS = re.compile(r"[\d:,\s]+")
+_DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
 _UNKNOWN = ("", "nan", "na", "n/a", "null")
-# Whole numbers may be classes up to so many different ones.
-_CLASSES = 20
 
 
 class CommandError(Exception):
@@ -71,11 +72,10 @@ def read_data(path, target="y", groups=None, modalities=()):
     """
     path = Path(path)
     if not path.exists():
-        near = did_you_mean(path.name, _siblings(path))
-        raise CommandError(f"There is no file {str(path)!r}{near}")
+        raise CommandError(f"There is no file {str(path)!r}{_near(path)}")
     if path.is_dir():
         raise CommandError(f"{str(path)!r} is a folder; a file .npz or .csv is expected.")
-    read = {".npz": _Arrays, ".csv": _Columns, ".tsv": _Columns}.get(path.suffix.lower())
+    read = _READERS.get(path.suffix.lower())
     if read is None:
         raise CommandError(
             f"{str(path)!r} must be a file .npz (numpy.savez), .csv or .tsv. A single array is "
@@ -119,7 +119,7 @@ def infer_task(y):
     if y.dtype.kind == "f" and (y != np.round(y)).any():
         return "regression"
     found = len(np.unique(y))
-    if found > _CLASSES:
+    if found > MOST_CLASSES:
         raise CommandError(
             f"The target has {found} different whole numbers, which may be classes or values: give "
             "--task classification or --task regression."
@@ -127,9 +127,15 @@ def infer_task(y):
     return "classification"
 
 
-def _siblings(path):
-    folder = path.parent
-    return [p.name for p in folder.iterdir()] if folder.is_dir() else []
+def _near(path):
+    """End a message on a file that is not there: the one of a near name that can be read."""
+    if not path.parent.is_dir():
+        return f": there is no folder {str(path.parent)!r}."
+    files = [p for p in path.parent.iterdir() if p.suffix.lower() in _READERS and p.is_file()]
+    # All of them end alike, which would make any two names near.
+    near = get_close_matches(path.stem, [p.stem for p in files], n=1)
+    names = sorted(p.name for p in files if p.stem in near)
+    return f"; did you mean {names[0]!r}?" if names else "."
 
 
 def _parsed(modalities):
@@ -229,6 +235,7 @@ class _Arrays:
         for name in free:
             values = self._load(name)
             if values.ndim == 0 or len(values) != n_samples:
+                _refuse_modality(name, values, n_samples)
                 other.append(f"{name!r} of shape {values.shape}")
             elif values.ndim == 1 or values.dtype.kind not in "iufb":
                 single.append(name)
@@ -248,6 +255,16 @@ class _Arrays:
         return found
 
 
+def _refuse_modality(name, values, n_samples):
+    """Raise where an array of another length than the target looks like a modality."""
+    if values.ndim >= 2 and values.dtype.kind in "iufb":
+        raise CommandError(
+            f"{name!r} has {len(values)} rows, but the target has {n_samples}: it looks like a "
+            "modality, whose rows are the samples. Make them the same, or name the modalities that "
+            "you mean by --modality."
+        )
+
+
 def _check_rows(name, values, n_samples):
     if values.ndim == 0 or len(values) != n_samples:
         rows = values.shape[0] if values.ndim else "no"
@@ -258,13 +275,16 @@ class _Columns:
     """A csv file."""
 
     def __init__(self, path):
-        delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
+        self._path, self._delimiter = path, "\t" if path.suffix.lower() == ".tsv" else ","
         try:
             with path.open(newline="", encoding="utf-8-sig") as file:
-                rows = list(csv.reader(file, delimiter=delimiter, strict=True))
+                first = next((line for line in file if line.strip()), "")
+                self._delimiter = _delimiter(first, self._delimiter)
+                file.seek(0)
+                reader = csv.reader(file, delimiter=self._delimiter, strict=True)
+                rows = [(reader.line_num, row) for row in reader if row]
         except (UnicodeDecodeError, csv.Error) as error:
             raise CommandError(f"{str(path)!r} cannot be read as UTF-8 csv: {error}.") from error
-        rows = [(i, row) for i, row in enumerate(rows, start=1) if row]
         if len(rows) < 2:
             raise CommandError(f"{str(path)!r} has no rows under a line of column names.")
         (_, names), *body = rows
@@ -294,6 +314,7 @@ class _Columns:
         for line, text in zip(self._lines, texts, strict=True):
             if text.lower() in _UNKNOWN:
                 raise CommandError(f"The {role} {name!r} is unknown in line {line}: {text!r}.")
+            self._refuse_decimal_comma(text, name, line)
         for kind in (int, float):
             try:
                 return np.array([kind(text) for text in texts])
@@ -320,6 +341,9 @@ class _Columns:
                     )
             used |= set(names)
             found[m] = np.column_stack([self._numbers(name, m) for name in names])
+            self._check_known(found[m], m, names)
+        if self._delimiter == ";":
+            notes.append("the separator of columns is ';'")
         left = [name for name in self.names if name not in used]
         if left:
             notes.append(f"columns that are not used: {_listed(left)}")
@@ -329,6 +353,7 @@ class _Columns:
         values = np.empty(len(self._lines))
         for i, text in enumerate(self._texts(name)):
             value = np.nan if text.lower() in _UNKNOWN else _number(text)
+            self._refuse_decimal_comma(text, name, self._lines[i])
             if value is None:
                 raise CommandError(
                     f"The column {name!r} of modality {modality!r} must hold numbers. Got {text!r} "
@@ -336,6 +361,33 @@ class _Columns:
                 )
             values[i] = value
         return values
+
+    def _refuse_decimal_comma(self, text, name, line):
+        if self._delimiter != "," and _DECIMAL_COMMA.fullmatch(text):
+            raise CommandError(
+                f"{str(self._path)!r}, line {line}, column {name!r}: write numbers with a point. "
+                f"Got {text!r}."
+            )
+
+    def _check_known(self, table, modality, names):
+        """Raise where a sample has some values of a modality only, or an infinite one."""
+        unknown = np.isnan(table)
+        bad = np.isinf(table) | (unknown & ~unknown.all(axis=1, keepdims=True))
+        if not bad.any():
+            return
+        i, j = np.argwhere(bad)[0].tolist()
+        text = self._texts(names[j])[i]
+        raise CommandError(
+            f"{str(self._path)!r}, line {self._lines[i]}, column {names[j]!r} of modality "
+            f"{modality!r}: {text!r} is not a finite number. Fill it in, drop the line, or, for a "
+            "sample that lacks the modality, leave all of its columns empty."
+        )
+
+
+def _delimiter(line, usual):
+    """What separates the columns of a line of names: ``;`` where there is no other."""
+    (names,) = csv.reader([line], delimiter=usual) if line else ([],)
+    return ";" if len(names) == 1 and ";" in names[0] else usual
 
 
 class _Table:
@@ -385,3 +437,6 @@ def _number(text):
         return float(text)
     except ValueError:
         return None
+
+
+_READERS = {".npz": _Arrays, ".csv": _Columns, ".tsv": _Columns}

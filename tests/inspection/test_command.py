@@ -1,6 +1,7 @@
 """The command hands on what it was given, writes the report, and says what is wrong."""
 
 import json
+import re
 import runpy
 import sys
 
@@ -8,7 +9,9 @@ import numpy as np
 import pytest
 
 from inforeg_sk import MultimodalClassifier, MultimodalRegressor
+from inforeg_sk.inspection._compared import RIVALS
 from inforeg_sk.inspection.command import main
+from inforeg_sk.methods import METHODS
 
 
 class Report:
@@ -25,8 +28,11 @@ class Report:
 class Asked:
     """In the place of `diagnose`."""
 
+    times = 0
+
     def __call__(self, estimator, X, y, **settings):
         print("this may take a while")
+        self.times += 1
         self.estimator, self.X, self.y, self.settings = estimator, X, y, settings
         return Report()
 
@@ -103,7 +109,70 @@ def test_the_name_of_the_file_says_its_format(path, tmp_path, capsys, name):
     else:
         assert text.startswith("<!DOCTYPE html>") and '<meta charset="utf-8">' in text
         assert "<p>R²</p>" in text and "data.npz</title>" in text
-    assert capsys.readouterr().out == ""
+    assert capsys.readouterr().out == "R² of all\n"
+
+
+def test_one_run_writes_several_files_and_prints_text(path, tmp_path, capsys):
+    page, numbers = tmp_path / "a.html", tmp_path / "a.json"
+    options = [*CHOSEN, "--output", str(page), "--output", str(numbers)]
+    asked = Asked()
+    assert main(["diagnose", str(path), *options], run=asked) == 0 and asked.times == 1
+    assert page.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+    assert json.loads(numbers.read_text(encoding="utf-8")) == {"a": 1}
+    assert capsys.readouterr().out == "R² of all\n"
+    for wrong, match in (
+        (["--output", str(page)], "a.html' is given twice"),
+        (["--format", "json"], "--format is for one --output"),
+    ):
+        assert main(["diagnose", str(path), *options, *wrong], run=asked) == 2
+        assert match in capsys.readouterr().err and asked.times == 1
+
+
+def test_a_file_that_cannot_be_written_does_not_lose_the_report(path, tmp_path, capsys):
+    def makes_a_folder_of_it(*args, **settings):
+        (tmp_path / "a.html").mkdir()
+        return Report()
+
+    options = [*CHOSEN, "--output", str(tmp_path / "a.html")]
+    assert main(["diagnose", str(path), *options], run=makes_a_folder_of_it) == 2
+    printed = capsys.readouterr()
+    assert printed.out == "R² of all\n" and "a.html" in printed.err
+
+
+@pytest.mark.parametrize(
+    "options, name, expected",
+    [
+        (["--rivals", "-evidence pool"], "rivals", set(RIVALS) - {"evidence pool"}),
+        (["--rivals=-majority, -late fusion"], "rivals", {*RIVALS} - {"majority", "late fusion"}),
+        (["--methods", "-mlp"], "methods", {"joint*", "inforeg"}),
+        (["--methods=-inforeg,-joint*,-mlp"], "methods", set()),
+    ],
+)
+def test_names_behind_a_minus_are_left_out_of_the_default(path, options, name, expected):
+    asked = Asked()
+    assert main(["diagnose", str(path), *CHOSEN, *options], run=asked) == 0
+    assert set(asked.settings[name]) == expected
+
+
+def test_what_cannot_be_left_out_is_named(path, capsys):
+    for options, match in (
+        (["--rivals", "-evidense pool"], "leaves out 'evidense pool'.*mean 'evidence pool'"),
+        (["--methods", "-opm"], "leaves out 'opm'; the default is 'joint\\*', 'inforeg', 'mlp'"),
+        (["--rivals", "majority,-late fusion"], "in front of all names, or of none"),
+    ):
+        asked = Asked()
+        assert main(["diagnose", str(path), *CHOSEN, *options], run=asked) == 2
+        assert re.search(match, capsys.readouterr().err) and asked.times == 0
+
+
+def test_the_help_lists_the_names_that_options_take(capsys):
+    with pytest.raises(SystemExit) as end:
+        main(["diagnose", "--help"])
+    told = " ".join(capsys.readouterr().out.split())
+    assert end.value.code == 0
+    assert f"--methods takes: {', '.join(METHODS)}, joint*, mlp, concat" in told
+    assert f"--rivals takes: {', '.join(RIVALS)}" in told
+    assert "--rivals '-evidence pool'" in told and "lr and all else are set in Python" in told
 
 
 def test_what_is_wrong_is_said_without_a_traceback(path, tmp_path, capsys):

@@ -9,7 +9,7 @@ from inforeg_sk.inspection.command_data import CommandError, infer_task, read_da
 
 TABLE = """id,pitch,energy,text_0,text_1,label,who
 a,1,2,3,4,yes,ann
-b,5,,7,8,no,ann
+b,5,6,7,8,no,ann
 c,9,10,NaN,na,yes,bob
 """
 
@@ -47,6 +47,18 @@ def test_all_arrays_of_an_npz_file_are_modalities_but_target_and_groups(save):
     assert np.array_equal(data.y, y) and np.array_equal(data.groups, who)
     (note,) = data.notes
     assert "not have 4 rows" in note and "'folds' of shape (2,)" in note
+
+
+def test_an_array_that_looks_like_a_modality_is_never_left_out_for_its_length(save):
+    arrays = {"a": np.eye(3), "y": [0, 1, 0], "video": np.ones((2, 4, 5))}
+    path = save(**arrays)
+    with pytest.raises(CommandError, match=r"'video' has 2 rows, but the target has 3.*--modality"):
+        read_data(path)
+    assert list(read_data(path, modalities=["a"]).X) == ["a"]
+    del arrays["video"]
+    path = save(**arrays, scale=np.float64(2), names=np.array([["p", "q"]]), mean=np.ones(2))
+    (note,) = read_data(path).notes
+    assert all(name in note for name in ("'scale' of shape ()", "'names'", "'mean' of shape (2,)"))
 
 
 def test_named_arrays_of_an_npz_file(save):
@@ -112,6 +124,13 @@ def test_files_that_are_not_there_or_of_another_kind(save, write, tmp_path):
     path = save(a=np.eye(2), y=[0, 1])
     with pytest.raises(CommandError, match=r"no file .*; did you mean 'data\.npz'"):
         read_data(path.with_name("dat.npz"))
+    for name in ("mosi.npz", "data2/data.npz", "notes.npz"):  # another name, also if it ends alike
+        with pytest.raises(CommandError, match="no file") as error:
+            read_data(tmp_path / name)
+        assert "did you mean" not in str(error.value)
+    write("", "note.txt")
+    with pytest.raises(CommandError, match=r"did you mean 'data\.npz'"):
+        read_data(path.with_name("data.npy"))
     with pytest.raises(CommandError, match="is a folder"):
         read_data(tmp_path)
     with pytest.raises(CommandError, match=r"must be a file \.npz"):
@@ -123,16 +142,14 @@ def test_files_that_are_not_there_or_of_another_kind(save, write, tmp_path):
 
 def test_columns_by_name_pattern_and_position(write):
     settings = {"target": "label", "groups": "who"}
-    specs = ["audio=pitch, energy", "text=text_*", "both=1:3,4"]
+    specs = ["audio=pitch, energy", "text=text_*", "both=1:3,1"]
     data = read_data(write(TABLE), **settings, modalities=specs)
-    audio = [[1, 2], [5, np.nan], [9, 10]]
-    assert np.array_equal(data.X["audio"], audio, equal_nan=True)
+    audio = [[1, 2], [5, 6], [9, 10]]
+    assert np.array_equal(data.X["audio"], audio)
     assert np.array_equal(data.X["text"], [[3, 4], [7, 8], [np.nan] * 2], equal_nan=True)
-    assert np.array_equal(
-        data.X["both"], [[1, 2, 4], [5, np.nan, 8], [9, 10, np.nan]], equal_nan=True
-    )
+    assert np.array_equal(data.X["both"], audio)
     assert data.y.tolist() == ["yes", "no", "yes"] and data.groups.tolist() == ["ann", "ann", "bob"]
-    assert data.lacking == {"text": 1}  # an empty cell beside others is not a lacking modality
+    assert data.lacking == {"text": 1}
     assert data.notes == ["columns that are not used: 'id'"]
 
 
@@ -167,12 +184,37 @@ def test_quotes_blank_lines_and_a_mark_at_the_beginning(write):
         (["text=3:3"], "columns 3:3 are not"),
         (["all=*"], "has the column 'label', which is the target or the groups"),
         (["who"], "has the column 'who', which is the target or the groups"),
+        (
+            ["both=1:5"],
+            r"data\.csv', line 4, column 'text_0' of modality 'both': 'NaN'",
+        ),
         (["id"], "column 'id' of modality 'id' must hold numbers. Got 'a' in line 2"),
     ],
 )
 def test_bad_columns(write, specs, match):
     with pytest.raises(CommandError, match=match):
         read_data(write(TABLE), "label", "who", specs)
+
+
+def test_semicolons_separate_columns_where_commas_do_not(write):
+    data = read_data(write(TABLE.replace(",", ";")), "label", "who", ["audio=pitch,energy"])
+    assert data.X["audio"].tolist() == [[1, 2], [5, 6], [9, 10]]
+    assert "the separator of columns is ';'" in data.notes
+    quoted = read_data(write('"a;b",y\n1,0\n2,1\n'), modalities=["a;b"])
+    assert quoted.X["a;b"].tolist() == [[1], [2]] and quoted.notes == []
+
+
+@pytest.mark.parametrize(
+    "text, match",
+    [
+        ("a;y\n1,5;0\n", r"line 2, column 'a': write numbers with a point\. Got '1,5'"),
+        ("a;y\n1;0\n2;-0,25\n", "line 3, column 'y': write numbers with a point"),
+        ("a,y\n1,0\ninf,1\n", "line 3, column 'a' of modality 'a': 'inf' is not a finite number"),
+    ],
+)
+def test_numbers_that_cannot_be_read_are_named_by_line_and_column(write, text, match):
+    with pytest.raises(CommandError, match=match):
+        read_data(write(text), modalities=["a"])
 
 
 @pytest.mark.parametrize(

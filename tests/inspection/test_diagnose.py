@@ -264,6 +264,17 @@ def test_regression_is_scored_by_r2(several):
     assert report.recommendation_.fit(X, y).score(X, y) > 0.99
 
 
+def test_a_regressor_on_what_looks_like_classes_warns(data, recwarn):
+    X, y = data
+    task = Task.of(MultimodalRegressor(), X)
+    with pytest.warns(UserWarning, match=r"3 different whole numbers \(0, 1, 2\).*classifier"):
+        make_folds(task, X, y, None, 2, [0])
+    recwarn.clear()
+    for values in (np.arange(N) % 21, y + 0.5, np.column_stack([y, -y])):
+        make_folds(task, X, values, None, 2, [0])
+    assert not recwarn.list
+
+
 @pytest.mark.parametrize("scoring", ["neg_log_loss", "roc_auc_ovr", "balanced_accuracy"])
 def test_any_scorer_scores_all_rows(data, scoring):
     report = diagnose(network(), *data, **{**CHEAP, "scoring": scoring})
@@ -364,6 +375,12 @@ def test_the_recommended_estimator_is_not_fitted_and_can_be_cloned(report, data)
     [
         ({"estimator": LogisticRegression()}, TypeError, "a Pipeline that ends in one"),
         ({"estimator": network}, TypeError, "a Pipeline that ends in one"),
+        ({"estimator": MultimodalClassifier}, TypeError, r"add \(\): MultimodalClassifier\(\)$"),
+        ({"estimator": LogisticRegression()}, TypeError, "rivals already; pass a network"),
+        ({"X": make()[0]["text"]}, ValueError, "a dict of arrays, or as columns .* modalities="),
+        ({"scoring": "roc_auc"}, ValueError, "takes two classes, and y has 3: use 'roc_auc_ovr'"),
+        ({"scoring": "f1"}, ValueError, "use 'f1_macro'"),
+        ({"groups": ["ann"] * N}, ValueError, r"one group, 'ann': .* as folds \(cv=2\)"),
         ({"X": {"text": make()[0]["text"]}}, ValueError, "at least two"),
         ({"y": np.arange(N) // (N - 1)}, ValueError, "Class 1 has 1 sample: at least 2"),
         ({"y": np.zeros(N, int)}, ValueError, "at least 2 classes; y has one class, 0"),
