@@ -125,11 +125,11 @@ def basis(report):
     for name, error in data["failed"].items():
         texts.append(f"Failed: {name}: {_short(error)}")
     if data["warnings"]:
-        count = sum(data["warnings"].values())
-        texts.append(
-            f"{_counted(count, 'warning')} of fits, in data['warnings']; the first: "
-            f"{_short(next(iter(data['warnings'])))}"
-        )
+        kinds = list(data["warnings"].items())
+        shown = [f"{_counted(n, 'time')}: {' '.join(text.split())}" for text, n in kinds[:2]]
+        if len(kinds) > 2:
+            shown.append(f"{_counted(len(kinds) - 2, 'other kind')} in report.data['warnings']")
+        texts.append(f"Warnings of single fits, of some folds only: {'; '.join(shown)}")
     return texts
 
 

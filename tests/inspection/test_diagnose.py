@@ -352,6 +352,9 @@ def test_warnings_of_fits_are_counted_in_the_report_and_not_shown():
         warnings.simplefilter("error")
         report = diagnose(network(max_epochs=20, lr=1e-6, batch_size=8), X, y, **CHEAP)
     assert any("guessing" in text for text in report.data["warnings"])
+    told = " ".join(str(report).split())
+    text, n = next(iter(report.data["warnings"].items()))
+    assert f"{n} time{'' if n == 1 else 's'}: {' '.join(text.split())}" in told  # not cut off
 
 
 def test_it_says_before_it_starts_what_it_will_cost(data, capsys):
