@@ -36,6 +36,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--figure", default="diagnosis.png", help="where to save the figure")
     parser.add_argument("--seeds", type=int, default=2, help="(default: %(default)s)")
+    parser.add_argument("--every", type=int, default=1, help="take one of so many samples")
     parser.add_argument("--n-jobs", type=int, default=2, help="processes (default: %(default)s)")
     given = parser.parse_args()
     matplotlib.use("Agg")
@@ -43,13 +44,15 @@ def main():
 
     start = time.perf_counter()
     digits = load_av_digits()
+    rows = slice(None, None, given.every)
+    X, y, groups = digits.data[rows], digits.target[rows], digits.groups[rows]
     network = MultimodalClassifier(**SGD)
     report = diagnose(
         network,
-        digits.data,
-        digits.target,
+        X,
+        y,
         cv=3,
-        groups=digits.groups,
+        groups=groups,
         seeds=given.seeds,
         methods=["joint*"],
         rivals=["majority", "best single", "linear on all", "stacked linear", "late fusion"],
@@ -63,7 +66,7 @@ def main():
         callbacks=[("by_modality", ScoreByModality(joint=True))],
         random_state=0,
     )
-    network.fit(digits.data, digits.target)
+    network.fit(X, y)
     figure, (left, right) = plt.subplots(1, 2, figsize=(12, 4.5), layout="constrained")
     report.plot(ax=left)
     ScoreByModalityDisplay.from_estimator(network).plot(ax=right)

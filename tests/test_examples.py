@@ -121,7 +121,7 @@ def test_tables(tmp_path):
 def test_diagnosis(tmp_path):
     pytest.importorskip("matplotlib")
     figure = tmp_path / "figure.png"
-    few = ("--seeds", "1", "--n-jobs", "1")
+    few = ("--seeds", "1", "--every", "3", "--n-jobs", "1")
     printed = run("plot_diagnosis.py", *few, "--figure", figure, folder=tmp_path)
     told = printed.partition("Compared")[0]
     # What the demo is there to show: joint training loses the image, and what fixes it.

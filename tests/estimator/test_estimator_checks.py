@@ -109,11 +109,10 @@ def test_nothing_else_is_left_out(records):
     assert skipped <= {"check_array_api_input"}
 
 
-@pytest.mark.parametrize(
-    "cls", [*CLASSIFIERS, *(pytest.param(cls, marks=pytest.mark.slow) for cls in REGRESSORS)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("cls", [MultimodalInfoRegClassifier, MultimodalRegressor])
 def test_defaults_fail_only_in_the_last_digits(cls):
-    # With the constructor's defaults: the same, up to single precision.
+    # With the constructor's defaults, of 100 epochs: the same, up to single precision.
     more = {"check_sample_weight_equivalence_on_dense_data": "single precision"}
     failed = [r["check_name"] for r in run(cls(), EXPECTED | more) if r["status"] == "failed"]
     assert failed == []
