@@ -123,7 +123,9 @@ QUICK = {
         "max_epochs=10": "max_epochs=1",
         "cv=GroupKFold(3)": "cv=GroupKFold(2)",
         'methods=["joint*"]': "methods=()",
-        '["majority", "linear on all", "late fusion"]': ('["majority"], methods=(), cv=2, seeds=1'),
+        "seeds=2,\n": "seeds=1, cv=2, methods=(),\n",
+        '        "best single",\n        "linear on all",\n        "stacked linear",\n'
+        '        "late fusion",\n': "",
     },
     "docs/guide/cluster.rst": {
         '"tcp://scheduler:8786"': "processes=False, dashboard_address=None",
