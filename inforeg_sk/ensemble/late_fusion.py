@@ -7,7 +7,6 @@ import numpy as np
 from scipy.special import log_softmax
 from sklearn import config_context
 from sklearn.base import ClassifierMixin, MetaEstimatorMixin, RegressorMixin
-from sklearn.metrics import accuracy_score, r2_score
 from sklearn.utils.validation import check_is_fitted
 
 from ..classifier import MultimodalClassifier
@@ -390,9 +389,7 @@ class LateFusionClassifier(ClassifierMixin, _LateFusion):
         dict of str to float
         """
         values, present = self._proba_by_modality(X)
-        reading = Reading(
-            lambda proba: self.classes_[proba.argmax(axis=1)], accuracy_score, self.classes_
-        )
+        reading = Reading.of_probabilities(self.classes_)
         return self._score_by_modality(
             values, present, X, y, sample_weight, samples, reading, scoring
         )
@@ -531,7 +528,7 @@ class LateFusionRegressor(RegressorMixin, _LateFusion):
         dict of str to float
         """
         values, present = self._values_by_modality(X)
-        reading = Reading(lambda predicted: predicted, r2_score)
+        reading = Reading.of_numbers()
         return self._score_by_modality(
             values, present, X, y, sample_weight, samples, reading, scoring
         )

@@ -17,7 +17,6 @@ from sklearn.base import (
 )
 from sklearn.ensemble import StackingClassifier, StackingRegressor
 from sklearn.linear_model import LogisticRegression, RidgeCV
-from sklearn.metrics import accuracy_score, r2_score
 from sklearn.model_selection import (
     GridSearchCV,
     GroupKFold,
@@ -450,8 +449,7 @@ class StackedModalitiesClassifier(ClassifierMixin, _Stacked):
         """
         check_scored(X, y, sample_weight, samples)
         values, present = self._by_modality(X, lambda experts, X: experts[0].predict_proba(X))
-        classes = self.classes_
-        reading = Reading(lambda proba: classes[proba.argmax(axis=1)], accuracy_score, classes)
+        reading = Reading.of_probabilities(self.classes_)
         return score_by_modality(values, present, y, sample_weight, samples, reading, scoring)
 
 
@@ -579,5 +577,5 @@ class StackedModalitiesRegressor(RegressorMixin, _Stacked):
         """
         check_scored(X, y, sample_weight, samples)
         values, present = self._values_by_modality(X)
-        reading = Reading(lambda predicted: predicted, r2_score)
+        reading = Reading.of_numbers()
         return score_by_modality(values, present, y, sample_weight, samples, reading, scoring)

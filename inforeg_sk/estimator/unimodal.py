@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from sklearn.metrics import accuracy_score, r2_score
 from sklearn.utils import check_consistent_length
 
 from ..data.checks import check_rows_beside
@@ -106,6 +107,16 @@ class Reading(NamedTuple):
     metric: Callable
     classes: np.ndarray | None = None
     proba: Callable | None = None
+
+    @classmethod
+    def of_probabilities(cls, classes):
+        """Outputs are probabilities of these classes; the score is the accuracy."""
+        return cls(lambda proba: classes[proba.argmax(axis=1)], accuracy_score, classes)
+
+    @classmethod
+    def of_numbers(cls):
+        """Outputs are predictions of a regressor; the score is R^2."""
+        return cls(lambda predicted: predicted, r2_score)
 
     def stand_in(self, outputs):
         """Something like an estimator that scorers can ask, by numbers of rows."""
