@@ -25,8 +25,8 @@ take about 40 minutes each.
 
 ``python benchmarks/reproduce.py run show`` needs the real data (folder in INFOREG_SK_DATA, or
 ../shared/data) and librosa. Results are appended to ``benchmarks/results/reproduce.jsonl``; what is
-there already is not run again. ``show --write`` writes ``benchmarks/RESULTS.rst`` and the last
-sections of docs/methods; it needs no data.
+there already is not run again. ``show --write`` writes ``benchmarks/RESULTS.rst``, the last
+sections of docs/methods and a part of docs/guide/expect.rst; it needs no data.
 """
 
 import argparse
@@ -365,20 +365,18 @@ def main():
     parser.add_argument("--rows", nargs="+", choices=[*BESIDE, *GRIDS])
     parser.add_argument("--n-jobs", type=int, default=2)
     parser.add_argument("--results", type=Path, default=RESULTS)
-    parser.add_argument(
-        "--write", action="store_true", help="write benchmarks/RESULTS.rst, docs/methods"
-    )
+    parser.add_argument("--write", action="store_true", help="write benchmarks/RESULTS.rst, docs")
     given = parser.parse_args()
     if "run" in given.what:
         run(given.results, given.sets, given.rows, given.n_jobs)
     if "show" in given.what:
-        from reproduce_page import page, write_sections  # which imports this module
+        from reproduce_page import page, write_documentation  # which imports this module
 
         text = page(results(given.results))
         print(text)
         if given.write:
             (HERE / "RESULTS.rst").write_text(text)
-            write_sections(results(given.results))
+            write_documentation(results(given.results))
 
 
 if __name__ == "__main__":

@@ -151,18 +151,14 @@ def statement(done, name):
     key = ("joint*", "late fusion")
     if key in alone:
         told.append(sentence(key[0], *({key[1]: g[key]} for g in (alone, together))))
-    beside = {
-        row: [together[row, r] for r in REFERENCES]
-        for row in METHODS
-        if all((row, r) in together for r in REFERENCES)
-    }
+    beside = words_beside(together)
     parts = []
     for word, text in [
         ("better", "better than both joint* and late fusion"),
         ("worse", "worse than one of joint* and late fusion"),
         ("no difference", "not told apart from the better of the two"),
     ]:
-        found = [r for r in beside if overall(beside[r]) == word]
+        found = [row for row, own in beside.items() if own == word]
         if found:
             parts.append(f"{joined(found)} {'are' if len(found) > 1 else 'is'} {text}")
         elif word == "better":
@@ -170,6 +166,39 @@ def statement(done, name):
     if beside:
         told.append(f"Of the other methods, {'; '.join(parts)}.")
     return " ".join(told)
+
+
+def words_beside(together):
+    """By method: better than joint* and late fusion, worse than one of them, or no difference."""
+    return {
+        row: overall([together[row, r] for r in REFERENCES])
+        for row in METHODS
+        if all((row, r) in together for r in REFERENCES)
+    }
+
+
+def others_sentence(done, sets):
+    """What the methods of others are beside joint* and late fusion, over all sets."""
+    found = {}
+    for name in sets:
+        for row, word in words_beside(methods(done, name)[1]).items():
+            if row != "joint":
+                found.setdefault(row, {}).setdefault(word, []).append(name)
+    if not found:
+        return "None of the methods of others has been measured yet."
+    parts = {"better": [], "worse": []}
+    for row, by_word in found.items():
+        for word, told in parts.items():
+            if word in by_word:
+                told.append(f"{row} on {joined(by_word[word])}")
+    n = max(sum(map(len, by_word.values())) for by_word in found.values())
+    better = "; ".join(parts["better"]) or f"none, on any of the {n} sets"
+    worse = "; ".join(parts["worse"]) or "none"
+    return (
+        f"Of the methods of others ({joined(found)}), better than both joint* and late fusion: "
+        f"{better}. Worse than one of the two: {worse}. All other differences are inside the noise "
+        "(all comparisons on a set together, Holm, 5 %)."
+    )
 
 
 def size(about):
@@ -210,7 +239,7 @@ def effect_sentence(effect, gaps):
     ]
     rest = [s for s, g in gaps.items() if g.word == "no difference"]
     if rest:
-        parts.append(f"nothing told on {joined(rest)}")
+        parts.append(f"no clear difference on {joined(rest)}")
     return (
         f"{effect[0].upper()}{effect[1:]}: {np.mean(means):+.1f} points on average over "
         f"{len(means)} sets, from {min(means):+.1f} to {max(means):+.1f}; {'; '.join(parts)}."
@@ -276,7 +305,7 @@ def nothing(found):
     limits = [f"{s} ({max(abs(found[k][s].mean) + found[k][s].half for k in kinds):.1f})"
               for s in quiet]  # fmt: skip
     return (
-        "Neither unimodal losses nor regulation, with them or without, make a told difference on "
+        "Neither unimodal losses nor regulation, with them or without, make a clear difference on "
         f"{joined(limits)}: there expect nothing from balancing, or no more than the points in "
         "brackets, where the intervals end."
     )

@@ -21,6 +21,7 @@ from reproduce_claims import (
     joined,
     mean_of,
     nothing,
+    others_sentence,
     overall,
     statement,
 )
@@ -41,6 +42,10 @@ from rivals import text_table
 import inforeg_sk
 
 HERE = Path(__file__).resolve().parent
+DOCS = HERE.parent / "docs"
+#: The rows of the guide's table.
+SHOWN = ("best single", "stacked linear", "stacked trees", "late fusion", "joint", "joint*",
+         "InfoReg", "InfoReg*", "pool")  # fmt: skip
 #: Published accuracy on CREMA-D in %, one run each (arXiv 2503.18595, Tables 2 to 5).
 PUBLISHED = {
     "joint": 66.61, "OGM-GE": 68.70, "Greedy, feature-level": 67.82, "PMR": 66.92, "AGM": 69.71,
@@ -79,6 +84,11 @@ def spread(done, name, row, key="accuracy"):
     return f"{np.mean(found):.1f}" + (f" ({np.std(found, ddof=1):.1f})" if len(found) > 1 else "")
 
 
+def measured(done, sets):
+    """The rows that were run on any of the sets, in order."""
+    return [r for r in (*BESIDE, *METHODS) if any((s, r) in done for s in sets)]
+
+
 def titled(title, *lead, line="-"):
     return [title, line * len(title), "", *(part for text in lead for part in (text, ""))]
 
@@ -96,7 +106,7 @@ def why(done, sets):
     told = [effect_sentence(e, gaps) for e, gaps in found.items() if gaps]
     return [
         *halves("", sets, body),
-        *[line for text in told for line in (f"- {text}",)],
+        *[f"- {text}" for text in told],
         "",
         " ".join([nothing(found), *expectations(done, found["unimodal losses"])]),
         "",
@@ -104,7 +114,7 @@ def why(done, sets):
 
 
 def accuracies(done, sets):
-    rows = [r for r in (*BESIDE, *METHODS) if any((s, r) in done for s in sets)]
+    rows = measured(done, sets)
     body = [[r, *(spread(done, s, r) for s in sets)] for r in rows]
     published = [[r, f"{PUBLISHED[r]:.1f}"] for r in rows if r in PUBLISHED]
     return [
@@ -206,11 +216,9 @@ def costs(done, sets):
         if (name, row) not in done:
             return "-"
         value = done[name, row]
-        last = np.mean([s["last_fit"] for s in value["seeds"]])
-        return f"{value['seconds'] / len(value['seeds']):.1f} / {last:.1f}"
+        return f"{value['seconds'] / len(value['seeds']):.1f}"
 
-    rows = [r for r in (*BESIDE, *METHODS) if any((s, r) in done for s in sets)]
-    return halves("", sets, [[r, *(seconds(s, r) for s in sets)] for r in rows])
+    return halves("", sets, [[r, *(seconds(s, r) for s in sets)] for r in measured(done, sets)])
 
 
 def page(done):
@@ -250,7 +258,9 @@ def page(done):
             "by a single comparison only is called so. In brackets: points, with half of the 95 % "
             "interval of a single comparison.",
         ),
-        *[line for s in sets for line in (f"- {statement(done, s)}",)],
+        *[f"- {statement(done, s)}" for s in sets],
+        "",
+        others_sentence(done, sets),
         "",
         *titled(
             "Why",
@@ -307,15 +317,15 @@ def page(done):
         *encoded(done),
         *titled(
             "Cost",
-            "CPU seconds a seed with choice of settings and probes / of the last fit alone "
-            "(seconds of the clock there; other programs ran on the machine).",
+            "CPU seconds a seed, with the choice of settings and the probes. Many networks are "
+            "trained as one where the method allows it, which makes those rows cheaper.",
         ),
         *costs(done, sets),
     ]
     return "\n".join(text)
 
 
-# The pages of the methods
+# The pages of the documentation
 
 #: The page of docs/methods of a row.
 PAGES = {
@@ -330,15 +340,61 @@ PAGES = {
     "OPM": "opm",
     "D&R": "diagnosing_relearning",
 }
+EXPECT = DOCS / "guide" / "expect.rst"
+BEGIN, END = (f".. {word} of what benchmarks/reproduce.py writes." for word in ("Begin", "End"))
 _HEAD = "When it helps"
 
 
-def write_sections(done):
-    """The last section of each method's page: what was measured, in one table."""
+def write_documentation(done):
+    """What was measured: the last section of each method's page, a part of docs/guide/expect.rst."""
     for row, page in PAGES.items():
-        path = HERE.parent / "docs" / "methods" / f"{page}.rst"
-        before = path.read_text().partition(f"\n{_HEAD}\n")[0].rstrip("\n")
-        path.write_text(f"{before}\n\n{_HEAD}\n{'-' * len(_HEAD)}\n\n{section(done, row)}\n")
+        path = DOCS / "methods" / f"{page}.rst"
+        path.write_text(with_section(path.read_text(), section(done, row)))
+    EXPECT.write_text(with_block(EXPECT.read_text(), expected(done)))
+
+
+def with_section(text, section):
+    before = text.partition(f"\n{_HEAD}\n")[0].rstrip("\n")
+    return f"{before}\n\n{_HEAD}\n{'-' * len(_HEAD)}\n\n{section}\n"
+
+
+def with_block(text, block):
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end):
+        raise ValueError(f"{EXPECT.name} lacks the lines {BEGIN!r} and {END!r}")
+    return f"{before}{begin}\n\n{block.strip()}\n\n{end}{after}"
+
+
+def expected(done):
+    """Of the guide: accuracies by data set, what each part brings, the other methods."""
+    sets = [s for s in SETS if (s, "about") in done]
+    body = [
+        [s, *(f"{mean_of(done, s, r):.1f}" if (s, r) in done else "-" for r in SHOWN)] for s in sets
+    ]
+    found = effects(done, sets)
+    return "\n".join(
+        [
+            *text_table(["", *SHOWN], body),
+            *[
+                line
+                for effect, gaps in found.items()
+                if gaps
+                for line in wrapped(effect_sentence(effect, gaps), "- ")
+            ],
+            "",
+            *wrapped(nothing(found)),
+            "",
+            *wrapped(others_sentence(done, sets)),
+        ]
+    )
+
+
+def wrapped(text, bullet=""):
+    indent = " " * len(bullet)
+    return textwrap.wrap(
+        text, 118, initial_indent=bullet, subsequent_indent=indent, break_on_hyphens=False
+    )
 
 
 def section(done, row):
@@ -370,4 +426,4 @@ def section(done, row):
         "(``benchmarks/RESULTS.rst``: ten seeds, settings and epochs chosen on held-out data, the\n"
         "default optimizer; joint* is joint training with unimodal losses):"
     )
-    return "\n".join([lead, "", *text_table(head, body), *textwrap.wrap(text, 100)])
+    return "\n".join([lead, "", *text_table(head, body), *wrapped(text)])
