@@ -346,7 +346,7 @@ _HEAD = "When it helps"
 
 
 def write_documentation(done):
-    """What was measured: the last section of each method's page, a part of docs/guide/expect.rst."""
+    """What was measured, in docs: the last section of each method, a part of the guide."""
     for row, page in PAGES.items():
         path = DOCS / "methods" / f"{page}.rst"
         path.write_text(with_section(path.read_text(), section(done, row)))

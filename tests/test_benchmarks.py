@@ -207,6 +207,34 @@ def test_the_page_of_results_is_a_page_with_dashes_where_nothing_was_run(pages, 
     assert "ROSMAP    79.5      +19.5 ± 5.5  -0.5 ± 1.0   -0.5 ± 1.0" in section
     assert "better than joint on ROSMAP" in " ".join(section.split())
     assert pages.section(made, "AGM") == "It has not been measured yet."
+    told = pages.others_sentence(made, ["ROSMAP"])
+    assert "(OGM-GE), better than both joint* and late fusion: none, on any of the 1 sets." in told
+    made["ROSMAP", "OGM-GE"] = result(10, 10)
+    told = pages.others_sentence(made, ["ROSMAP"])
+    assert "late fusion: OGM-GE on ROSMAP. Worse than one of the two: none." in told
+
+
+def test_a_block_is_put_between_its_lines_and_nowhere_else(pages):
+    text = f"before\n\n{pages.BEGIN}\n\nold\n\n{pages.END}\n\nafter\n"
+    assert pages.with_block(text, "new\n") == text.replace("old", "new")
+    with pytest.raises(ValueError, match="lacks the lines"):
+        pages.with_block("no such lines", "new")
+
+
+@pytest.mark.slow
+def test_no_cell_of_the_committed_pages_is_written_by_hand(pages):
+    reproduce = importlib.import_module("reproduce")
+    done = reproduce.results()
+
+    def cells(text):  # without date and versions
+        return [line for line in text.splitlines() if not line.startswith("Made by ")]
+
+    assert cells((BENCHMARKS / "RESULTS.rst").read_text()) == cells(pages.page(done))
+    expect = pages.EXPECT.read_text()
+    assert pages.with_block(expect, pages.expected(done)) == expect
+    for row, name in pages.PAGES.items():
+        text = (pages.DOCS / "methods" / f"{name}.rst").read_text()
+        assert pages.with_section(text, pages.section(done, row)) == text
 
 
 def test_a_setting_is_chosen_by_the_mean_of_neighboring_epochs(pages):
