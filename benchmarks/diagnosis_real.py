@@ -23,7 +23,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from diagnosis import page as write_page
-from rivals import IN_FRONT, load, text_table
+from rivals import IN_FRONT, load
+from rst_table import rst_table
 from sklearn.pipeline import make_pipeline
 from tasks import HOME
 
@@ -333,8 +334,8 @@ def advice():
     -------
     lines : list of str
     """
-    head = ["", "samples", "folds", "recommended", "score", "best row", "score", "SE of lead"]
-    head_test = ["", "samples", "recommended", "score", "best row", "score", "as given",
+    head = ["set", "samples", "folds", "recommended", "score", "best row", "score", "SE of lead"]
+    head_test = ["set", "samples", "recommended", "score", "best row", "score", "as given",
                  "lead", "SE of lead", "SE of best", "within", "honest lead"]  # fmt: skip
     folds, test, said = [], [], []
     asked = [(name, step) for name in STEPS for step in STEPS[name] if parted(step)[0] == "test"]
@@ -366,7 +367,7 @@ def advice():
         "Inside the training part the recommended row is within one standard error of the best by "
         "the rule that chooses it (0.0: it is the best):"
     )
-    lines += ["", *text_table(head, folds)]
+    lines += ["", *rst_table(head, folds)]
     lines += wrapped(
         "On the test part, which no choice saw: all rows fitted on the whole training part, with "
         f"{len(TEST_SEEDS)} seeds of the networks. The best row is the best in hindsight of all "
@@ -374,7 +375,7 @@ def advice():
         "best on one half of the test part, on its other half (mean of 200 halves). Standard "
         "errors are over test samples, or groups of them (of two groups they are but a hint):"
     )
-    lines += ["", *text_table(head_test, test)]
+    lines += ["", *rst_table(head_test, test)]
     lines += wrapped(
         f"Within one standard error of the best row's lead: {sum(strict)} of {len(said)}; of the "
         f"best row's own score: {sum(wide)} of {len(said)}. Of the first splits of {len(first)} "
@@ -461,13 +462,23 @@ def published_rows(name):
 def claims():
     """What was claimed of some modalities before, beside what comes out here."""
     lines = []
-    head = ["", "measured on", "alone", "in joint", "P0", "PJ", "PA", "PA - PJ", "learned share"]
+    head = [
+        "modality",
+        "measured on",
+        "alone",
+        "in joint",
+        "P0",
+        "PJ",
+        "PA",
+        "PA - PJ",
+        "learned share",
+    ]
     for name, (modality, text, lack) in CLAIMS.items():
         rows = [r for step in STEPS[name] if step in FOLDED for r in modality_rows(name, step)]
         rows += published_rows(name)
         if not rows:
             continue
-        lines += [f"**{name}**", "", *wrapped(f"Claimed: {text}"), "", *text_table(head, rows)]
+        lines += [f"**{name}**", "", *wrapped(f"Claimed: {text}"), "", *rst_table(head, rows)]
         intervals = {FOLDED[k]: lack_of(read(name, k), modality) for k in ("train", "whole")
                      if path_of(name, k).exists()}  # fmt: skip
         shares = read(name, "shares")

@@ -33,6 +33,7 @@ import numpy as np
 import torch
 from host_copies import DeviceCopies, HostCopies
 from method_costs import METHODS, UsualSteps
+from rst_table import rst_table
 from sklearn.base import clone
 from speed import (
     cpu_time,
@@ -242,14 +243,6 @@ def measure(arguments, deadline):
     return crossings, speed, memory, missed
 
 
-def table(head, rows):
-    """A table of reStructuredText."""
-    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
-    rule = "  ".join("=" * max(1, width) for width in widths)
-    body = ["  ".join(c.ljust(w) for c, w in zip(row, widths)).rstrip() for row in [head, *rows]]
-    return [rule, body[0], rule, *body[1:], rule, ""]
-
-
 def page(arguments, tests, crossings, speed, memory, missed):
     """The page of results."""
     where = f"a rehearsal on the CPU ({platform.processor() or platform.machine()}), host clocks"
@@ -274,20 +267,20 @@ def page(arguments, tests, crossings, speed, memory, missed):
     if missed:
         text += [f"The time did not reach: {'; '.join(missed)}.", ""]
     if speed:
-        text += table(["", "ratio", "from", "to", "ms", "ms of the second"], speed)
+        text += rst_table(["programs", "ratio", "from", "to", "ms", "ms of the second"], speed)
     if crossings:
         text += [
             "In one epoch (half of what a fit of 3 epochs has more than one of 1): how often "
             "the host waits by ``torch.cuda.set_sync_debug_mode``, tensors or values that come to "
             "the host, tensors that go to the device.",
             "",
-            *table(["fit", "waits", "to the host", "to the device"], crossings),
+            *rst_table(["fit", "waits", "to the host", "to the device"], crossings),
         ]
     if memory and arguments.device == "cuda":
         text += [
             "Peak of the memory that torch allocates on the device beside what was there, in MiB.",
             "",
-            *table(["", "first", "second"], memory),
+            *rst_table(["programs", "first", "second"], memory),
         ]
     return "\n".join(text)
 

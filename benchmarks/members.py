@@ -31,6 +31,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import torch
 from memory import MB, Peak
+from rst_table import rst_table
 from scipy.stats import ks_2samp, ttest_rel
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold, GroupShuffleSplit, cross_val_predict
@@ -233,15 +234,6 @@ def run_ensemble(sizes):
 # The page
 
 
-def table(head, rows):
-    """A simple table of reStructuredText."""
-    rows = [[str(cell) for cell in row] for row in [head, *rows]]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
-    rule = "  ".join("=" * width for width in widths)
-    lines = ["  ".join(c.ljust(w) for c, w in zip(row, widths)).rstrip() for row in rows]
-    return [rule, lines[0], rule, *lines[1:], rule, ""]
-
-
 def described(values):
     return f"{np.mean(values):.2f} +- {np.std(values, ddof=1):.2f}"
 
@@ -277,7 +269,7 @@ def describe_fits(found, epochs):
         f"Accuracy on the {n_test} test samples, in %, mean +- standard deviation over the "
         "networks:",
         "",
-        *table(["networks", "seeds", "accuracy"], body),
+        *rst_table(["networks", "seeds", "accuracy"], body),
         f"Of the {n} pairs with the same seed, {int((apart == 0).sum())} have the same number of "
         f"correct test samples, {int((apart == 1).sum())} differ by one, and "
         f"{int((apart > 1).sum())} by more (at most {int(apart.max())}): rounding in single "
@@ -318,7 +310,7 @@ def describe_memory(rows):
         "members of a stack besides the networks and the moments of all, and the gathered "
         f"batches. A stack holds at most {_STACK_BYTES // MB:,} MB / (6 x one network) members.",
         "",
-        *table(head, body),
+        *rst_table(head, body),
     ]
 
 
@@ -346,7 +338,7 @@ def describe_ensemble(found):
         'deviation over the splits; "one network" is the mean of the members. The stacked '
         "logistic regressions get their inputs by 5 folds of the training voices.",
         "",
-        *table(["model", "accuracy"], body),
+        *rst_table(["model", "accuracy"], body),
         f"The ensemble against its mean member: {gain(many, one)} points (mean of the paired "
         f"differences and its standard error). Against late fusion of as many networks for each "
         f"modality: {gain(many, late)}.",

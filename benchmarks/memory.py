@@ -30,6 +30,7 @@ import warnings
 
 import numpy as np
 import torch
+from rst_table import rst_table
 from torch import nn
 
 import inforeg_sk
@@ -203,10 +204,7 @@ def main():
 def write(rows):
     """Write the page of results."""
     head = ["MB", "X", "float32 copy", "parameters", "added", "limit"]
-    table = [[row["name"], *(f"{row[key] / MB:,.0f}" for key in KEYS)] for row in rows]
-    widths = [max(len(row[i]) for row in [head, *table]) for i in range(len(head))]
-    rule = "  ".join("=" * width for width in widths)
-    lines = ["  ".join(c.ljust(w) for c, w in zip(row, widths)).rstrip() for row in [head, *table]]
+    body = [[row["name"], *(f"{row[key] / MB:,.0f}" for key in KEYS)] for row in rows]
     text = [
         "Peak memory of training",
         "=======================",
@@ -218,12 +216,7 @@ def write(rows):
         "float64 needs, 64 MB for a block of samples, the four copies of the parameters that a "
         "training by hand holds (with gradients and two moments), and two more.",
         "",
-        rule,
-        lines[0],
-        rule,
-        *lines[1:],
-        rule,
-        "",
+        *rst_table(head, body),
     ]
     (ROOT / "MEMORY.rst").write_text("\n".join(text))
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from rivals import text_table
+from rst_table import rst_table
 from skorch.dataset import ValidSplit
 
 import inforeg_sk
@@ -127,7 +127,9 @@ def main():
             fits = "yes" if ratio <= 1.25 * n else "no"
             body.append([name, f"{best[name]:.2f}", f"{ratio:.2f}", f"{n:g}", fits])
         text += [title, "-" * len(title), ""]
-        text += text_table(["", "seconds", "over joint", "passes", "within passes + 25 %"], body)
+        text += rst_table(
+            ["method", "seconds", "over joint", "passes", "within passes + 25 %"], body
+        )
     text = "\n".join(text)
     print(text)
     if given.write:

@@ -37,7 +37,7 @@ from reproduce_rows import (
     SETS,
     WINDOWS,
 )
-from rivals import text_table
+from rst_table import rst_table
 
 import inforeg_sk
 
@@ -73,7 +73,7 @@ def halves(first, sets, body):
     text = []
     for start in range(0, len(sets), 5):
         rows = [[row[0], *row[1 + start : 6 + start]] for row in body]
-        text += text_table([first, *sets[start : start + 5]], rows)
+        text += rst_table([first, *sets[start : start + 5]], rows)
     return text
 
 
@@ -105,7 +105,7 @@ def why(done, sets):
     ]  # fmt: skip
     told = [effect_sentence(e, gaps) for e, gaps in found.items() if gaps]
     return [
-        *halves("", sets, body),
+        *halves("effect", sets, body),
         *[f"- {text}" for text in told],
         "",
         " ".join([nothing(found), *expectations(done, found["unimodal losses"])]),
@@ -118,10 +118,10 @@ def accuracies(done, sets):
     body = [[r, *(spread(done, s, r) for s in sets)] for r in rows]
     published = [[r, f"{PUBLISHED[r]:.1f}"] for r in rows if r in PUBLISHED]
     return [
-        *halves("", sets, body),
+        *halves("row", sets, body),
         "Published on CREMA-D (ResNet-18, one run each), for the shape:",
         "",
-        *text_table(["", "published"], published),
+        *rst_table(["row", "published"], published),
     ]
 
 
@@ -141,13 +141,13 @@ def against(done, sets):
             star = word == overall([together[key] for key in own]) != "no difference"
             cells.append(f"{min(alone[key] for key in own)} {word}{' *' if star else ''}")
         body.append(cells)
-    return halves("", sets, body)
+    return halves("row", sets, body)
 
 
 def modalities_of(done, name):
     rows = [r for r in ("late fusion", *METHODS) if (name, r) in done]
     names = done[name, "about"]["modalities"]
-    head = ["", "all", *(f"{m}: in it" for m in names), *(f"{m}: probe" for m in names)]
+    head = ["row", "all", *(f"{m}: in it" for m in names), *(f"{m}: probe" for m in names)]
     if name == "CMU-MOSI":
         head.insert(2, "macro F1")
     body = []
@@ -158,7 +158,7 @@ def modalities_of(done, name):
             cells.append(f"{mean_of(done, name, row, 'macro_f1'):.1f}")
         cells += [f"{each[m]:.1f}" for each in (alone, probes) for m in names]
         body.append(cells)
-    return text_table(head, body)
+    return rst_table(head, body)
 
 
 def windows(done):
@@ -173,7 +173,7 @@ def windows(done):
             body.append([*cells, " / ".join(f"{v:.1f}" for v in PUBLISHED_WINDOWS[method])])
         head = [name, "whole", "window", "outside", "window - whole", "window - outside",
                 "published"]  # fmt: skip
-        text += text_table(head, body)
+        text += rst_table(head, body)
     return text
 
 
@@ -190,7 +190,7 @@ def fusions(done):
             values = PUBLISHED_FUSIONS.get(fusion)
             body.append([*cells, "-" if values is None else " / ".join(f"{v:.1f}" for v in values)])
         head = [name, *FUSED, "InfoReg - joint", "InfoReg* - joint*", "published"]
-        text += text_table(head, body)
+        text += rst_table(head, body)
     return text
 
 
@@ -198,7 +198,7 @@ def encoded(done):
     sets = [s for s in ENCODED if any((s, r) in done for r in ON_ENCODED)]
     if not sets:
         return ["Not run yet.", ""]
-    text = text_table(["", *sets], [[r, *(spread(done, s, r) for s in sets)] for r in ON_ENCODED])
+    text = rst_table(["row", *sets], [[r, *(spread(done, s, r) for s in sets)] for r in ON_ENCODED])
     pairs = [("joint*", "joint"), ("InfoReg", "joint"), ("InfoReg*", "joint*"),
              ("late fusion", "joint*")]  # fmt: skip
     body = []
@@ -208,7 +208,7 @@ def encoded(done):
             str(gap(done, s, a, b)) if has else "-" for s, has in zip(sets, there, strict=True)
         ]
         body.append([f"{a} - {b}", *cells])
-    return text + text_table(["", *sets], body)
+    return text + rst_table(["difference", *sets], body)
 
 
 def costs(done, sets):
@@ -218,7 +218,7 @@ def costs(done, sets):
         value = done[name, row]
         return f"{value['seconds'] / len(value['seeds']):.1f}"
 
-    return halves("", sets, [[r, *(seconds(s, r) for s in sets)] for r in measured(done, sets)])
+    return halves("row", sets, [[r, *(seconds(s, r) for s in sets)] for r in measured(done, sets)])
 
 
 def page(done):
@@ -249,7 +249,7 @@ def page(done):
             "test groups little can be told, and of two next to nothing.",
             line="=",
         ),
-        *text_table(["set", "training", "test", "classes", "modalities", "test groups"], described),
+        *rst_table(["set", "training", "test", "classes", "modalities", "test groups"], described),
         *titled(
             "What may be said",
             "Against joint*, late fusion, and the rival that is best in hindsight among "
@@ -375,7 +375,7 @@ def expected(done):
     found = effects(done, sets)
     return "\n".join(
         [
-            *text_table(["", *SHOWN], body),
+            *rst_table(["set", *SHOWN], body),
             *[
                 line
                 for effect, gaps in found.items()
@@ -426,4 +426,4 @@ def section(done, row):
         "(``benchmarks/RESULTS.rst``: ten seeds, settings and epochs chosen on held-out data, the\n"
         "default optimizer; joint* is joint training with unimodal losses):"
     )
-    return "\n".join([lead, "", *text_table(head, body), *wrapped(text)])
+    return "\n".join([lead, "", *rst_table(head, body), *wrapped(text)])

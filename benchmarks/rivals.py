@@ -29,6 +29,7 @@ import numpy as np
 import sklearn
 import torch
 from joblib import Parallel, delayed
+from rst_table import rst_table
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.datasets import load_breast_cancer, load_digits, load_wine
 from sklearn.decomposition import TruncatedSVD
@@ -332,17 +333,9 @@ def interval(name, row, done, splits):
     return mean, mean - 1.96 * error, mean + 1.96 * error
 
 
-def text_table(head, rows):
-    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
-    rule = "  ".join("=" * max(1, w) for w in widths)
-    body = ["  ".join(c.ljust(w) for c, w in zip(r, widths, strict=True)).rstrip() for r in rows]
-    first = "  ".join(c.ljust(w) for c, w in zip(head, widths, strict=True)).rstrip()
-    return [rule, first, rule, *body, rule, ""]
-
-
 def values_by_row(done, sets, rows, key, digits):
     """A table of means over the splits."""
-    head = ["", *sets]
+    head = ["row", *sets]
     body = []
     for row in rows:
         cells = []
@@ -351,7 +344,7 @@ def values_by_row(done, sets, rows, key, digits):
             whole = len(found) == N_SPLITS
             cells.append(f"{np.mean(found):.{digits}f}" if whole else "-")
         body.append([row, *cells])
-    return text_table(head, body)
+    return rst_table(head, body)
 
 
 def page():
@@ -416,7 +409,7 @@ def margins_section(done, sets, rows):
             continue
         hindsight, honest = np.mean(both, axis=0)
         text += [f"**{row}**", ""]
-        text += text_table(["", "hindsight", "interval", "honest"], body)
+        text += rst_table(["row", "hindsight", "interval", "honest"], body)
         text += [
             f"Mean over the {len(both)} real sets: {hindsight:+.2f} in hindsight, {honest:+.2f} "
             "honest.",

@@ -20,7 +20,8 @@ from pathlib import Path
 import numpy as np
 import torch
 from joblib import Parallel, delayed
-from rivals import N_SPLITS, load, text_table
+from rivals import N_SPLITS, load
+from rst_table import rst_table
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.dummy import DummyRegressor
 from sklearn.ensemble import ExtraTreesRegressor
@@ -226,7 +227,7 @@ def sections():
                 ]
                 cells = [mean_and_spread(f, digits) if len(f) == N_SPLITS else "-" for f in found]
                 body.append([row, *cells])
-            text += [f"{name}:", "", *text_table(["", *sets], body)]
+            text += [f"{name}:", "", *rst_table(["row", *sets], body)]
     return text
 
 

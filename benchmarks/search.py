@@ -24,6 +24,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from rst_table import rst_table
 from sklearn.model_selection import GridSearchCV, StratifiedKFold
 
 ROOT = Path(__file__).resolve().parent
@@ -114,9 +115,6 @@ def write(rows, arguments):
     """Write the page of results."""
     import inforeg_sk
 
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    rule = "  ".join("=" * width for width in widths)
-    lines = ["  ".join(c.ljust(w) for c, w in zip(row, widths)).rstrip() for row in rows]
     old = f" --old {arguments.old}" if arguments.old else ""
     before = f' "Before" is the same at {arguments.old}.' if arguments.old else ""
     text = "\n".join(
@@ -131,12 +129,7 @@ def write(rows, arguments):
             "``BatchedGridSearchCV`` (one pass) and scikit-learn's ``GridSearchCV(n_jobs=1)`` (one "
             f"by one).{before} Limits are what we ask of ourselves.",
             "",
-            rule,
-            lines[0],
-            rule,
-            *lines[1:],
-            rule,
-            "",
+            *rst_table(rows[0], rows[1:]),
         ]
     )
     (ROOT / "SEARCH.rst").write_text(text)

@@ -23,6 +23,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from rst_table import rst_table
 from torch import nn
 from torch.nn import functional as F
 
@@ -312,15 +313,11 @@ def main():
 
 def write(rows, arguments):
     """Write the page of results."""
-    head = ["", "ratio", "from", "to", "limit"]
-    table = [
+    head = ["programs", "ratio", "from", "to", "limit"]
+    body = [
         [name, f"{r:.2f}", f"{low:.2f}", f"{high:.2f}", f"{limit:.2f}" if limit else ""]
         for name, r, low, high, limit, *_ in rows
     ]
-    widths = [max(len(row[i]) for row in [head, *table]) for i in range(5)]
-    rule = "  ".join("=" * w for w in widths)
-    body = [rule, "  ".join(h.ljust(w) for h, w in zip(head, widths)), rule]
-    body += ["  ".join(c.ljust(w) for c, w in zip(row, widths)).rstrip() for row in table]
     text = "\n".join(
         [
             "Speed",
@@ -332,9 +329,7 @@ def write(rows, arguments):
             f"ratios, fits of {arguments.epochs} epochs. ``benchmarks/speed.py`` describes the "
             "programs; a limit is what we ask of ourselves.",
             "",
-            *body,
-            rule,
-            "",
+            *rst_table(head, body),
             ".. figure:: results/scaling.png",
             "   :width: 100%",
             "   :alt: CPU time of a fit against samples, modalities, parameters and epochs",

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from docutils import nodes
 from docutils.core import publish_doctree
 from scipy import stats
 
@@ -106,6 +107,38 @@ def test_the_standard_error_on_test_counts_groups_as_one(monkeypatch):
     three = np.std([1.0, 0.0, 1.0], ddof=1) / np.sqrt(3)
     assert standard_error(np.array(hits), [0, 0, 1, 1, 2, 2]) == pytest.approx(three)
     assert within(0.02, 0.019) and not within(0.02, 0.021) and within(float("nan"), 0.0)
+
+
+# Tables
+
+
+def test_every_table_of_a_page_has_a_head_and_no_dash_becomes_a_list():
+    pages = [ROOT / "README.rst", *BENCHMARKS.glob("*.rst")]
+    pages += [p for p in (ROOT / "docs").rglob("*.rst") if "generated" not in p.parts]
+    n_tables = 0
+    for page in pages:
+        # Sphinx's own roles and directives are unknown here, which says nothing of tables.
+        tree = publish_doctree(page.read_text(), settings_overrides={"report_level": 5})
+        for table in tree.findall(nodes.table):
+            n_tables += 1
+            heads = [row for head in table.findall(nodes.thead) for row in head.findall(nodes.row)]
+            assert all(row.astext().strip() for row in heads), page
+            assert page.parent != BENCHMARKS or not list(table.findall(nodes.bullet_list)), page
+    assert n_tables > 50
+
+
+def test_a_table_without_a_head_or_a_first_cell_is_refused(monkeypatch):
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    from rst_table import rst_table
+
+    with pytest.raises(ValueError, match="empty cell"):
+        rst_table(["", "score"], [["a", "1"]])
+    with pytest.raises(ValueError, match="empty cell"):
+        rst_table(["row", "score"], [["", "1"]])
+    text = "\n".join(rst_table(["row", "score", "limit"], [["a", "-", ""], ["b", 1.5, 2]]))
+    (table,) = publish_doctree(text).findall(nodes.table)
+    cells = [entry.astext() for entry in table.findall(nodes.entry)]
+    assert cells == ["row", "score", "limit", "a", "\N{EN DASH}", "", "b", "1.5", "2"]
 
 
 # The page of reproduce.py, from made results
