@@ -19,6 +19,19 @@ __all__ = ["ParameterHandling"]
 
 # Parts of ours with nested settings (``method__beta``); they take effect at the next fit.
 _OWN = ("method", "encoders", "fusion")
+#: Names that other libraries have for parameters here.
+_ALIASES = {
+    **dict.fromkeys(("learning_rate", "learning_rate_init", "eta0", "step_size"), "lr"),
+    **dict.fromkeys(("max_iter", "n_iter", "epochs", "n_epochs", "num_epochs"), "max_epochs"),
+    **dict.fromkeys(("seed", "random_seed"), "random_state"),
+    **dict.fromkeys(("hidden_layer_sizes", "hidden", "hidden_size"), "encoders__hidden"),
+    **dict.fromkeys(("weight_decay", "momentum"), "optimizer__{}"),
+    "dropout": "encoders__dropout",
+    "validation_split": "validation_fraction",
+    "patience": "n_iter_no_change",
+    "solver": "optimizer",
+    "loss": "criterion",
+}
 # Parts that skorch would make anew at once in ``set_params``, fitted model or not.
 _PARTS = (*_OWN, "criterion", "iterator_train", "iterator_valid", "compile")
 
@@ -41,7 +54,9 @@ class ParameterHandling(OwnParametersInHtml, TrainingLoop):
                 continue
             options = [*_named(type(self)), *(f"{part}__..." for part in parts)]
             close = did_you_mean(f"{part}__..." if dunder else key, options)
-            if any(key in method._get_param_names() for method in METHODS.values()):
+            if key in _ALIASES:
+                close = f"; it is called {_ALIASES[key].format(key)!r} here."
+            elif any(key in method._get_param_names() for method in METHODS.values()):
                 close = f": it is a setting of the method, 'method__{key}'"
             raise TypeError(
                 f"{type(self).__name__} has no parameter {key!r}"

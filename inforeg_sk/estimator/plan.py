@@ -340,10 +340,22 @@ def held_out_weight(estimator, y, y_fit, sample_weight=None):
     return None if weight is None else weight.astype(estimator.fitted_input_.dtype)
 
 
+#: Rows of tables that are a method with its settings.
+_ROWS = {
+    "joint*": "joint training with unimodal losses, method='inforeg' with method__alpha=0",
+    "inforeg*": "InfoReg with unimodal losses, method='inforeg' with its defaults",
+}
+
+
 def make_method(estimator, modalities):
     """Make the method from the parameters and check its settings."""
     method, settings = estimator.method, estimator.method_settings()
     owner, target_class = type(estimator).__name__, estimator.target_class
+    if isinstance(method, str) and method in _ROWS:
+        raise ValueError(
+            f"The 'method' parameter of {owner} is {method!r}, which is the name of a row of "
+            f"tables and of diagnose: {_ROWS[method]}."
+        )
     if isinstance(method, str):
         method = lookup(method, METHODS, "method", owner, ", a BalancingMethod class or instance")
     if isinstance(method, type) and issubclass(method, BalancingMethod):

@@ -173,7 +173,12 @@ def has_named_fusion(network):
 
 
 def _refuse_taken(name, found):
-    if name in RIVALS or name in [row.name for row in found]:
+    if name in RIVALS:
+        raise ValueError(
+            f"The 'methods' parameter of diagnose has {name!r}, which is a rival: name it in "
+            "'rivals', or give a row of your own another name."
+        )
+    if name in [row.name for row in found]:
         raise ValueError(
             f"The 'methods' parameter of diagnose has {name!r}, which is the name of another row: "
             "give it another name."

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ._style import listed
 from ._verdicts import compare
 
 __all__ = ["choose_row", "why_row"]
@@ -46,19 +47,28 @@ def why_row(scores, levels, design, given, wording):
     tied = [name for name in near if name not in (row, best)]
     if row == best:
         text = "It has the best score"
-        text += f"; within one standard error of it, but no simpler: {', '.join(tied)}" * bool(tied)
+        if tied:
+            text += (
+                f"; {listed(tied)} {_are(tied)} as good within one standard error, and no simpler"
+            )
     else:
         more = compare(scores[best] - scores[row], design)
         text = (
-            f"It is the simplest row within one standard error of the best, {best} "
-            f"({wording.size(float(more.estimate))} more, {wording.sure(more)})"
+            f"It is the simplest row within one standard error of the best, {best}, which scores "
+            f"{wording.size(float(more.estimate))} more ({wording.sure(more)})"
         )
-        text += f"; as near it: {', '.join(tied)}" * bool(tied)
+        if tied:
+            text += f"; {listed(tied)} {_are(tied)} within it, too"
     text = f"{text}."
     gains = [compare(scores[name] - scores[given], design) for name in levels if name != given]
     if gains and not any(told.low > 0 for told in gains):
-        text += f" No row is certainly better than the network as given ({given})."
+        text += f" No row is certainly better than the network as given ({given})"
+        text += "." if row == given else ": to change it is no sure gain."
     return text
+
+
+def _are(names):
+    return "is" if len(names) == 1 else "are"
 
 
 def _chosen(scores, levels, design):

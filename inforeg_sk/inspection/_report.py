@@ -8,7 +8,7 @@ import numpy as np
 
 from ._notes import notes_of
 from ._recommend import choose_row, why_row
-from ._report_html import as_html
+from ._report_html import as_html, as_page
 from ._report_text import as_text, interval_kind
 from ._resampled import Spread
 from ._style import limits_of
@@ -314,6 +314,22 @@ class DiagnosisReport:
 
         return draw(self, ax)
 
+    def to_html(self, path=None, title="Diagnosis"):
+        """The report as one HTML file: sentences, tables, and a figure if matplotlib is installed.
+
+        Parameters
+        ----------
+        path : str or Path, default=None
+            File to write; None returns the text.
+        title : str, default="Diagnosis"
+            Title of the page.
+
+        Returns
+        -------
+        str or None
+        """
+        return _given_or_written(as_page(self, title), path)
+
     def to_json(self, path=None):
         """All numbers as JSON.
 
@@ -330,10 +346,7 @@ class DiagnosisReport:
         said = {"verdicts": verdicts, "notes": self.notes_, "interval": interval_kind(self)}
         plain = {"format": _FORMAT, **self.data, **said}
         text = json.dumps(_plain({**plain, "recommended": self.recommended_}), indent=1)
-        if path is None:
-            return text
-        Path(path).write_text(text, encoding="utf-8")
-        return None
+        return _given_or_written(text, path)
 
     @classmethod
     def from_json(cls, source):
@@ -364,6 +377,13 @@ class DiagnosisReport:
         for key in ("measures", "resampled_measures"):
             data[key] = {what: _arrays(value) for what, value in data[key].items()}
         return cls(data)
+
+
+def _given_or_written(text, path):
+    if path is None:
+        return text
+    Path(path).write_text(text, encoding="utf-8")
+    return None
 
 
 def _spreads(values, resampled):

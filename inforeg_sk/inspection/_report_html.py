@@ -1,11 +1,29 @@
 """A report as HTML: one block without scripts or files, for light and dark notebooks."""
 
+import base64
+import io
 from html import escape
+from importlib.util import find_spec
 from string import Template
 
 from ._report_text import basis, recommended, tables
 
-__all__ = ["as_html"]
+__all__ = ["as_html", "as_page"]
+
+_WHOLE = Template(
+    """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="color-scheme" content="light dark">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>$title</title>
+</head>
+<body>
+$body
+</body>
+</html>"""
+)
 
 _PAGE = Template(
     """<div class="inforeg-diagnosis" style="color:inherit;background:transparent;\
@@ -38,6 +56,32 @@ def as_html(report):
         tables=made,
         basis="<br>".join(_text(text) for text in basis(report)),
     )
+
+
+def as_page(report, title):
+    """A report as a page of its own, with a figure where matplotlib is installed (str)."""
+    body = as_html(report)
+    if find_spec("matplotlib") is not None:
+        body += f"\n{_figure(report)}"
+    return _WHOLE.substitute(title=escape(title), body=body)
+
+
+def _figure(report):
+    """The figure of a report inside the page, so that this stays one file (str)."""
+    from matplotlib.figure import Figure  # not pyplot, which keeps figures and may ask a display
+
+    from ._report_plot import draw
+
+    figure = Figure(
+        figsize=(max(6.0, 1.6 * len(report.modalities_) + 3), 4.2), layout="constrained"
+    )
+    draw(report, figure.subplots())
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=120, facecolor="white")
+    data = base64.b64encode(file.getvalue()).decode("ascii")
+    alt = "Scores of each modality inside the network, by probes, and alone, as in the table."
+    style = "max-width:100%;height:auto;background:white"
+    return f'<p><img alt="{alt}" style="{style}" src="data:image/png;base64,{data}"></p>'
 
 
 def _table(title, heads, rows, marked):

@@ -462,7 +462,10 @@ def _of_the_rest(names, told_of, answered, verdicts, measures, design, wording, 
         of = [{k: v[name] for k, v in measures.items()} for name in fine]
         if not any(_is_bounded(m, design) or _is_share_told(m, design) for m in of):
             return [wording.nobody_knows(design, better)]
-        return [wording.nothing(fine, not verdicts, better)]
+        untrained = [
+            name for name, m in zip(fine, of, strict=True) if is_nothing_to_learn(m, design)
+        ]
+        return [wording.nothing(fine, untrained, not verdicts, better)]
     if unknown and not harm and better is not None:
         unknown.append(wording.better(better))
     return unknown

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ._style import listed
 from ._verdicts import Verdict
 
 __all__ = ["Wording"]
@@ -243,12 +244,14 @@ class Wording:
         )
         return text, 'take an interacting fusion (fusion="mlp")'
 
-    def nothing(self, names, all_is_well, better):
+    def nothing(self, names, untrained, all_is_well, better):
         """Modalities are fine.
 
         Parameters
         ----------
         names : list of str
+        untrained : list of str
+            Of these, those whose encoder learns next to nothing when trained alone.
         all_is_well : bool
             Whether there is no other verdict.
         better : tuple of str and Comparison, or None
@@ -260,9 +263,13 @@ class Wording:
         """
         which = f" ({', '.join(names)})" if names else ""
         remedy, text = "", f"nothing starves{which}"
+        if untrained:
+            whom = f"the encoder{'s' * (len(untrained) > 1)} of {listed(untrained)}"
+            whom = "any encoder" if untrained == names else whom
+            text += f": training adds next to nothing to {whom}, even alone"
         if all_is_well and better is None:
-            remedy = "do nothing"
-            text += f": {remedy}."
+            remedy = "none is needed"
+            text += "; no remedy is needed."
         elif all_is_well:
             row, told = better
             remedy = f"look at {row}"
@@ -377,7 +384,8 @@ class Wording:
         n = float(needed.to_tell)
         if size <= 0:
             n = _rounded(float(needed.for_half_width))
-            return f"{n:,} {design.unit} would halve it (here {design.n_samples:,})"
+            halved = f"about {n:,} {design.unit} would halve the interval"
+            return f"{halved} (here {design.n_samples:,})"
         if np.isfinite(n) and n <= 100 * design.n_samples:
             n = _rounded(max(n, design.n_samples + 1))
             return f"about {n:,} {design.unit} would be needed to tell (here {design.n_samples:,})"

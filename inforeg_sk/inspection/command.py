@@ -4,7 +4,6 @@ import argparse
 import sys
 import textwrap
 from contextlib import redirect_stdout
-from html import escape
 from pathlib import Path
 
 import numpy as np
@@ -39,19 +38,6 @@ Names behind - are left out of the default, as in --methods=-mlp.
 The networks have the defaults of MultimodalClassifier or MultimodalRegressor, but for --max-epochs;
 the optimizer, lr and all else are set in Python:
 inforeg_sk.diagnose(MultimodalClassifier(lr=0.01), X, y)
-"""
-_PAGE = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="color-scheme" content="light dark">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
-</head>
-<body>
-{body}
-</body>
-</html>
 """
 
 
@@ -249,8 +235,7 @@ def _written(report, shape, title):
     if shape == "json":
         return report.to_json()
     if shape == "html":
-        page = _PAGE.format(title=escape(f"Diagnosis of {title}"), body=report._repr_html_())
-        return page.strip()
+        return report.to_html(title=f"Diagnosis of {title}")
     return str(report)
 
 

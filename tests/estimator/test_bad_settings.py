@@ -12,6 +12,7 @@ from skorch.dataset import ValidSplit
 from torch import nn
 
 from inforeg_sk import MultimodalClassifier, MultimodalInfoRegClassifier
+from inforeg_sk.estimator.parameters import _ALIASES
 
 
 @pytest.mark.parametrize(
@@ -24,6 +25,9 @@ from inforeg_sk import MultimodalClassifier, MultimodalInfoRegClassifier
         ("methd__padding", "did you mean 'method__...'?"),
         ("module", ""),
         ("module__hidden", ""),
+        ("learning_rate", "; it is called 'lr' here"),
+        ("hidden_layer_sizes", "; it is called 'encoders__hidden' here"),
+        ("weight_decay", "; it is called 'optimizer__weight_decay' here"),
         ("zzz", "; get_params() lists the parameters"),
     ],
 )
@@ -35,6 +39,20 @@ def test_misspelt_arguments(name, words):
             estimator(**{name: 3})
         assert f"has no parameter {name!r}" in str(info.value) and words in str(info.value)
         assert estimator.__name__ in str(info.value)
+
+
+@pytest.mark.parametrize("name", _ALIASES)
+def test_other_libraries_names_are_told_apart_from_ours(name):
+    with pytest.raises(TypeError, match=f"no parameter {name!r}; it is called"):
+        MultimodalClassifier(**{name: 3})
+    MultimodalClassifier(**{_ALIASES[name].format(name): 3})
+
+
+@pytest.mark.parametrize("name", ["joint*", "inforeg*"])
+def test_the_name_of_a_row_is_no_method_and_says_which_one_it_is(name, no_training):
+    no_training()
+    with pytest.raises(ValueError, match=r"name of a row.*method='inforeg'"):
+        MultimodalClassifier(name).fit(make_data(), Y)
 
 
 @pytest.mark.parametrize("name", ["alpa", "zzz", "methd__padding"])

@@ -1,5 +1,6 @@
 """The report of a diagnosis: its numbers, and each form that they take."""
 
+import base64
 import json
 import re
 import traceback
@@ -11,7 +12,7 @@ from scipy import stats
 
 from inforeg_sk import MultimodalClassifier, diagnose
 from inforeg_sk.datasets import make_multimodal_classification
-from inforeg_sk.inspection import DiagnosisReport
+from inforeg_sk.inspection import DiagnosisReport, _report_html
 
 
 @pytest.fixture(scope="module")
@@ -215,6 +216,24 @@ def test_html_is_well_formed_and_loads_nothing(report):
     assert not reader.open and not reader.loads
     assert reader.cells == 5 * (len(report.scores_) + 1) + 11 * 3
     assert "<script" not in report._repr_html_() and "url(" not in report._repr_html_()
+
+
+def test_the_html_page_is_one_file_with_the_report_and_its_figure(report, plt, tmp_path):
+    path = tmp_path / "report.html"
+    assert report.to_html(path, title="<Voices>") is None
+    text = path.read_text(encoding="utf-8")
+    assert text.startswith("<!DOCTYPE html>") and '<meta charset="utf-8">' in text
+    assert "<title>&lt;Voices&gt;</title>" in text and report._repr_html_() in text
+    (data,) = re.findall(r'src="data:image/png;base64,([^"]*)"', text)
+    assert base64.b64decode(data).startswith(b"\x89PNG") and text.count("src=") == 1
+    assert plt.get_fignums() == []
+    assert report.to_html().count("<title>Diagnosis</title>") == 1
+
+
+def test_the_html_page_has_no_figure_without_matplotlib(report, monkeypatch):
+    monkeypatch.setattr(_report_html, "find_spec", lambda name: None)
+    text = report.to_html()
+    assert "<img" not in text and report._repr_html_() in text
 
 
 def test_in_html_the_recommended_row_is_marked_beside_its_name(report):

@@ -87,8 +87,19 @@ def test_folds_without_a_number_do_not_count_and_one_is_not_enough():
 
 def test_where_nothing_is_wrong_nothing_starves():
     (only,) = verdicts_of()
-    assert only.kind == "nothing starves" and only.remedy == "do nothing"
-    assert only.sentence == "nothing starves (left, right): do nothing."
+    assert only.kind == "nothing starves" and only.remedy == "none is needed"
+    assert only.sentence == "nothing starves (left, right); no remedy is needed."
+
+
+def test_where_training_adds_nothing_to_an_encoder_that_is_said():
+    same = dict.fromkeys(("probe_untrained", "probe_joint", "probe_alone"), 0.8)
+    (only,) = verdicts_of(left=same)
+    assert only.sentence == (
+        "nothing starves (left, right): training adds next to nothing to the encoder of left, "
+        "even alone; no remedy is needed."
+    )
+    (only,) = verdicts_of(left=same, right=same)
+    assert "to any encoder, even alone; no remedy" in only.sentence
 
 
 def test_a_starving_encoder_is_named_with_share_size_and_interval():
@@ -278,7 +289,7 @@ def test_a_modality_of_noise_adds_nothing():
     noise.update(probe_alone=0.5, permutation_drop=0.0, shapley=0.0)
     verdicts = verdicts_of(right=noise)
     assert kinds(verdicts) == [("adds nothing", "right"), ("nothing starves", None)]
-    assert verdicts[0].remedy == "leave it out" and "do nothing" not in verdicts[1].sentence
+    assert verdicts[0].remedy == "leave it out" and "no remedy" not in verdicts[1].sentence
 
 
 def test_a_modality_that_is_informative_alone_never_adds_nothing():
@@ -328,9 +339,9 @@ def test_a_network_that_guesses_is_said_to_guess():
     assert kinds(verdicts_of(scores)) == [("not told from guessing", None)]
 
 
-def test_do_nothing_is_not_said_where_another_row_is_better():
+def test_that_no_remedy_is_needed_is_not_said_where_another_row_is_better():
     (only,) = verdicts_of({"inforeg": 0.95})
-    assert only.kind == "nothing starves" and "do nothing" not in only.sentence
+    assert only.kind == "nothing starves" and "no remedy" not in only.sentence
     assert "inforeg scores 5.0 points more" in only.sentence
 
 
@@ -378,13 +389,14 @@ def test_the_recommendation_says_why_and_what_is_tied():
     text = why_row(scores, levels, DESIGN, "joint", words)
     ends = f"{100 * told.low:.1f} to {100 * told.high:.1f}"
     assert text == (
-        "It is the simplest row within one standard error of the best, deep (0.4 points more, 95 % "
-        f"interval {ends}); as near it: joint. No row is certainly better than the network as "
-        "given (joint)."
+        "It is the simplest row within one standard error of the best, deep, which scores 0.4 "
+        f"points more (95 % interval {ends}); joint is within it, too. No row is certainly better "
+        "than the network as given (joint): to change it is no sure gain."
     )
     levels["deep"] = 0
     text = why_row(scores, levels, DESIGN, "joint", words)
-    assert text.startswith("It has the best score; within one standard error of it, but no simpler")
+    assert text.startswith("It has the best score; ")
+    assert "simple and joint are as good within one standard error, and no simpler." in text
     scores["deep"] = base + 0.1
     assert why_row(scores, levels, DESIGN, "joint", words) == "It has the best score."
 
