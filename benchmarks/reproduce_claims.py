@@ -125,7 +125,7 @@ def sentence(row, alone, together):
         "worse": "worse than",
         "better, alone": "by a single comparison better than",
         "worse, alone": "by a single comparison worse than",
-        "no difference": "not told apart from",
+        "no difference": "not clearly different from",
     }
     parts = [f"{verb} {joined(found[kind])}" for kind, verb in verbs.items() if kind in found]
     return f"{'The pool' if row == 'pool' else row} is {', and '.join(parts)}."
@@ -156,7 +156,7 @@ def statement(done, name):
     for word, text in [
         ("better", "better than both joint* and late fusion"),
         ("worse", "worse than one of joint* and late fusion"),
-        ("no difference", "not told apart from the better of the two"),
+        ("no difference", "not clearly different from the better of the two"),
     ]:
         found = [row for row, own in beside.items() if own == word]
         if found:

@@ -47,6 +47,7 @@ sphinx_gallery_conf = {
     "filename_pattern": r"/plot_",
     "ignore_pattern": r"(^|/)_",
     "reset_argv": "gallery.arguments",
+    "reset_modules": ("matplotlib", "seaborn", "gallery.short_warnings"),
     "within_subsection_order": "gallery.order",
     "download_all_examples": False,
     "show_memory": False,

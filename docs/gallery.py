@@ -1,9 +1,10 @@
 """What examples get on their command line while the documentation is built."""
 
 import tempfile
+import warnings
 from pathlib import Path
 
-__all__ = ["arguments", "order"]
+__all__ = ["arguments", "order", "short_warnings"]
 
 FIRST = [
     "plot_first_steps.py",
@@ -30,3 +31,8 @@ def arguments(gallery_conf, script_vars):
     if name in WITH_FIGURE:
         return ["--figure", str(Path(tempfile.gettempdir()) / f"inforeg_sk_{name}.png")]
     return []
+
+
+def short_warnings(gallery_conf, name):
+    """Show warnings without the folders of the machine that builds the pages."""
+    warnings.formatwarning = lambda message, category, *_: f"{category.__name__}: {message}\n"

@@ -12,7 +12,7 @@ Each table is a modality, each row a patient, and not all patients are in all ta
 
 Run it with a folder of csv files: ``patients.csv`` with the columns ``patient``, ``hospital`` and
 ``outcome`` (two classes), and one file for each table with ``patient`` and numbers. Without a
-folder it makes 600 patients of 20 hospitals, and the figures then say nothing about medicine.
+folder it simulates 600 patients of 20 hospitals, and the figures then say nothing about medicine.
 """
 
 import argparse
@@ -39,12 +39,12 @@ from inforeg_sk import (
 )
 from inforeg_sk.functional import bootstrap_interval
 
-# Columns of a made table, how far an illness moves them, and the share of patients without it.
+# Columns of a simulated table, how far an illness moves them, and the share of patients without it.
 TABLES = {"visit": (8, 0.4, 0.0), "labs": (15, 0.4, 0.15), "imaging": (20, 0.5, 0.35)}
 
 
 def make_tables(n_patients=600, n_hospitals=20, random_state=0):
-    """Made tables in the form of the files (DataFrame of patients, dict of DataFrame).
+    """Simulated tables in the form of the files (DataFrame of patients, dict of DataFrame).
 
     Hospitals have devices of their own, which shift what they measure, and see more or fewer ill
     people: a model that recognizes the hospital does well on its patients only. Some hospitals make
@@ -149,7 +149,7 @@ def main():
     parser.add_argument("--epochs", type=int, default=30, help="(default: %(default)s)")
     args = parser.parse_args()
     if args.folder is None:
-        print("No folder is given: these are made patients, and say nothing about medicine.")
+        print("No folder is given: these patients are simulated, and say nothing about medicine.")
     X, y, hospitals = join(*(make_tables() if args.folder is None else read_tables(args.folder)))
     lacks = {name: X[name].isna().all(axis=1).to_numpy() for name in X}
     complete = ~np.any(list(lacks.values()), axis=0)

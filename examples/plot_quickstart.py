@@ -39,6 +39,7 @@ heard in training; mean and standard deviation over seeds.
 
 import argparse
 import time
+from pathlib import Path
 
 import matplotlib
 import numpy as np
@@ -217,7 +218,8 @@ def main():
     shown = next(iter(SETTINGS))
     alone, scores, _, models = found[shown]
     plot(shown, alone, scores, models, modalities).savefig(args.figure, dpi=120)
-    print(f"\nFigure: {args.figure}. {args.seeds} seeds, {time.perf_counter() - start:.0f} s")
+    seconds = time.perf_counter() - start
+    print(f"\nFigure: {Path(args.figure).name}. {args.seeds} seeds, {seconds:.0f} s")
 
 
 if __name__ == "__main__":

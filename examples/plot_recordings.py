@@ -12,7 +12,7 @@ write what they make of them to ``.npy`` files. The networks then train from the
 memory-mapped: a batch at a time is read, so that data sets may be larger than the memory. Encoders
 are torch modules of this script. ``device="auto"`` takes cuda, else mps, else the CPU.
 
-Run it with your folder as the argument. Without one it writes some of the embedded av digits as
+Run it with your folder as the argument. Without one it writes some of the bundled av digits as
 files: pictures of written digits, and sounds made from the spectrograms of spoken ones, a tone for
 each band. Half of the speakers are trained on. The table also has what does without a network of
 all modalities. It is of one seed and a few hundred samples: differences below about 4 points are
@@ -115,7 +115,7 @@ def read(samples, front_ends, folder, part):
 
 
 def write_av_digits(folder, n_samples):
-    """Write samples of the embedded data as files."""
+    """Write samples of the bundled data as files."""
     import librosa
     import soundfile
     from PIL import Image

@@ -1,8 +1,8 @@
 """A service that loads a saved pipeline, and answers when a modality is absent
 ============================================================================
 
-Train, save, load in another process, answer requests: this example does all four with the standard
-library's web server, asks the service a few times, and stops it.
+Train, save, load as another process would, answer requests: this example does all four with the
+standard library's web server in a thread of its own, asks the service a few times, and stops it.
 
 - **Saved without pickle.** ``weights.safetensors`` holds numbers and no code; the code of the
   pipeline is `build`, under version control. ``model.json`` says which fields a request has, which
@@ -13,8 +13,9 @@ library's web server, asks the service a few times, and stops it.
 - **A modality may be absent**: the network was trained with ``missing="allow"`` and
   ``modality_dropout``. The answer says which modalities were used.
 
-The last table says what it costs to have one network for all cases: beside networks that were
-trained on what is there, and late fusion of these.
+The last table says what it costs to have one network for all cases, ``served``: beside late fusion
+of one network per modality, each of which was trained for its case, and beside joint training
+without ``modality_dropout``, which never saw a sample that lacks a modality.
 
 This is a starting point, not a hardened server: put it behind one that has TLS, limits and logs.
 """

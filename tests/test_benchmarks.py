@@ -220,10 +220,10 @@ def test_the_statement_of_a_set_says_better_worse_and_no_difference(pages, made)
     told = pages.statement(made, "ROSMAP")
     assert "The pool is better than joint* (+10.0 ± 4.2), late fusion (+10.0 ± 4.2) and" in told
     assert "InfoReg* is better than stacked linear" in told
-    assert "and not told apart from joint* (+0.0 ± 0.0) and late fusion" in told
+    assert "and not clearly different from joint* (+0.0 ± 0.0) and late fusion" in told
     assert "none is better than both joint* and late fusion; joint is worse than one of" in told
-    assert "OGM-GE is not told apart from the better of the two." in told
-    assert "joint* is not told apart from late fusion (+0.0 ± 0.0)." in told
+    assert "OGM-GE is not clearly different from the better of the two." in told
+    assert "joint* is not clearly different from late fusion (+0.0 ± 0.0)." in told
     # 5 of 200 by itself, p = 0.025, but not among nine comparisons.
     made["ROSMAP", "InfoReg"] = result(45, 45)
     told = pages.statement(made, "ROSMAP")

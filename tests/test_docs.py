@@ -116,6 +116,8 @@ QUICK = {
         "seeds=2": "cv=2, seeds=1",
         'methods=["joint*"]': "methods=()",
         '["best single", "linear on all", "stacked linear", "late fusion"]': '["majority"]',
+        '["linear on all", "stacked linear", "late fusion"]': '["majority"], cv=2, methods=()',
+        "max_epochs=20": "max_epochs=1",
     },
     "docs/guide/starving.rst": {
         "digits.train_indices\n": "digits.train_indices[:200]\n",
@@ -189,7 +191,7 @@ def provoked():
     from sklearn.model_selection import GridSearchCV
     from sklearn.multiclass import OneVsOneClassifier
 
-    from inforeg_sk import ModalityDict, MultimodalClassifier
+    from inforeg_sk import ModalityDict, MultimodalClassifier, diagnose
     from inforeg_sk.features import LogMel
     from inforeg_sk.inspection import ModalityAccuracyDisplay
 
@@ -222,9 +224,11 @@ def provoked():
         "float() argument": lambda: LogisticRegression().fit(X, y),
         "Modality '...' contains NaN": lambda: clf().fit(nan, y),
         "X misses": lambda: fitted.predict({"audio": X["audio"], "text": X["text"]}),
+        "X is a list": lambda: clf().fit(list(X.values()), y),
         "Modalities have different": lambda: clf().fit({**X, "text": X["text"][:9]}, y),
         "y has ...": lambda: clf().fit(X, y[:9]),
         "... has no parameter": lambda: clf(max_epoch=3).fit(X, y),
+        "... has no parameter '...'; it": lambda: clf(max_iter=3),
         "The 'method' parameter": lambda: clf("ogm").fit(X, y),
         "Modality '...' has shape": lambda: clf().fit({**X, "w": np.array(["a"] * 437, object)}, y),
         "The encoder of modality": lambda: clf(encoders={"text": "gru"}).fit(X, y),
@@ -239,6 +243,11 @@ def provoked():
             "matplotlib.pyplot", lambda: ModalityAccuracyDisplay.from_estimator(fitted, X, y)
         ),
         "... needs ...": lambda: without("librosa", lambda: LogMel().fit_transform(["a.wav"])),
+        "diagnose compares": lambda: diagnose(clf(), X["audio"], y),
+        "Modality '...' equals": lambda: diagnose(clf(), {**X, "label": y[:, None]}, y),
+        "The 'methods' parameter": lambda: diagnose(clf(), X, y, methods=["late fusion"]),
+        "Class ... has 1 sample": lambda: diagnose(clf(), X, np.where(np.arange(437) == 0, 9, y)),
+        "All samples have one": lambda: diagnose(clf(), X, y, groups=np.zeros(437)),
     }
 
 

@@ -8,7 +8,7 @@ __all__ = ["BlockImportance", "Evidence", "block_importance", "by_block", "weigh
 
 
 class Evidence(NamedTuple):
-    """How much each expert spoke for which class, or how far it moved the value.
+    """What each expert adds to the log-probability of each class, or to the value.
 
     ``prior + bias`` and the evidence of all experts add up to the log-probabilities of the pool, up
     to one number a sample (``log_total``), and so to its log-odds exactly; in regression to the
