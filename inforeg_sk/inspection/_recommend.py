@@ -63,7 +63,7 @@ def why_row(scores, levels, design, given, wording):
     gains = [compare(scores[name] - scores[given], design) for name in levels if name != given]
     if gains and not any(told.low > 0 for told in gains):
         text += f" No row is certainly better than the network as given ({given})"
-        text += "." if row == given else ": to change it is no sure gain."
+        text += "." if row == given else ", so that a change is no sure gain."
     return text
 
 

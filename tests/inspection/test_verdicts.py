@@ -391,7 +391,7 @@ def test_the_recommendation_says_why_and_what_is_tied():
     assert text == (
         "It is the simplest row within one standard error of the best, deep, which scores 0.4 "
         f"points more (95 % interval {ends}); joint is within it, too. No row is certainly better "
-        "than the network as given (joint): to change it is no sure gain."
+        "than the network as given (joint), so that a change is no sure gain."
     )
     levels["deep"] = 0
     text = why_row(scores, levels, DESIGN, "joint", words)
