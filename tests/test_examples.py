@@ -30,7 +30,7 @@ def run(name, *arguments, folder):
 def test_quickstart(tmp_path):
     pytest.importorskip("matplotlib")
     figure = tmp_path / "figure.png"
-    few = ("--seeds", "2", "--epochs", "30")
+    few = ("--seeds", "2", "--epochs", "12")
     printed = run("plot_quickstart.py", *few, "--figure", figure, folder=tmp_path)
     tables = printed.split("Trained with ")[1:]
     assert len(tables) == 2
@@ -188,7 +188,7 @@ def test_patients_of_csv_files_get_a_diagnosis_and_a_table(tmp_path, monkeypatch
     )
     main(example, monkeypatch, tmp_path, "--epochs", "3")
     printed = capsys.readouterr().out
-    assert "made patients" not in printed and "Recommended: " in printed
+    assert "simulated" not in printed and "Recommended: " in printed
     told = printed.partition("AUC in % on hospitals")[2].splitlines()
     rows = {line[:32].strip(): line[32:].split("(") for line in told[2:]}
     assert len(rows) == len(example.rivals(1)) + 1  # and what is recommended
