@@ -235,11 +235,11 @@ def test_the_page_of_results_is_a_page_with_dashes_where_nothing_was_run(pages, 
     tree = publish_doctree(text, settings_overrides={"halt_level": 2}).astext()
     assert "Unimodal losses: +20.0 points on average over 1 sets" in tree
     assert "a gain on ROSMAP" in tree and "Not run yet." in tree
-    section = pages.section(made, "OGM-GE")
+    section = pages.section(made, ["OGM-GE"])
     publish_doctree(section, settings_overrides={"halt_level": 2})
     assert "ROSMAP    79.5      +19.5 ± 5.5  -0.5 ± 1.0   -0.5 ± 1.0" in section
     assert "better than joint on ROSMAP" in " ".join(section.split())
-    assert pages.section(made, "AGM") == "It has not been measured yet."
+    assert pages.section(made, ["AGM"]) == "It has not been measured yet."
     told = pages.others_sentence(made, ["ROSMAP"])
     assert "(OGM-GE), better than both joint* and late fusion: none, on any of the 1 sets." in told
     made["ROSMAP", "OGM-GE"] = result(10, 10)
@@ -265,9 +265,9 @@ def test_no_cell_of_the_committed_pages_is_written_by_hand(pages):
     assert cells((BENCHMARKS / "RESULTS.rst").read_text()) == cells(pages.page(done))
     expect = pages.EXPECT.read_text()
     assert pages.with_block(expect, pages.expected(done)) == expect
-    for row, name in pages.PAGES.items():
+    for name, rows in pages.PAGES.items():
         text = (pages.DOCS / "methods" / f"{name}.rst").read_text()
-        assert pages.with_section(text, pages.section(done, row)) == text
+        assert pages.with_section(text, pages.section(done, rows)) == text
 
 
 def test_a_setting_is_chosen_by_the_mean_of_neighboring_epochs(pages):
