@@ -179,26 +179,42 @@ def words_beside(together):
 
 def others_sentence(done, sets):
     """What the methods of others are beside joint* and late fusion, over all sets."""
-    found = {}
+    where, found = {}, {"better": [], "worse": [], "one": []}
     for name in sets:
-        for row, word in words_beside(methods(done, name)[1]).items():
-            if row != "joint":
-                found.setdefault(row, {}).setdefault(word, []).append(name)
-    if not found:
+        together = methods(done, name)[1]
+        for row, word in words_beside(together).items():
+            if row == "joint":
+                continue
+            where.setdefault(row, []).append(name)
+            if word != "no difference":
+                found[word].append(f"{row} on {name}")
+            else:
+                found["one"] += [
+                    f"{row} than {r} on {name}"
+                    for r in REFERENCES
+                    if together[row, r].word == "better"
+                ]
+    if not where:
         return "None of the methods of others has been measured yet."
-    parts = {"better": [], "worse": []}
-    for row, by_word in found.items():
-        for word, told in parts.items():
-            if word in by_word:
-                told.append(f"{row} on {joined(by_word[word])}")
-    n = max(sum(map(len, by_word.values())) for by_word in found.values())
-    better = "; ".join(parts["better"]) or f"none, on any of the {n} sets"
-    worse = "; ".join(parts["worse"]) or "none"
     return (
-        f"Of the methods of others ({joined(found)}), better than both joint* and late fusion: "
-        f"{better}. Worse than one of the two: {worse}. All other differences are inside the noise "
-        "(all comparisons on a set together, Holm, 5 %)."
+        f"Methods of others beside joint* and late fusion ({_measured_on(where, sets)}). Better "
+        f"than both: {'; '.join(found['better']) or 'none'}. Worse than one of the two: "
+        f"{'; '.join(found['worse']) or 'none'}. Better than one of the two only: "
+        f"{'; '.join(found['one']) or 'none'}. No other difference is clear (all comparisons on a "
+        "set together, Holm, 5 %)."
     )
+
+
+def _measured_on(where, sets):
+    """Which methods were measured on which sets, those of the same sets together."""
+    by_sets = {}
+    for row, names in where.items():
+        by_sets.setdefault(tuple(names), []).append(row)
+    parts = []
+    for names, rows in by_sets.items():
+        every = f"all {len(sets)} sets" if len(names) == len(sets) else joined(names)
+        parts.append(f"{'; '.join(rows)} on {every}")
+    return ". ".join(parts)
 
 
 def size(about):
@@ -240,9 +256,10 @@ def effect_sentence(effect, gaps):
     rest = [s for s, g in gaps.items() if g.word == "no difference"]
     if rest:
         parts.append(f"no clear difference on {joined(rest)}")
+    n_sets = f"{len(means)} set{'s' * (len(means) > 1)}"
     return (
         f"{effect[0].upper()}{effect[1:]}: {np.mean(means):+.1f} points on average over "
-        f"{len(means)} sets, from {min(means):+.1f} to {max(means):+.1f}; {'; '.join(parts)}."
+        f"{n_sets}, from {min(means):+.1f} to {max(means):+.1f}; {'; '.join(parts)}."
     )
 
 
@@ -296,7 +313,7 @@ def expectations(done, gaps):
 
 
 def nothing(found):
-    """Sets without a told difference in any effect of training networks together."""
+    """Sets without a clear difference in any effect of training networks together."""
     kinds = list(EFFECTS)[:3]
     sets = [s for s in found[kinds[0]] if all(s in found[k] for k in kinds)]
     quiet = [s for s in sets if all(found[k][s].word == "no difference" for k in kinds)]
@@ -305,7 +322,8 @@ def nothing(found):
     limits = [f"{s} ({max(abs(found[k][s].mean) + found[k][s].half for k in kinds):.1f})"
               for s in quiet]  # fmt: skip
     return (
-        "Neither unimodal losses nor regulation, with them or without, make a clear difference on "
-        f"{joined(limits)}: there expect nothing from balancing, or no more than the points in "
-        "brackets, where the intervals end."
+        "Neither unimodal losses nor regulation, with them or without, makes a clear difference on "
+        f"{joined(limits)}. In brackets is the largest effect, in points, that an interval of the "
+        "three still allows: where it is small, expect nothing from balancing; where it is large, "
+        "these data cannot tell."
     )

@@ -174,7 +174,7 @@ def windows(done):
         head = [name, "whole", "window", "outside", "window - whole", "window - outside",
                 "published"]  # fmt: skip
         text += rst_table(head, body)
-    return text
+    return text or ["Not run yet.", ""]
 
 
 def fusions(done):
@@ -191,7 +191,7 @@ def fusions(done):
             body.append([*cells, "-" if values is None else " / ".join(f"{v:.1f}" for v in values)])
         head = [name, *FUSED, "InfoReg - joint", "InfoReg* - joint*", "published"]
         text += rst_table(head, body)
-    return text
+    return text or ["Not run yet.", ""]
 
 
 def encoded(done):
@@ -407,7 +407,7 @@ def section(done, rows):
     ]
     measured_ones = [row for row in rows if any((s, row) in done for s in SETS)]
     if not measured_ones:
-        return "It has not been measured yet."
+        return "It has not been measured by this protocol yet."
     for row in measured_ones:
         title = [f"**{row}**", ""] if len(rows) > 1 else []
         text += ["", *title, *against_three(done, row)]

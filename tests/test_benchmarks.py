@@ -123,6 +123,7 @@ def test_every_table_of_a_page_has_a_head_and_no_dash_becomes_a_list():
             n_tables += 1
             heads = [row for head in table.findall(nodes.thead) for row in head.findall(nodes.row)]
             assert all(row.astext().strip() for row in heads), page
+            assert heads or page.parent != BENCHMARKS, page
             assert page.parent != BENCHMARKS or not list(table.findall(nodes.bullet_list)), page
     assert n_tables > 50
 
@@ -135,6 +136,10 @@ def test_a_table_without_a_head_or_a_first_cell_is_refused(monkeypatch):
         rst_table(["", "score"], [["a", "1"]])
     with pytest.raises(ValueError, match="empty cell"):
         rst_table(["row", "score"], [["", "1"]])
+    with pytest.raises(ValueError, match="line break"):
+        rst_table(["row", "score"], [["a", "1\n2"]])
+    with pytest.raises(ValueError, match=r"shorter|longer"):
+        rst_table(["row", "score"], [["a", "1", "2"]])
     text = "\n".join(rst_table(["row", "score", "limit"], [["a", "-", ""], ["b", 1.5, 2]]))
     (table,) = publish_doctree(text).findall(nodes.table)
     cells = [entry.astext() for entry in table.findall(nodes.entry)]
@@ -233,18 +238,32 @@ def test_the_statement_of_a_set_says_better_worse_and_no_difference(pages, made)
 def test_the_page_of_results_is_a_page_with_dashes_where_nothing_was_run(pages, made):
     text = pages.page(made)
     tree = publish_doctree(text, settings_overrides={"halt_level": 2}).astext()
-    assert "Unimodal losses: +20.0 points on average over 1 sets" in tree
+    assert "Unimodal losses: +20.0 points on average over 1 set, " in tree
     assert "a gain on ROSMAP" in tree and "Not run yet." in tree
     section = pages.section(made, ["OGM-GE"])
     publish_doctree(section, settings_overrides={"halt_level": 2})
     assert "ROSMAP    79.5      +19.5 ± 5.5  -0.5 ± 1.0   -0.5 ± 1.0" in section
     assert "better than joint on ROSMAP" in " ".join(section.split())
-    assert pages.section(made, ["AGM"]) == "It has not been measured yet."
-    told = pages.others_sentence(made, ["ROSMAP"])
-    assert "(OGM-GE), better than both joint* and late fusion: none, on any of the 1 sets." in told
+    assert pages.section(made, ["AGM"]) == "It has not been measured by this protocol yet."
+
+
+def test_what_is_said_of_the_methods_of_others_names_sets_and_half_a_gain(pages, made):
+    def told():
+        return pages.others_sentence(made, ["ROSMAP", "leaves"])
+
+    assert "(OGM-GE on ROSMAP). Better than both: none. Worse than one of the two: none" in told()
+    made.update({("leaves", row): value for (_, row), value in list(made.items())})
+    made["leaves", "MMPareto"] = result(90, 90)
+    said = told()
+    assert "(OGM-GE on all 2 sets. MMPareto on leaves). Better" in said
+    assert (
+        "Worse than one of the two: MMPareto on leaves. Better than one of the two only: no" in said
+    )
     made["ROSMAP", "OGM-GE"] = result(10, 10)
-    told = pages.others_sentence(made, ["ROSMAP"])
-    assert "late fusion: OGM-GE on ROSMAP. Worse than one of the two: none." in told
+    assert "Better than both: OGM-GE on ROSMAP. Worse" in told()
+    made["ROSMAP", "late fusion"] = result(90, 90)
+    made["ROSMAP", "OGM-GE"] = result(41, 41)
+    assert "two only: OGM-GE than late fusion on ROSMAP. No other" in told()
 
 
 def test_a_block_is_put_between_its_lines_and_nowhere_else(pages):

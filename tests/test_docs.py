@@ -118,6 +118,7 @@ QUICK = {
         '["best single", "linear on all", "stacked linear", "late fusion"]': '["majority"]',
         '["linear on all", "stacked linear", "late fusion"]': '["majority"], cv=2, methods=()',
         "max_epochs=20": "max_epochs=1",
+        "    frame,\n    y,\n": "    frame[:100],\n    y[:100],\n",
     },
     "docs/guide/starving.rst": {
         "digits.train_indices\n": "digits.train_indices[:200]\n",
@@ -141,6 +142,7 @@ NEEDS = {
     "docs/guide/files.rst": ["librosa", "soundfile"],
     "docs/guide/saving.rst": ["safetensors"],
     "docs/guide/starving.rst": ["pandas"],
+    "docs/start.rst": ["pandas"],
 }
 WITH_CODE = [page for page in GUIDE if blocks_of(page)]
 

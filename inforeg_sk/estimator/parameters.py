@@ -36,6 +36,15 @@ _ALIASES = {
 _PARTS = (*_OWN, "criterion", "iterator_train", "iterator_valid", "compile")
 
 
+def _elsewhere(key):
+    """End a message on a name that has another one here, or is a setting of a method; or ""."""
+    of_method = any(key in method._get_param_names() for method in METHODS.values())
+    if key in _ALIASES:
+        more = f", or 'method__{key}' of a method" if of_method else ""
+        return f"; it is called {_ALIASES[key].format(key)!r} here{more}."
+    return f": it is a setting of the method, 'method__{key}'" if of_method else ""
+
+
 class ParameterHandling(OwnParametersInHtml, TrainingLoop):
     """Parameters by scikit-learn's rules, on top of skorch's ``part__name`` settings.
 
@@ -54,10 +63,7 @@ class ParameterHandling(OwnParametersInHtml, TrainingLoop):
                 continue
             options = [*_named(type(self)), *(f"{part}__..." for part in parts)]
             close = did_you_mean(f"{part}__..." if dunder else key, options)
-            if key in _ALIASES:
-                close = f"; it is called {_ALIASES[key].format(key)!r} here."
-            elif any(key in method._get_param_names() for method in METHODS.values()):
-                close = f": it is a setting of the method, 'method__{key}'"
+            close = _elsewhere(key) or close
             raise TypeError(
                 f"{type(self).__name__} has no parameter {key!r}"
                 f"{'; get_params() lists the parameters.' if close == '.' else close}"
@@ -104,9 +110,8 @@ class ParameterHandling(OwnParametersInHtml, TrainingLoop):
             part, dunder, _ = key.partition("__")
             # skorch would take any name that begins with a part's, such as `fusionn`.
             if not dunder and key not in names:
-                raise ValueError(
-                    f"Invalid parameter {key!r} for {type(self).__name__}{did_you_mean(key, names)}"
-                )
+                close = _elsewhere(key) or did_you_mean(key, names)
+                raise ValueError(f"Invalid parameter {key!r} for {type(self).__name__}{close}")
             if dunder and part not in {*self.prefixes_, "criterion", "optimizer"}:
                 raise ValueError(
                     f"Invalid parameter {key!r} for {type(self).__name__}: it has no part "

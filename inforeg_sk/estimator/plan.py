@@ -351,10 +351,10 @@ def make_method(estimator, modalities):
     """Make the method from the parameters and check its settings."""
     method, settings = estimator.method, estimator.method_settings()
     owner, target_class = type(estimator).__name__, estimator.target_class
-    if isinstance(method, str) and method in _ROWS:
+    if isinstance(method, str) and method.lower() in _ROWS:
         raise ValueError(
-            f"The 'method' parameter of {owner} is {method!r}, which is the name of a row of "
-            f"tables and of diagnose: {_ROWS[method]}."
+            f"The 'method' parameter of {owner} is {method!r}, the name of a row of tables: "
+            f"{_ROWS[method.lower()]}."
         )
     if isinstance(method, str):
         method = lookup(method, METHODS, "method", owner, ", a BalancingMethod class or instance")

@@ -31,6 +31,7 @@ from ._compared import (
 from ._importance import modality_permutation_importance, modality_shapley
 from ._learned_share import learned_share
 from ._resampled import ResampledScorer, best_on_the_other_half, n_resamples_for
+from ._words import folds_told
 
 __all__ = ["MEASURES", "Measuring"]
 
@@ -282,10 +283,8 @@ class Measuring:
         n_fits = len(folds) * (len(networks) + len(self.names) + n_pool)
         fitted = [name for name in rivals if name not in _MADE]
         n_rivals = sum(not self._is_repeated(n, f) for n in fitted for f in folds)
-        n_seeds = self._shape[0]
-        folds_and_seeds = f"{self.folds.n_folds} folds x {n_seeds} seed{'s' * (n_seeds > 1)}"
         print(
-            f"diagnose: {folds_and_seeds}, {n_fits} fits of networks"
+            f"diagnose: {folds_told(self.folds.n_folds, self._shape[0])}, {n_fits} fits of networks"
             f"{f' ({n_pool * len(folds)} of them in evidence pools)' if n_pool else ''}, "
             f"{n_rivals} of rivals",
             flush=True,

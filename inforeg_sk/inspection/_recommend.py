@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from ._style import listed
 from ._verdicts import compare
+from ._words import listed
 
 __all__ = ["choose_row", "why_row"]
 
@@ -58,12 +58,12 @@ def why_row(scores, levels, design, given, wording):
             f"{wording.size(float(more.estimate))} more ({wording.sure(more)})"
         )
         if tied:
-            text += f"; {listed(tied)} {_are(tied)} within it, too"
+            text += f"; {listed(tied)} {_are(tied)} within one standard error of it, too"
     text = f"{text}."
     gains = [compare(scores[name] - scores[given], design) for name in levels if name != given]
     if gains and not any(told.low > 0 for told in gains):
         text += f" No row is certainly better than the network as given ({given})"
-        text += "." if row == given else ", so that a change is no sure gain."
+        text += "." if row == given else ", so that switching is not a sure gain."
     return text
 
 

@@ -2,10 +2,12 @@
 
 import base64
 import io
+import warnings
 from html import escape
 from importlib.util import find_spec
 from string import Template
 
+from ._report_plot import draw
 from ._report_text import basis, recommended, tables
 
 __all__ = ["as_html", "as_page"]
@@ -62,22 +64,24 @@ def as_page(report, title):
     """A report as a page of its own, with a figure where matplotlib is installed (str)."""
     body = as_html(report)
     if find_spec("matplotlib") is not None:
-        body += f"\n{_figure(report)}"
+        try:
+            body += f"\n{_figure(report)}"
+        except Exception as error:  # the report is worth more than its figure
+            warnings.warn(f"The figure of the report is left out: {error}", stacklevel=3)
     return _WHOLE.substitute(title=escape(title), body=body)
 
 
 def _figure(report):
     """The figure of a report inside the page, so that this stays one file (str)."""
-    from matplotlib.figure import Figure  # not pyplot, which keeps figures and may ask a display
+    import matplotlib
+    from matplotlib.figure import Figure  # pyplot would keep it
 
-    from ._report_plot import draw
-
-    figure = Figure(
-        figsize=(max(6.0, 1.6 * len(report.modalities_) + 3), 4.2), layout="constrained"
-    )
-    draw(report, figure.subplots())
-    file = io.BytesIO()
-    figure.savefig(file, format="png", dpi=120, facecolor="white")
+    width, file = max(6.0, 1.6 * len(report.modalities_) + 3), io.BytesIO()
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()  # a dark style would draw white on white
+        figure = Figure(figsize=(width, 4.2), layout="constrained")
+        draw(report, figure.subplots())
+        figure.savefig(file, format="png", dpi=120, facecolor="white")
     data = base64.b64encode(file.getvalue()).decode("ascii")
     alt = "Scores of each modality inside the network, by probes, and alone, as in the table."
     style = "max-width:100%;height:auto;background:white"

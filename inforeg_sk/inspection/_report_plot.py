@@ -4,6 +4,7 @@ import numpy as np
 
 from ._axes import make_axes, require_matplotlib
 from ._style import limits_of, score_label
+from ._words import folds_told
 
 __all__ = ["draw"]
 
@@ -71,21 +72,23 @@ def draw(report, ax=None):
     rows = {report.data["given"]: "-", report.recommended_: "--"}
     for row, style in rows.items():
         value = scale * float(report.score(row).estimate)
-        ax.axhline(value, color="0.2", linestyle=style, linewidth=1, label=f"all: {row}")
-    ax.set_xticks(places, names)
+        ax.axhline(value, color="0.2", linestyle=style, linewidth=1, label=_plain(f"all: {row}"))
+    ax.set_xticks(places, map(_plain, names))
     ax.set_xlim(-0.6, len(names) - 0.4)
     unit = " (%)" if report.data["percent"] else ""
     ax.set(xlabel="modality", ylabel=f"{score_label(report.data['scoring'])}{unit}")
-    n = report.data["n_samples"]
-    n_seeds = len(report.data["seeds"])
-    seeds = f"{n_seeds} seed{'' if n_seeds == 1 else 's'}"
-    folds = f"{report.data['n_folds']} folds x {seeds}, 95 % intervals"
+    folds = folds_told(report.data["n_folds"], len(report.data["seeds"]))
+    kind = "95 % intervals"
     if report.one_split:
-        tested = f"{report.design.n_samples:,} {report.design.unit}"
-        folds = f"one split, {tested}, seeds: {n_seeds}, 95 % bootstrap intervals"
-    ax.set_title(f"n = {n:,}, {folds}", fontsize="small")
+        kind = f"{report.design.n_samples:,} {report.design.unit}, 95 % bootstrap intervals"
+    ax.set_title(f"n = {report.data['n_samples']:,}, {folds}, {kind}", fontsize="small")
     ax.legend(fontsize="small", loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
     return ax
+
+
+def _plain(text):
+    """A name as it is: matplotlib would read formulas between dollars."""
+    return text.replace("$", r"\$")
 
 
 def _shift(i):

@@ -5,6 +5,7 @@ import textwrap
 import numpy as np
 
 from ._style import score_label
+from ._words import counted, folds_told
 
 __all__ = ["as_text", "basis", "interval_kind", "modality_table", "row_table"]
 
@@ -102,8 +103,9 @@ def basis(report):
     n = f"{data['n_samples']:,} samples"
     n += "" if data["n_groups"] is None else f" in {data['n_groups']:,} groups"
     n += "" if data["n_classes"] is None else f", {data['n_classes']} classes"
+    folds = folds_told(data["n_folds"], len(data["seeds"]), data["same_folds"])
     texts = [
-        f"{n}; {_folds(report)}. {_balance(data)}{_training(data)}"
+        f"{n}; {folds}. {_balance(data)}{_training(data)}"
         "Probes: linear models on the features of an encoder untrained (P0), in the joint network "
         "as given (PJ), trained alone (PA); learned share (PJ - P0) / (PA - P0). Intervals: "
         f"{interval_kind(report)}; verdicts use wider ones, since there are several (Holm)."
@@ -126,9 +128,9 @@ def basis(report):
         texts.append(f"Failed: {name}: {_short(error)}")
     if data["warnings"]:
         kinds = list(data["warnings"].items())
-        shown = [f"{_counted(n, 'time')}: {' '.join(text.split())}" for text, n in kinds[:2]]
+        shown = [f"{counted(n, 'time')}: {' '.join(text.split())}" for text, n in kinds[:2]]
         if len(kinds) > 2:
-            shown.append(f"{_counted(len(kinds) - 2, 'other kind')} in report.data['warnings']")
+            shown.append(f"{counted(len(kinds) - 2, 'other kind')} in report.data['warnings']")
         texts.append(f"Warnings of single fits, of some folds only: {'; '.join(shown)}")
     return texts
 
@@ -141,15 +143,6 @@ def interval_kind(report):
         f"bootstrap over {report.design.n_samples:,} {report.design.unit}, one split: it does not "
         "hold the chance of the training part"
     )
-
-
-def _folds(report):
-    n_seeds = len(report.data["seeds"])
-    seeds = _counted(n_seeds, "seed")
-    if report.one_split:
-        return f"one split, {seeds}"
-    same = " (the same folds)" if report.data["same_folds"] else ""
-    return f"{report.data['n_folds']} folds x {seeds}{same}"
 
 
 def _balance(data):
@@ -179,10 +172,6 @@ def _on_common(report):
         alone = float(report.measure("alone_common", name).estimate)
         told.append(f"{name} alone {words.number(alone)}")
     return ", ".join(told)
-
-
-def _counted(n, noun):
-    return f"{n} {noun}{'' if n == 1 else 's'}"
 
 
 def _short(text):

@@ -8,7 +8,6 @@ __all__ = [
     "is_share",
     "limits_of",
     "line_of",
-    "listed",
     "marker_of",
     "name_of_scoring",
     "score_label",
@@ -45,12 +44,6 @@ def marker_of(i):
 def hatch_of(i):
     """Hatch of the modality with a number (str)."""
     return _HATCHES[i % len(_HATCHES)]
-
-
-def listed(names):
-    """Names in words: "a, b and c" (str)."""
-    *first, last = names
-    return f"{', '.join(first)} and {last}" if first else last
 
 
 def score_label(name):

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from ._style import listed
 from ._verdicts import Verdict
+from ._words import folds_told, listed
 
 __all__ = ["Wording"]
 
@@ -264,9 +264,8 @@ class Wording:
         which = f" ({', '.join(names)})" if names else ""
         remedy, text = "", f"nothing starves{which}"
         if untrained:
-            whom = f"the encoder{'s' * (len(untrained) > 1)} of {listed(untrained)}"
-            whom = "any encoder" if untrained == names else whom
-            text += f": training adds next to nothing to {whom}, even alone"
+            whose = f"encoder{'s' * (len(untrained) > 1)} of {listed(untrained)}"
+            text += f": training adds next to nothing to the {whose}, even alone"
         if all_is_well and better is None:
             remedy = "none is needed"
             text += "; no remedy is needed."
@@ -380,7 +379,8 @@ class Wording:
     def _how_many(needed, size, design):
         """How many samples would do, where there are enough folds to say so."""
         if design.is_few:
-            return f"{_folds(design)} are too few to tell; {_again(design)}"
+            told = folds_told(design.n_folds, design.n_seeds, design.same_folds)
+            return f"{told} are too few to tell; {_again(design)}"
         n = float(needed.to_tell)
         if size <= 0:
             n = _rounded(float(needed.for_half_width))
@@ -395,13 +395,6 @@ class Wording:
 def _turned(told):
     """The same of the difference the other way round."""
     return told._replace(estimate=-told.estimate, low=-told.high, high=-told.low)
-
-
-def _folds(design):
-    """Folds and seeds: "3 folds x 1 seed"."""
-    seeds = f"{design.n_seeds} seed{'' if design.n_seeds == 1 else 's'}"
-    same = " (the same folds)" if design.same_folds and design.n_seeds > 1 else ""
-    return f"{design.n_folds} folds x {seeds}{same}"
 
 
 def _again(design):

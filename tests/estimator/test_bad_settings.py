@@ -1,6 +1,7 @@
 """Bad settings: refused before training, in words that name them, and the model stays."""
 
 import pickle
+from inspect import signature
 
 import numpy as np
 import pytest
@@ -13,6 +14,9 @@ from torch import nn
 
 from inforeg_sk import MultimodalClassifier, MultimodalInfoRegClassifier
 from inforeg_sk.estimator.parameters import _ALIASES
+from inforeg_sk.network import MLPEncoder
+
+PARAMETERS = MultimodalClassifier().get_params(deep=False)
 
 
 @pytest.mark.parametrize(
@@ -45,10 +49,21 @@ def test_misspelt_arguments(name, words):
 def test_other_libraries_names_are_told_apart_from_ours(name):
     with pytest.raises(TypeError, match=f"no parameter {name!r}; it is called"):
         MultimodalClassifier(**{name: 3})
-    MultimodalClassifier(**{_ALIASES[name].format(name): 3})
+    with pytest.raises(ValueError, match=f"Invalid parameter {name!r}.*; it is called"):
+        MultimodalClassifier().set_params(**{name: 3})
+    # What it is called exists, also where a part takes it.
+    ours = _ALIASES[name].format(name)
+    part, _, setting = ours.partition("__")
+    takers = {"encoders": MLPEncoder, "optimizer": torch.optim.SGD}
+    assert setting in signature(takers[part]).parameters if setting else ours in PARAMETERS
 
 
-@pytest.mark.parametrize("name", ["joint*", "inforeg*"])
+def test_a_name_that_a_method_has_too_is_told_with_both():
+    with pytest.raises(TypeError, match="'optimizer__momentum' here, or 'method__momentum' of"):
+        MultimodalClassifier("pmr", momentum=0.2)
+
+
+@pytest.mark.parametrize("name", ["joint*", "inforeg*", "InfoReg*"])
 def test_the_name_of_a_row_is_no_method_and_says_which_one_it_is(name, no_training):
     no_training()
     with pytest.raises(ValueError, match=r"name of a row.*method='inforeg'"):

@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+import sys
 import traceback
 from html.parser import HTMLParser
 
@@ -228,6 +229,27 @@ def test_the_html_page_is_one_file_with_the_report_and_its_figure(report, plt, t
     assert base64.b64decode(data).startswith(b"\x89PNG") and text.count("src=") == 1
     assert plt.get_fignums() == []
     assert report.to_html().count("<title>Diagnosis</title>") == 1
+
+
+@pytest.mark.parametrize("way", ["broken", "error"])
+def test_a_figure_that_cannot_be_drawn_does_not_lose_the_page(report, monkeypatch, way):
+    pytest.importorskip("matplotlib")
+    if way == "broken":
+        monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
+    else:
+        monkeypatch.setattr(_report_html, "draw", lambda *args: 1 / 0)
+    with pytest.warns(UserWarning, match="figure of the report is left out"):
+        text = report.to_html()
+    assert "<img" not in text and report._repr_html_() in text
+
+
+def test_the_figure_of_the_page_is_drawn_black_on_white_and_takes_any_name(report, plt):
+    copy = DiagnosisReport.from_json(report.to_json().replace('"weak"', '"a$_$b"'))
+    before = report.to_html()
+    with plt.style.context("dark_background"):
+        assert report.to_html() == before
+    assert "<img" in copy.to_html()
+    assert copy.plot().get_xticklabels()[1].get_text() == r"a\$_\$b"
 
 
 def test_the_html_page_has_no_figure_without_matplotlib(report, monkeypatch):

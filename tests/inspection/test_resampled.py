@@ -145,7 +145,7 @@ def test_all_forms_say_which_interval_it_is(report, plt):
     )
     assert json.loads(report.to_json())["interval"].startswith("bootstrap over 60 test samples")
     title = report.plot().get_title()
-    assert title == "n = 150, one split, 60 test samples, seeds: 2, 95 % bootstrap intervals"
+    assert title == "n = 150, one split, 2 seeds, 60 test samples, 95 % bootstrap intervals"
 
 
 def test_json_keeps_the_intervals(report):

@@ -99,7 +99,7 @@ def test_where_training_adds_nothing_to_an_encoder_that_is_said():
         "even alone; no remedy is needed."
     )
     (only,) = verdicts_of(left=same, right=same)
-    assert "to any encoder, even alone; no remedy" in only.sentence
+    assert "to the encoders of left and right, even alone; no remedy" in only.sentence
 
 
 def test_a_starving_encoder_is_named_with_share_size_and_interval():
@@ -390,8 +390,9 @@ def test_the_recommendation_says_why_and_what_is_tied():
     ends = f"{100 * told.low:.1f} to {100 * told.high:.1f}"
     assert text == (
         "It is the simplest row within one standard error of the best, deep, which scores 0.4 "
-        f"points more (95 % interval {ends}); joint is within it, too. No row is certainly better "
-        "than the network as given (joint), so that a change is no sure gain."
+        f"points more (95 % interval {ends}); joint is within one standard error of it, too. No "
+        "row is certainly better than the network as given (joint), so that switching is not a "
+        "sure gain."
     )
     levels["deep"] = 0
     text = why_row(scores, levels, DESIGN, "joint", words)
