@@ -223,6 +223,14 @@ def size(about):
     return f"{about['n_test']} test samples{of}"
 
 
+def clear_ones(gaps):
+    """Which differences of a section are clear, all of them together (Holm), in a sentence."""
+    found = [f"{name} ({gaps[name]})" for name, g in adjusted(gaps).items() if g.p < LEVEL]
+    return (
+        f"Clear of these {len(gaps)} differences together (Holm, 5 %): {joined(found) or 'none'}."
+    )
+
+
 # Why
 
 #: What is laid to each part: a row less another.

@@ -13,6 +13,7 @@ from reproduce_claims import (
     OTHERS,
     REFERENCES,
     by_modality,
+    clear_ones,
     effect_sentence,
     effects,
     expectations,
@@ -162,53 +163,59 @@ def modalities_of(done, name):
 
 
 def windows(done):
-    text = []
+    text, gaps = [], {}
     for name in [s for s in COMPARED_ON if any((s, r) in done for r in WINDOWS["OGM-GE"].values())]:
         body = []
         for method, rows in WINDOWS.items():
             cells = [method, *(spread(done, name, rows[w]) for w in ("whole", "window", "outside"))]
             for a, b in (("window", "whole"), ("window", "outside")):
-                there = {(name, rows[a]), (name, rows[b])} <= done.keys()
-                cells.append(str(gap(done, name, rows[a], rows[b])) if there else "-")
+                title = f"{a} - {b} of {method} on {name}"
+                cells.append(difference(done, name, rows[a], rows[b], gaps, title))
             body.append([*cells, " / ".join(f"{v:.1f}" for v in PUBLISHED_WINDOWS[method])])
         head = [name, "whole", "window", "outside", "window - whole", "window - outside",
                 "published"]  # fmt: skip
         text += rst_table(head, body)
-    return text or ["Not run yet.", ""]
+    return [*text, clear_ones(gaps), ""] if text else ["Not run yet.", ""]
 
 
 def fusions(done):
-    text = []
+    text, gaps = [], {}
     for name in [s for s in COMPARED_ON if any((s, f"joint, {f}") in done for f in FUSIONS)]:
         body = []
         for fusion in FUSIONS:
             rows = {m: m if fusion == "concat" else f"{m}, {fusion}" for m in FUSED}
             cells = [fusion, *(spread(done, name, rows[m]) for m in FUSED)]
             for a, b in (("InfoReg", "joint"), ("InfoReg*", "joint*")):
-                there = {(name, rows[a]), (name, rows[b])} <= done.keys()
-                cells.append(str(gap(done, name, rows[a], rows[b])) if there else "-")
+                title = f"{a} - {b} by {fusion} on {name}"
+                cells.append(difference(done, name, rows[a], rows[b], gaps, title))
             values = PUBLISHED_FUSIONS.get(fusion)
             body.append([*cells, "-" if values is None else " / ".join(f"{v:.1f}" for v in values)])
         head = [name, *FUSED, "InfoReg - joint", "InfoReg* - joint*", "published"]
         text += rst_table(head, body)
-    return text or ["Not run yet.", ""]
+    return [*text, clear_ones(gaps), ""] if text else ["Not run yet.", ""]
+
+
+def difference(done, name, mine, theirs, gaps, title):
+    """A cell, and the gap of it among `gaps` by its title."""
+    if not {(name, mine), (name, theirs)} <= done.keys():
+        return "-"
+    gaps[title] = gap(done, name, mine, theirs)
+    return str(gaps[title])
 
 
 def encoded(done):
     sets = [s for s in ENCODED if any((s, r) in done for r in ON_ENCODED)]
     if not sets:
         return ["Not run yet.", ""]
-    text = rst_table(["row", *sets], [[r, *(spread(done, s, r) for s in sets)] for r in ON_ENCODED])
+    body = [[r, *(spread(done, s, r) for s in sets)] for r in ON_ENCODED]
+    text = rst_table(["row", *sets], body)
     pairs = [("joint*", "joint"), ("InfoReg", "joint"), ("InfoReg*", "joint*"),
              ("late fusion", "joint*")]  # fmt: skip
-    body = []
+    body, gaps = [], {}
     for a, b in pairs:
-        there = [{(s, a), (s, b)} <= done.keys() for s in sets]
-        cells = [
-            str(gap(done, s, a, b)) if has else "-" for s, has in zip(sets, there, strict=True)
-        ]
+        cells = [difference(done, s, a, b, gaps, f"{a} - {b} on {s}") for s in sets]
         body.append([f"{a} - {b}", *cells])
-    return text + rst_table(["difference", *sets], body)
+    return [*text, *rst_table(["difference", *sets], body), clear_ones(gaps), ""]
 
 
 def costs(done, sets):
@@ -387,6 +394,15 @@ def expected(done):
             *wrapped(nothing(found)),
             "",
             *wrapped(others_sentence(done, sets)),
+            *(
+                line
+                for title, made in [
+                    ("Methods inside their window beside the whole training and outside", windows),
+                    ("InfoReg by other fusions beside joint training by the same", fusions),
+                ]
+                if (lines := made(done))[-2].startswith("Clear")
+                for line in ["", *wrapped(f"{title}. {lines[-2]}")]
+            ),
         ]
     )
 

@@ -266,6 +266,20 @@ def test_what_is_said_of_the_methods_of_others_names_sets_and_half_a_gain(pages,
     assert "two only: OGM-GE than late fusion on ROSMAP. No other" in told()
 
 
+def test_windows_and_fusions_name_what_is_clear_among_all_of_their_differences(pages, made):
+    made["ROSMAP", "OGM-GE, window"] = result(5, 5)
+    made["ROSMAP", "OGM-GE, outside"] = result(37, 38)
+    told = pages.windows(made)[-2]
+    assert told.startswith(
+        "Clear of these 2 differences together (Holm, 5 %): window - whole of OG"
+    )
+    assert "on ROSMAP (+18.0 ± 5.4) and window - outside of OGM-GE on ROSMAP (+16.2 ± " in told
+    made.update({("ROSMAP", "joint, sum"): result(60), ("ROSMAP", "InfoReg, sum"): result(58)})
+    # Two of 200 are no clear difference; InfoReg* and joint* of the fixture are equal.
+    assert pages.fusions(made)[-2] == "Clear of these 2 differences together (Holm, 5 %): none."
+    assert pages.fusions({}) == ["Not run yet.", ""]
+
+
 def test_a_block_is_put_between_its_lines_and_nowhere_else(pages):
     text = f"before\n\n{pages.BEGIN}\n\nold\n\n{pages.END}\n\nafter\n"
     assert pages.with_block(text, "new\n") == text.replace("old", "new")
