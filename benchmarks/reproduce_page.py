@@ -169,7 +169,7 @@ def windows(done):
         for method, rows in WINDOWS.items():
             cells = [method, *(spread(done, name, rows[w]) for w in ("whole", "window", "outside"))]
             for a, b in (("window", "whole"), ("window", "outside")):
-                title = f"{a} - {b} of {method} on {name}"
+                title = f"{method} on {name}, {a} less {b}"
                 cells.append(difference(done, name, rows[a], rows[b], gaps, title))
             body.append([*cells, " / ".join(f"{v:.1f}" for v in PUBLISHED_WINDOWS[method])])
         head = [name, "whole", "window", "outside", "window - whole", "window - outside",
@@ -186,7 +186,7 @@ def fusions(done):
             rows = {m: m if fusion == "concat" else f"{m}, {fusion}" for m in FUSED}
             cells = [fusion, *(spread(done, name, rows[m]) for m in FUSED)]
             for a, b in (("InfoReg", "joint"), ("InfoReg*", "joint*")):
-                title = f"{a} - {b} by {fusion} on {name}"
+                title = f"{a} less {b} by {fusion} on {name}"
                 cells.append(difference(done, name, rows[a], rows[b], gaps, title))
             values = PUBLISHED_FUSIONS.get(fusion)
             body.append([*cells, "-" if values is None else " / ".join(f"{v:.1f}" for v in values)])
@@ -213,7 +213,7 @@ def encoded(done):
              ("late fusion", "joint*")]  # fmt: skip
     body, gaps = [], {}
     for a, b in pairs:
-        cells = [difference(done, s, a, b, gaps, f"{a} - {b} on {s}") for s in sets]
+        cells = [difference(done, s, a, b, gaps, f"{a} less {b} on {s}") for s in sets]
         body.append([f"{a} - {b}", *cells])
     return [*text, *rst_table(["difference", *sets], body), clear_ones(gaps), ""]
 
