@@ -108,7 +108,7 @@ def methods(done, name):
 
 
 def joined(words):
-    words = list(words)
+    words = [word.replace(", feature-level", "") for word in words]  # a comma would end a name
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
@@ -213,7 +213,7 @@ def _measured_on(where, sets):
     parts = []
     for names, rows in by_sets.items():
         every = f"all {len(sets)} sets" if len(names) == len(sets) else joined(names)
-        parts.append(f"{'; '.join(rows)} on {every}")
+        parts.append(f"{joined(rows)} on {every}")
     return ". ".join(parts)
 
 
@@ -226,7 +226,8 @@ def size(about):
 def clear_ones(gaps):
     """Which differences of a section are clear, all of them together (Holm), in a sentence."""
     found = [f"{name} ({gaps[name]})" for name, g in adjusted(gaps).items() if g.p < LEVEL]
-    return f"Clear of these {len(gaps)} differences together (Holm, 5 %): {'; '.join(found) or 'none'}."
+    told = "; ".join(found) or "none"
+    return f"Clear of these {len(gaps)} differences together (Holm, 5 %): {told}."
 
 
 # Why
