@@ -218,6 +218,26 @@ def encoded(done):
     return [*text, *rst_table(["difference", *sets], body), clear_ones(gaps), ""]
 
 
+def encoders_sentence(done):
+    """What regulation and unimodal losses bring to encoders of sequences and images."""
+    parts = []
+    for effect in ("unimodal losses", "regulation", "regulation on top of unimodal losses"):
+        mine, theirs = EFFECTS[effect]
+        gaps = [
+            f"{gap(done, s, mine, theirs)} on {s}"
+            for s in ENCODED
+            if {(s, mine), (s, theirs)} <= done.keys()
+        ]
+        if gaps:
+            parts.append(f"{effect[0].upper()}{effect[1:]}: {'; '.join(gaps)}")
+    if not parts:
+        return "Encoders of sequences and images have not been measured yet."
+    return (
+        "Encoders of sequences (gru) and images (cnn), three seeds, in points, with the interval "
+        f"of a single comparison. {'. '.join(parts)}."
+    )
+
+
 def costs(done, sets):
     def seconds(name, row):
         if (name, row) not in done:
@@ -403,6 +423,8 @@ def expected(done):
                 if (lines := made(done))[-2].startswith("Clear")
                 for line in ["", *wrapped(f"{title}. {lines[-2]}")]
             ),
+            "",
+            *wrapped(encoders_sentence(done)),
         ]
     )
 

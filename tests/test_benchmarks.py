@@ -278,6 +278,17 @@ def test_windows_and_fusions_name_what_is_clear_among_all_of_their_differences(p
     assert pages.fusions({}) == ["Not run yet.", ""]
 
 
+def test_what_regulation_brings_to_other_encoders_is_told_by_set(pages, made):
+    assert pages.encoders_sentence(made) == (
+        "Encoders of sequences and images have not been measured yet."
+    )
+    made["av digits, cnn", "about"] = made["ROSMAP", "about"]
+    for row in ("joint", "joint*"):
+        made["av digits, cnn", row] = made["ROSMAP", row]
+    told = pages.encoders_sentence(made)
+    assert told.endswith("comparison. Unimodal losses: +20.0 ± 5.6 on av digits, cnn.")
+
+
 def test_a_block_is_put_between_its_lines_and_nowhere_else(pages):
     text = f"before\n\n{pages.BEGIN}\n\nold\n\n{pages.END}\n\nafter\n"
     assert pages.with_block(text, "new\n") == text.replace("old", "new")
