@@ -107,6 +107,10 @@ def methods(done, name):
 # Words
 
 
+def capitalized(text):
+    return f"{text[0].upper()}{text[1:]}"
+
+
 def joined(words):
     words = [word.replace(", feature-level", "") for word in words]  # a comma would end a name
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
@@ -265,7 +269,7 @@ def effect_sentence(effect, gaps):
         parts.append(f"no clear difference on {joined(rest)}")
     n_sets = f"{len(means)} set{'s' * (len(means) > 1)}"
     return (
-        f"{effect[0].upper()}{effect[1:]}: {np.mean(means):+.1f} points on average over "
+        f"{capitalized(effect)}: {np.mean(means):+.1f} points on average over "
         f"{n_sets}, from {min(means):+.1f} to {max(means):+.1f}; {'; '.join(parts)}."
     )
 

@@ -13,6 +13,7 @@ from reproduce_claims import (
     OTHERS,
     REFERENCES,
     by_modality,
+    capitalized,
     clear_ones,
     effect_sentence,
     effects,
@@ -175,7 +176,7 @@ def windows(done):
         head = [name, "whole", "window", "outside", "window - whole", "window - outside",
                 "published"]  # fmt: skip
         text += rst_table(head, body)
-    return [*text, clear_ones(gaps), ""] if text else ["Not run yet.", ""]
+    return text, gaps
 
 
 def fusions(done):
@@ -192,7 +193,12 @@ def fusions(done):
             body.append([*cells, "-" if values is None else " / ".join(f"{v:.1f}" for v in values)])
         head = [name, *FUSED, "InfoReg - joint", "InfoReg* - joint*", "published"]
         text += rst_table(head, body)
-    return [*text, clear_ones(gaps), ""] if text else ["Not run yet.", ""]
+    return text, gaps
+
+
+def and_clear_ones(tables, gaps):
+    """The tables of a section, and which of their differences are clear."""
+    return [*tables, clear_ones(gaps), ""] if tables else ["Not run yet.", ""]
 
 
 def difference(done, name, mine, theirs, gaps, title):
@@ -206,7 +212,7 @@ def difference(done, name, mine, theirs, gaps, title):
 def encoded(done):
     sets = [s for s in ENCODED if any((s, r) in done for r in ON_ENCODED)]
     if not sets:
-        return ["Not run yet.", ""]
+        return [], {}
     body = [[r, *(spread(done, s, r) for s in sets)] for r in ON_ENCODED]
     text = rst_table(["row", *sets], body)
     pairs = [("joint*", "joint"), ("InfoReg", "joint"), ("InfoReg*", "joint*"),
@@ -215,7 +221,7 @@ def encoded(done):
     for a, b in pairs:
         cells = [difference(done, s, a, b, gaps, f"{a} less {b} on {s}") for s in sets]
         body.append([f"{a} - {b}", *cells])
-    return [*text, *rst_table(["difference", *sets], body), clear_ones(gaps), ""]
+    return [*text, *rst_table(["difference", *sets], body)], gaps
 
 
 def encoders_sentence(done):
@@ -229,7 +235,7 @@ def encoders_sentence(done):
             if {(s, mine), (s, theirs)} <= done.keys()
         ]
         if gaps:
-            parts.append(f"{effect[0].upper()}{effect[1:]}: {'; '.join(gaps)}")
+            parts.append(f"{capitalized(effect)}: {'; '.join(gaps)}")
     if not parts:
         return "Encoders of sequences and images have not been measured yet."
     return (
@@ -313,13 +319,13 @@ def page(done):
             "The method acts in the whole training, in the window, outside it. InfoReg has its "
             "own window otherwise. Published: the same three on CREMA-D.",
         ),
-        *windows(done),
+        *and_clear_ones(*windows(done)),
         *titled(
             "Fusions (Table 5)",
             "Accuracy in %. Gated and FiLM are conditioned on mrna, audio and skeleton. "
             "Published: joint and InfoReg on CREMA-D.",
         ),
-        *fusions(done),
+        *and_clear_ones(*fusions(done)),
         *titled(
             "Three modalities (Table 6), and each modality inside the network",
             '"All" is the accuracy of the row; "in it" that of the unimodal logits of a '
@@ -341,7 +347,7 @@ def page(done):
         text += modalities_of(done, name)
     text += [
         *titled("Sequences and images", "Accuracy in %, three seeds."),
-        *encoded(done),
+        *and_clear_ones(*encoded(done)),
         *titled(
             "Cost",
             "CPU seconds a seed, with the choice of settings and the probes. Many networks are "
@@ -401,32 +407,20 @@ def expected(done):
         [s, *(f"{mean_of(done, s, r):.1f}" if (s, r) in done else "-" for r in SHOWN)] for s in sets
     ]
     found = effects(done, sets)
-    return "\n".join(
-        [
-            *rst_table(["set", *SHOWN], body),
-            *[
-                line
-                for effect, gaps in found.items()
-                if gaps
-                for line in wrapped(effect_sentence(effect, gaps), "- ")
-            ],
-            "",
-            *wrapped(nothing(found)),
-            "",
-            *wrapped(others_sentence(done, sets)),
-            *(
-                line
-                for title, made in [
-                    ("Methods inside their window beside the whole training and outside", windows),
-                    ("InfoReg by other fusions beside joint training by the same", fusions),
-                ]
-                if (lines := made(done))[-2].startswith("Clear")
-                for line in ["", *wrapped(f"{title}. {lines[-2]}")]
-            ),
-            "",
-            *wrapped(encoders_sentence(done)),
-        ]
-    )
+    lines = rst_table(["set", *SHOWN], body)
+    for effect, gaps in found.items():
+        if gaps:
+            lines += wrapped(effect_sentence(effect, gaps), "- ")
+    paragraphs = [nothing(found), others_sentence(done, sets)]
+    for title, (_, gaps) in [
+        ("Methods inside their window beside the whole training and outside", windows(done)),
+        ("InfoReg by other fusions beside joint training by the same", fusions(done)),
+    ]:
+        if gaps:
+            paragraphs.append(f"{title}. {clear_ones(gaps)}")
+    for text in [*paragraphs, encoders_sentence(done)]:
+        lines += ["", *wrapped(text)]
+    return "\n".join(lines)
 
 
 def wrapped(text, bullet=""):

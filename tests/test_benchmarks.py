@@ -269,13 +269,16 @@ def test_what_is_said_of_the_methods_of_others_names_sets_and_half_a_gain(pages,
 def test_windows_and_fusions_name_what_is_clear_among_all_of_their_differences(pages, made):
     made["ROSMAP", "OGM-GE, window"] = result(5, 5)
     made["ROSMAP", "OGM-GE, outside"] = result(37, 38)
-    told = pages.windows(made)[-2]
+    told = pages.and_clear_ones(*pages.windows(made))[-2]
     assert told.startswith("Clear of these 2 differences together (Holm, 5 %): OGM-GE on ROSMAP, ")
     assert "window less whole (+18.0 ± 5.4); OGM-GE on ROSMAP, window less outside (+16.2 ±" in told
     made.update({("ROSMAP", "joint, sum"): result(60), ("ROSMAP", "InfoReg, sum"): result(58)})
     # Two of 200 are no clear difference; InfoReg* and joint* of the fixture are equal.
-    assert pages.fusions(made)[-2] == "Clear of these 2 differences together (Holm, 5 %): none."
-    assert pages.fusions({}) == ["Not run yet.", ""]
+    assert (
+        pages.and_clear_ones(*pages.fusions(made))[-2]
+        == "Clear of these 2 differences together (Holm, 5 %): none."
+    )
+    assert pages.and_clear_ones(*pages.fusions({})) == ["Not run yet.", ""]
 
 
 def test_what_regulation_brings_to_other_encoders_is_told_by_set(pages, made):

@@ -327,6 +327,11 @@ class DiagnosisReport:
         Returns
         -------
         str or None
+
+        Warns
+        -----
+        UserWarning
+            If the figure cannot be drawn: it is left out.
         """
         return _given_or_written(as_page(self, title), path)
 
