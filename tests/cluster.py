@@ -20,10 +20,13 @@ class Journal:
     n_killed : int, default=0
         How many processes are killed, once each, at the end of the third epoch of their training.
         Never the one that made this object.
+    with_it : list of int, optional
+        Further processes that are killed right before.
     """
 
-    def __init__(self, folder, n_killed=0):
+    def __init__(self, folder, n_killed=0, with_it=()):
         self.folder, self.n_killed, self.caller = Path(folder), n_killed, os.getpid()
+        self.with_it = list(with_it)
 
     def begin(self):
         """Write down that this process begins to train."""
@@ -50,6 +53,8 @@ class Journal:
                     file.write(str(os.getpid()))
             except FileExistsError:
                 continue
+            for pid in set(self.with_it) - {os.getpid()}:
+                os.kill(pid, signal.SIGKILL)
             os.kill(os.getpid(), signal.SIGKILL)
 
 

@@ -1,12 +1,15 @@
 """Calls in other processes: what several of them use goes to each process once.
 
-joblib makes the calls, by whatever backend is set. Its own processes get arrays as memory maps. For
-the workers of a cluster of dask (``joblib.parallel_config("dask")``) everything that is shared is
-put on all workers first. A worker that is lost then costs what it was running: dask makes that call
-again on another one, from the same bytes.
+joblib makes the calls, by whatever backend is set. Its own processes get arrays as memory maps.
+
+The workers of a cluster of dask (``joblib.parallel_config("dask")``) are given the calls as tasks of
+dask: everything that is shared is a task of its own, put on all workers before it is used. A worker
+that is lost costs what it was running, and what it had finished and not yet sent: the scheduler,
+which has the bytes of all tasks, has those made again by the others.
 """
 
 import pickle
+import warnings
 from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import NamedTuple
@@ -19,8 +22,6 @@ __all__ = ["Call", "Processes", "training_only"]
 # Calls a worker of a cluster gets on average: fewer lose more with a worker, and leave others idle
 # at the end; more are smaller stacks. Of 40 fits, 2 stacks took 5.7 s, 6 took 7.4 s, 12 took 9.1 s.
 _CALLS_PER_WORKER = 2
-# How often the shared objects are put on the workers, if all that have them are lost.
-_ATTEMPTS = 3
 
 _cluster = ContextVar("cluster", default=None)
 
@@ -62,9 +63,8 @@ class Processes:
         self._n_jobs = n_jobs
         backend = _cluster.get() or _active_cluster()
         self.on_cluster = backend is not None
-        self._client = backend.client if self.on_cluster else None
-        self._place = lambda: parallel_config(backend) if self.on_cluster else nullcontext()
-        with self._place():
+        self._backend = backend
+        with parallel_config(backend) if self.on_cluster else nullcontext():
             self.n = effective_n_jobs(n_jobs)
         self.n_parts = self.n * (_CALLS_PER_WORKER if self.on_cluster else 1)
 
@@ -93,42 +93,51 @@ class Processes:
         list
             In the order of `calls`.
         """
-        if not self.on_cluster:
-            tasks = (delayed(function)(call.own, *call.shared) for call in calls)
-            return Parallel(n_jobs=self._n_jobs)(tasks)
-        import cloudpickle  # which dask needs, too
+        if self.on_cluster:
+            # If this process is a worker itself, others may use it while it waits.
+            with self._backend.retrieval_context():
+                return _map_on_cluster(self._backend.client, function, calls)
+        tasks = (delayed(function)(call.own, *call.shared) for call in calls)
+        return Parallel(n_jobs=self._n_jobs)(tasks)
 
-        packed = [cloudpickle.dumps((function, call.own)) for call in calls]
-        for attempt in range(_ATTEMPTS):
-            futures = self._scatter(calls)
-            tasks = (
-                delayed(_call)(own, *(futures[id(value)] for value in call.shared))
-                for own, call in zip(packed, calls, strict=True)
-            )
-            try:
-                with self._place():
-                    # One call at a time: joblib would join short ones, to be lost together.
-                    return Parallel(n_jobs=self._n_jobs, batch_size=1, pre_dispatch="all")(tasks)
-            except Exception:  # which one depends on the version of joblib
-                lost = any(future.cancelled() for future in futures.values())
-                if not lost or attempt == _ATTEMPTS - 1:
-                    raise
 
-    def _scatter(self, calls):
-        """Put all that is shared on all workers; futures of dask by id."""
-        distinct = {id(value): value for call in calls for value in call.shared}
-        # Without the hash each search has futures of its own, which no other can release.
-        futures = self._client.scatter(list(distinct.values()), broadcast=True, hash=False)
-        return dict(zip(distinct, futures, strict=True))
+def _map_on_cluster(client, function, calls):
+    import cloudpickle  # which dask needs, too
+    from distributed import as_completed
+
+    values = {id(value): value for call in calls for value in call.shared}
+    shared = {
+        key: _submit(client, pickle.loads, cloudpickle.dumps(value))
+        for key, value in values.items()
+    }
+    # Tasks go to workers that have their data: all get them. An error is raised by a task below.
+    client.replicate(list(shared.values()))
+    waiting = {}
+    for i, call in enumerate(calls):
+        packed = cloudpickle.dumps((function, call.own))
+        future = _submit(client, _call, packed, *(shared[id(value)] for value in call.shared))
+        waiting[future] = i
+    results = [None] * len(calls)
+    try:
+        # Each result is fetched at once: a worker that is lost later does not take it along.
+        for future, result in as_completed(list(waiting), with_results=True):
+            results[waiting.pop(future)] = result
+    finally:
+        client.cancel(list(waiting))  # none, but after an error or an interrupt
+    return results
+
+
+def _submit(client, function, packed, *futures):
+    """A task of dask, which holds its bytes, so that it can be run again on another worker."""
+    with warnings.catch_warnings():
+        # Data within a task are meant: scattered ones are lost with the workers that have them.
+        warnings.filterwarnings("ignore", "Sending large graph")
+        return client.submit(function, packed, *futures, pure=False)
 
 
 def _call(packed, *shared):
-    """Make a call on a worker, from bytes, so that it can be made again."""
-    from distributed import Future
-
+    """Make a call, whose own arguments are bytes: what it changes of them is not sent again."""
     function, own = pickle.loads(packed)
-    # With a single worker left, joblib makes the calls in the caller's process.
-    shared = [value.result() if isinstance(value, Future) else value for value in shared]
     return function(own, *shared)
 
 
