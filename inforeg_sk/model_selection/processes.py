@@ -3,9 +3,9 @@
 joblib makes the calls, by whatever backend is set. Its own processes get arrays as memory maps.
 
 The workers of a cluster of dask (``joblib.parallel_config("dask")``) are given the calls as tasks of
-dask: everything that is shared is a task of its own, put on all workers before it is used. A worker
-that is lost costs what it was running, and what it had finished and not yet sent: the scheduler,
-which has the bytes of all tasks, has those made again by the others.
+dask. Everything that is shared is a task of its own, put on all workers before it is used. What a
+lost worker was running, and what it had finished and not yet sent, is made again by others: the
+scheduler has the bytes of all tasks.
 """
 
 import pickle
