@@ -2,9 +2,9 @@
 
 joblib makes the calls, by whatever backend is set. Its own processes get arrays as memory maps.
 
-The workers of a cluster of dask (``joblib.parallel_config("dask")``) are given the calls as tasks of
-dask. Everything that is shared is a task of its own, put on all workers before it is used. What a
-lost worker was running, and what it had finished and not yet sent, is made again by others: the
+The workers of a cluster of dask (``joblib.parallel_config("dask")``) are given the calls as tasks
+of dask. Everything that is shared is a task of its own, put on all workers before it is used. What
+a lost worker was running, and what it had finished and not yet sent, is made again by others: the
 scheduler has the bytes of all tasks.
 """
 

@@ -373,8 +373,10 @@ def test_rows_in_another_order_are_refused(fitted):
 )
 @pytest.mark.filterwarnings("ignore")
 def test_scikit_learns_checks_of_estimators_pass(cls, estimator):
-    # Small data, not scaled: a fifth of the epochs at a higher rate, as for the estimators alone.
+    # Small data, not scaled: a fifth of the epochs at a higher rate, and double precision, since
+    # nine digits are asked for, as for the estimators alone.
     settings = {"lr": 0.01, "max_epochs": 15, "encoders__hidden": 8, "batch_size": 32}
+    settings["dtype"] = "float64"
     model = cls(estimator(**settings), n_members=2)
     records = check_estimator(model, on_fail=None, on_skip=None)
     failed = {r["check_name"]: repr(r["exception"]) for r in records if r["status"] == "failed"}

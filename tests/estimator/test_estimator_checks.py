@@ -112,8 +112,12 @@ def test_nothing_else_is_left_out(records):
 @pytest.mark.slow
 @pytest.mark.parametrize("cls", [MultimodalInfoRegClassifier, MultimodalRegressor])
 def test_defaults_fail_only_in_the_last_digits(cls):
-    # With the constructor's defaults, of 100 epochs: the same, up to single precision.
-    more = {"check_sample_weight_equivalence_on_dense_data": "single precision"}
+    # With the constructor's defaults, of 100 epochs: the same, up to single precision. Which of
+    # these fails depends on the processor: some multiply a row and a batch of rows alike.
+    more = dict.fromkeys(
+        ["check_sample_weight_equivalence_on_dense_data", "check_methods_subset_invariance"],
+        "asks for more digits than single precision has",
+    )
     failed = [r["check_name"] for r in run(cls(), EXPECTED | more) if r["status"] == "failed"]
     assert failed == []
 
