@@ -22,6 +22,7 @@ from entry_points import (
     probabilities_by_hand,
     rows,
 )
+from searches import near
 from sklearn import (
     base,
     calibration,
@@ -195,7 +196,7 @@ def test_bagging_averages_different_members():
     found = ensemble.BaggingClassifier(make_2d(), n_estimators=3, random_state=0).fit(TABLE, Y)
     assert len(found.estimators_) == 3
     assert all(e.modalities_ == ("strong", "weak") for e in found.estimators_)
-    close(
+    near(
         found.predict_proba(TABLE),
         np.mean([e.predict_proba(TABLE) for e in found.estimators_], axis=0),
     )
