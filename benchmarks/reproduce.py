@@ -6,8 +6,9 @@ are any; each setting is trained once for 60 epochs beside it. The setting and t
 best held-out accuracy, averaged over five neighboring epochs, are chosen; of equal ones the earlier
 setting, then the earlier epoch. With them a network is fitted on the whole training part, and the
 test part is scored once. The split into training and test is the published one, else the first of
-``benchmarks/rivals.py``. Late fusion chooses for each modality by itself, in the same way; the
-other rivals are not tuned, or choose inside the training part.
+``benchmarks/rivals.py``. Late fusion chooses for each modality by itself, in the same way, and
+counts the prior of the classes once, as ``LateFusionClassifier`` does; a further row counts it with
+each modality. The other rivals are not tuned, or choose inside the training part.
 
 The training features of CMU-MOSI were made with the training labels, so that nothing can be held
 out of them. There the networks are fitted on the whole training part with 5, 20 and 60 epochs, and
@@ -46,6 +47,7 @@ from reproduce_rows import (
     EPOCHS,
     GRIDS,
     HOLD_OUT,
+    LATE_FUSIONS,
     LEAKY,
     SETS,
     about,
@@ -76,16 +78,21 @@ SMOOTHING = 5
 
 
 class Apart:
-    """Late fusion: a network of each modality, whose log-probabilities are added."""
+    """Late fusion: a network of each modality, whose log-probabilities are added.
 
-    def __init__(self, networks):
-        self.networks = networks
+    Those of the classes in the training part, `prior`, are in each of them. They count once, unless
+    `prior` is None.
+    """
 
+    def __init__(self, networks, prior):
+        self.networks, self.prior = networks, prior
         self.classes_ = next(iter(networks.values())).classes_
 
     def predict_proba(self, X):
         """The product of the probabilities, which does not add up to 1."""
         each = [np.log(m.predict_proba(only(X, n)) + 1e-12) for n, m in self.networks.items()]
+        if self.prior is not None:
+            each.append(-(len(each) - 1) * np.log(self.prior))
         return np.exp(sum(each))
 
     def score_by_modality(self, X, y):
@@ -217,7 +224,7 @@ def varied(grid, given):
 
 
 def grid_of(name, row):
-    grid = GRIDS["joint" if row == "late fusion" else row]
+    grid = GRIDS["joint" if row in LATE_FUSIONS else row]
     if name in ENCODED:
         grid = [{**given, "encoders": ENCODED[name][1]} for given in grid]
     if grid[0].get("fusion") in ("gated", "film"):
@@ -225,19 +232,22 @@ def grid_of(name, row):
     return grid
 
 
-def late_fusion(name, seeds):
-    X, _, _, _, _ = load(name)
+def late_fusion(name, row, seeds):
+    X, y, _, train, _ = load(name)
+    prior = (
+        np.unique(y[train], return_counts=True)[1] / len(train) if row == LATE_FUSIONS[0] else None
+    )
     each, told, spent = {}, {}, 0.0
     for modality in X:
-        grid = grid_of(name, "late fusion")
+        grid = grid_of(name, row)
         if name in ENCODED:
             grid = [{**g, "encoders": {modality: g["encoders"][modality]}} for g in grid]
-        found = pieces_of(name, "late fusion", grid, only(X, modality), seeds)
+        found = pieces_of(name, row, grid, only(X, modality), seeds)
         each[modality], told[modality] = found[:2]
         spent = spent + np.array(found[2])
     pieces = [
         [
-            (Apart({m: each[m][k][part][0] for m in X}), rows)
+            (Apart({m: each[m][k][part][0] for m in X}, prior), rows)
             for part, (_, rows) in enumerate(next(iter(each.values()))[k])
         ]
         for k in range(len(seeds))
@@ -263,8 +273,8 @@ def measure(name, row):
     X, y, _, train, test = load(name)
     seeds = list(range(n_seeds(name, row)))
     start = time.process_time()
-    if row == "late fusion":
-        pieces, told, spent = late_fusion(name, seeds)
+    if row in LATE_FUSIONS:
+        pieces, told, spent = late_fusion(name, row, seeds)
     elif row in RIVALS and row not in GRIDS:
         pieces, told, spent = rival(name, row, seeds)
     else:

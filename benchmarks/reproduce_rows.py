@@ -121,8 +121,10 @@ FUSED = ("joint", "InfoReg", "joint*", "InfoReg*")
 for method in FUSED:
     for fusion in FUSIONS[1:]:
         GRIDS[f"{method}, {fusion}"] = [{**given, "fusion": fusion} for given in GRIDS[method]]
+#: Late fusion of which the prior of the classes is counted once, and with each modality.
+LATE_FUSIONS = ("late fusion", "late fusion, prior each")
 BESIDE = (
-    "majority", "best single", "linear on all", "stacked linear", "stacked trees", "late fusion",
+    "majority", "best single", "linear on all", "stacked linear", "stacked trees", *LATE_FUSIONS,
     "pool",
 )  # fmt: skip
 SEEDLESS = ("majority", "best single", "linear on all", "stacked linear")
@@ -134,13 +136,15 @@ def n_seeds(name, row):
         return 1
     if name in ENCODED:
         return 3
-    return 5 if row in ("stacked trees", "pool") or ", " in row.replace("Greedy, ", "") else 10
+    if row in (*METHODS, *LATE_FUSIONS):
+        return 10
+    return 5
 
 
 def jobs():
     """Pairs of set and row, the important and cheap ones first."""
     main = [s for s in SETS if s != "stress"]
-    first = [*SEEDLESS, "late fusion", "joint", "joint*", "InfoReg", "InfoReg*", "pool",
+    first = [*SEEDLESS, *LATE_FUSIONS, "joint", "joint*", "InfoReg", "InfoReg*", "pool",
              "stacked trees"]  # fmt: skip
     second = ["OGM-GE", "DGL", "TCMax", "MMPareto"]
     third = ["Greedy, feature-level", "AGM", "PMR", "OPM", "D&R"]

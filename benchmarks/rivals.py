@@ -3,7 +3,7 @@
 Rows: the most frequent class; the best single modality (logistic regression, the modality chosen
 inside the training part); logistic regression on everything; one logistic regression, or one
 ExtraTrees, a modality, stacked out of fold; late fusion of networks trained apart, with the prior
-of the classes counted with each or once; joint training, with unimodal losses (joint*), with
+of the classes counted once or with each; joint training, with unimodal losses (joint*), with
 InfoReg (the default), with a hidden layer behind the concatenation (mlp); and pools. "Old rivals"
 are the rows up to late fusion and joint*: what a user could do without a pool.
 
@@ -186,10 +186,10 @@ ROWS = {
     "linear on all": lambda s: linear(),
     "stacked linear": lambda s: StackedModalitiesClassifier(),
     "stacked trees": lambda s: StackedModalitiesClassifier(trees(s)),
-    "late fusion": lambda s: LateFusionClassifier(
+    "late fusion": lambda s: LateFusionClassifier(MultimodalClassifier(random_state=s)),
+    "late fusion, prior each": lambda s: LateFusionClassifier(
         MultimodalClassifier(random_state=s), prior="each"
     ),
-    "late fusion, prior once": lambda s: LateFusionClassifier(MultimodalClassifier(random_state=s)),
     "joint": lambda s: MultimodalClassifier(random_state=s),
     "joint*": lambda s: MultimodalInfoRegClassifier(alpha=0.0, random_state=s),
     "InfoReg*": lambda s: MultimodalInfoRegClassifier(random_state=s),
