@@ -8,11 +8,11 @@ import weakref
 from sklearn.base import BaseEstimator
 from skorch import NeuralNet
 
-from ..methods import METHODS
 from ..training.device import resolve_device
 from ..training.loop import TrainingLoop
 from ..utils.compat import OwnParametersInHtml
 from ..utils.suggestions import did_you_mean
+from .plan import methods_that_take
 from .saving import versions
 
 __all__ = ["ParameterHandling"]
@@ -38,11 +38,11 @@ _PARTS = (*_OWN, "criterion", "iterator_train", "iterator_valid", "compile")
 
 def _elsewhere(key):
     """End a message on a name that has another one here, or is a setting of a method; or ""."""
-    of_method = any(key in method._get_param_names() for method in METHODS.values())
+    of_methods = methods_that_take(key)
     if key in _ALIASES:
-        more = f", or 'method__{key}' of a method" if of_method else ""
+        more = f", or 'method__{key}' of a method" if of_methods else ""
         return f"; it is called {_ALIASES[key].format(key)!r} here{more}."
-    return f": it is a setting of the method, 'method__{key}'" if of_method else ""
+    return f": {of_methods}." if of_methods else ""
 
 
 class ParameterHandling(OwnParametersInHtml, TrainingLoop):

@@ -22,6 +22,7 @@ from ..training.run import CallSettings
 from ..training.trained import Trained
 from ..utils.callers import warn_caller
 from ..utils.suggestions import did_you_mean, lookup
+from ..utils.words import listed
 from .checks import (
     check_criterion,
     check_fit_to_data,
@@ -39,6 +40,7 @@ __all__ = [
     "held_out_weight",
     "initial_network",
     "kept_parameters",
+    "methods_that_take",
     "plan_continuation",
     "plan_fit",
     "plan_from_description",
@@ -347,6 +349,15 @@ _ROWS = {
 }
 
 
+def methods_that_take(setting):
+    """Which methods take a setting, as a part of a message; "" if none does."""
+    names = [repr(name) for name, m in METHODS.items() if setting in m._get_param_names()]
+    if not names:
+        return ""
+    method = "method" if len(names) == 1 else "methods"
+    return f"'method__{setting}' is a setting of the {method} {listed(names)}"
+
+
 def make_method(estimator, modalities):
     """Make the method from the parameters and check its settings."""
     method, settings = estimator.method, estimator.method_settings()
@@ -356,6 +367,7 @@ def make_method(estimator, modalities):
             f"The 'method' parameter of {owner} is {method!r}, the name of a row of tables: "
             f"{_ROWS[method.lower()]}."
         )
+    named = repr(method) if isinstance(method, str) else "given"
     if isinstance(method, str):
         method = lookup(method, METHODS, "method", owner, ", a BalancingMethod class or instance")
     if isinstance(method, type) and issubclass(method, BalancingMethod):
@@ -369,9 +381,11 @@ def make_method(estimator, modalities):
         )
     for key in settings:
         if key not in known:
+            end, others = did_you_mean(key, known), methods_that_take(key)
+            if end == "." and others:
+                end = f"; {others}."
             raise ValueError(
-                f"method__{key}: the method takes {', '.join(known) or 'no settings'}"
-                f"{did_you_mean(key, known)}"
+                f"method__{key}: the method {named} takes {', '.join(known) or 'no settings'}{end}"
             )
     if isinstance(method, type):
         made = method(**settings)

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from ..utils.words import listed
 from ._verdicts import compare
-from ._words import listed
 
 __all__ = ["choose_row", "why_row"]
 

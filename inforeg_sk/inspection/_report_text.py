@@ -4,8 +4,9 @@ import textwrap
 
 import numpy as np
 
+from ..utils.words import counted
 from ._style import score_label
-from ._words import counted, folds_told
+from ._words import folds_told
 
 __all__ = ["as_text", "basis", "interval_kind", "modality_table", "row_table"]
 

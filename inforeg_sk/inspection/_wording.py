@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from ..utils.words import listed
 from ._verdicts import Verdict
-from ._words import folds_told, listed
+from ._words import folds_told
 
 __all__ = ["Wording"]
 

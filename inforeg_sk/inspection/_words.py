@@ -1,17 +1,8 @@
 """Pieces of sentences that several parts of a report share."""
 
-__all__ = ["counted", "folds_told", "listed"]
+from ..utils.words import counted
 
-
-def listed(names):
-    """Names in words: "a, b and c" (str)."""
-    *first, last = names
-    return f"{', '.join(first)} and {last}" if first else last
-
-
-def counted(n, noun):
-    """A number and its noun: "1 seed", "3 seeds" (str)."""
-    return f"{n} {noun}{'' if n == 1 else 's'}"
+__all__ = ["folds_told"]
 
 
 def folds_told(n_folds, n_seeds, same_folds=False):

@@ -150,13 +150,18 @@ def test_parameters_are_stored_untouched_and_cloned():
     assert clf._repr_html_()
 
 
-def test_misspelt_names_suggest_the_nearest():
+def test_misspelt_names_suggest_the_nearest(trimodal):
     with pytest.raises(TypeError, match="no parameter 'aplha'; did you mean 'alpha'"):
         MultimodalInfoRegClassifier(aplha=1)
     with pytest.raises(TypeError, match=r"'optimiser__lr'; did you mean 'optimizer__\.\.\.'"):
         MultimodalInfoRegClassifier(optimiser__lr=1)
-    with pytest.raises(TypeError, match="a setting of the method, 'method__score'"):
+    with pytest.raises(TypeError, match="'method__score' is a setting of the method 'inforeg'"):
         MultimodalInfoRegClassifier(score="probability_sum")
+    which = "'method__alpha' is a setting of the methods 'inforeg', 'ogm-ge', .* and 'opm'"
+    with pytest.raises(TypeError, match=f"has no parameter 'alpha': {which}"):
+        MultimodalClassifier(alpha=0)
+    with pytest.raises(ValueError, match=f"the method 'joint' takes no settings; {which}"):
+        MultimodalClassifier(method__alpha=0).fit(*trimodal)
     with pytest.raises(ValueError, match="Invalid parameter 'aplha'"):
         MultimodalInfoRegClassifier().set_params(aplha=1)
     with pytest.raises(ValueError, match=r"Invalid parameter 'fusionn'.*did you mean 'fusion'"):
