@@ -37,6 +37,7 @@ from reproduce_rows import (
     ON_ENCODED,
     SEEDLESS,
     SETS,
+    WHAT,
     WINDOWS,
 )
 from rst_table import rst_table
@@ -258,8 +259,8 @@ def page(done):
     sets = [s for s in SETS if (s, "about") in done]
     total = sum(v["seconds"] for (_, row), v in done.items() if row != "about")
     described = [
-        [s, str(a["n_train"]), str(a["n_test"]), str(a["n_classes"]), ", ".join(a["modalities"]),
-         "-" if a["groups"] is None else str(len(set(a["groups"])))]
+        [s, WHAT[s], str(a["n_train"]), str(a["n_test"]), str(a["n_classes"]),
+         ", ".join(a["modalities"]), "-" if a["groups"] is None else str(len(set(a["groups"])))]
         for s in sets for a in [done[s, "about"]]
     ]  # fmt: skip
     text = [
@@ -274,15 +275,22 @@ def page(done):
             "scored once. Late fusion is tuned in the same way. Ten seeds; five for the "
             "pool, stacked trees, windows and fusions; three for sequences and images; one for "
             f"{joined(SEEDLESS)}, which do not depend on it. A dash: not run. joint* is joint "
-            "training with unimodal losses, InfoReg* is InfoReg with them. The optimizer is the "
-            "default, DecayAdamW, which divides most of a slowly changing factor on the gradients "
-            "out again: methods that scale gradients were made for SGD, and do less here.",
+            "training with unimodal losses, InfoReg* is InfoReg with them. Late fusion counts the "
+            'prior of the classes once; "prior each" is the plain product of the probabilities. '
+            "The optimizer is the default, DecayAdamW. It divides gradients by their usual size, "
+            "so that methods which scale gradients, and were made for SGD, do less here.",
             "Intervals are 95 %, of the difference on the same test samples, or groups of them "
             "where there are any, with the variance of the means over the seeds added. Of few "
             "test groups little can be told, and of two next to nothing.",
             line="=",
         ),
-        *rst_table(["set", "training", "test", "classes", "modalities", "test groups"], described),
+        *rst_table(
+            ["set", "what it is", "training", "test", "classes", "modalities", "test groups"],
+            described,
+        ),
+        "Of CMU-MOSI most training samples are positive and most test samples negative: the "
+        "majority class of the training part scores less than half.",
+        "",
         *titled(
             "What may be said",
             "Against joint*, late fusion, and the rival that is best in hindsight among "

@@ -17,6 +17,17 @@ SETS = (
     "ROSMAP", "av digits", "UTD-MHAD", "CMU-MOSI", "prokaryotic", "spoken digits", "leaves",
     "MUStARD", "stress",
 )  # fmt: skip
+WHAT = {
+    "ROSMAP": "Alzheimer's disease from three omics (MOGONET)",
+    "av digits": "handwritten digits with spoken names, comes with the library",
+    "UTD-MHAD": "human actions (Chen et al. 2015)",
+    "CMU-MOSI": "sentiment of videos (Zadeh et al. 2016), features of bc-LSTM",
+    "prokaryotic": "phyla of microbes (Brbić et al. 2016)",
+    "spoken digits": "spoken digits (FSDD) with handwritten ones",
+    "leaves": "plant species (One-hundred plant species leaves)",
+    "MUStARD": "sarcasm in television series, texts and speaker",
+    "stress": "stress by a wrist wearable (Stress-Predict)",
+}
 #: Sets read by other encoders: the set, parameters of the classifier.
 ENCODED = {
     "UTD-MHAD, gru": ("UTD-MHAD", {"skeleton": "gru", "inertial": "gru", "depth": "cnn"}),
