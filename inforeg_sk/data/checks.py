@@ -8,7 +8,7 @@ from sklearn.utils.validation import check_array, validate_data
 
 from .arrays import CheckedModalities, check_arrays
 from .columns import as_blocks, resolve_columns, split_columns
-from .container import ModalityDict, find_row_labels, is_mapping
+from .container import ModalityDict, find_row_labels, find_rows_in_order, is_mapping
 from .conversion import as_table, form_of, reshape_advice
 from .mistakes import refuse_swapped, refuse_unnamed, warn_of_target
 from .spec import check_shapes, sample_shapes
@@ -17,6 +17,7 @@ from .tables import (
     check_row_labels,
     is_table,
     row_labels,
+    rows_index,
     warn_of_shuffled_rows,
 )
 
@@ -90,7 +91,7 @@ def check_modalities(X, estimator, dtype, beside=None):
         if estimator.modalities is not None:
             columns = as_blocks(resolve_columns(table, estimator.modalities))
         X = split_columns(table, columns)
-    check_rows_beside(X, beside)
+    check_rows_beside(X if table is None else table, beside)
     labels = {} if table is not None else X.column_labels
     if "joint" in X:
         raise ValueError(
@@ -131,7 +132,7 @@ def check_fitted_modalities(X, estimator, fitted, beside=None):
     -------
     CheckedModalities
     """
-    name = type(estimator).__name__
+    table, name = None, type(estimator).__name__
     if is_mapping(X):
         given, partial = dict(X.items()), estimator.missing == "allow"
         if partial and not isinstance(X, ModalityDict):
@@ -150,7 +151,7 @@ def check_fitted_modalities(X, estimator, fitted, beside=None):
         validate_data(estimator, table, reset=False, skip_check_array=True)
         X = split_columns(table, fitted.columns)
     if beside:
-        check_rows_beside(X, beside)
+        check_rows_beside(X if table is None else table, beside)
     checked = check_arrays(
         X, len(X), fitted.dtype, missing=estimator.missing, expected=fitted.modalities
     )
@@ -192,7 +193,7 @@ def check_rows_beside(X, beside):
     Warns
     -----
     UserWarning
-        If only the rows of X were shuffled; see `warn_of_shuffled_rows`.
+        If only the rows of X, or of y, were shuffled; see `warn_of_shuffled_rows`.
     """
     if is_mapping(X):
         X = as_modalities(X)
@@ -204,7 +205,10 @@ def check_rows_beside(X, beside):
     if len(labels) > 1:
         check_row_labels(labels)
     if "y" in others:
-        found = find_row_labels(X) if is_mapping(X) else ("X", row_labels(X))
+        if is_mapping(X):
+            found = find_row_labels(X) or find_rows_in_order(X)
+        else:
+            found = ("X", rows_index(X))
         if found is not None and found[1] is not None:
             warn_of_shuffled_rows(*found, others["y"])
 

@@ -8,7 +8,14 @@ from scipy import sparse
 from ..utils.compat import safe_indexing
 from .concat import concat_values
 from .conversion import as_rows, form_of, refuse_other_containers, reshape_advice
-from .tables import check_row_labels, column_labels, is_table, row_labels, shared_column_labels
+from .tables import (
+    check_row_labels,
+    column_labels,
+    is_table,
+    row_labels,
+    rows_index,
+    shared_column_labels,
+)
 
 __all__ = ["ModalityDict"]
 
@@ -343,6 +350,29 @@ def find_row_labels(X):
         index = _rows_of(value) if not isinstance(value, ModalityDict) else find_row_labels(value)
         if index is not None:
             index = index[1] if isinstance(index, tuple) else index
+            return f"modality {name!r}", index
+    return None
+
+
+def find_rows_in_order(X):
+    """Labels of the samples that nobody gave, and that are in order, of the first table.
+
+    Parameters
+    ----------
+    X : ModalityDict
+
+    Returns
+    -------
+    pair of str and pandas.Index, or None
+        Like `ModalityDict.row_labels`.
+    """
+    for name, value in X.items():
+        if isinstance(value, ModalityDict):
+            found = find_rows_in_order(value)
+            index = None if found is None else found[1]
+        else:
+            index = rows_index(value) if row_labels(value) is None else None
+        if index is not None:
             return f"modality {name!r}", index
     return None
 

@@ -10,6 +10,7 @@ __all__ = [
     "column_labels",
     "is_table",
     "row_labels",
+    "rows_index",
     "shared_column_labels",
     "warn_of_shuffled_rows",
 ]
@@ -150,14 +151,15 @@ def row_labels(value):
         None for a value without labels, and for those that nobody gave: the numbers from 0, in
         order.
     """
-    index = _index(value)
+    index = rows_index(value)
     return None if index is None or _is_default(index) else index
 
 
 def warn_of_shuffled_rows(what, index, y):
-    """Warn if the rows of X were shuffled and those of y were not.
+    """Warn if the rows of X were shuffled and those of y were not, or the other way round.
 
-    X has the labels 0, 1, ... in another order, and y has them in order, as nobody gave any.
+    Those that were have the labels 0, 1, ... in another order, and the others have them in order,
+    as nobody gave any.
 
     Parameters
     ----------
@@ -171,23 +173,25 @@ def warn_of_shuffled_rows(what, index, y):
     -----
     UserWarning
     """
-    own = _index(y)
-    if own is None or not _is_default(own) or len(own) != len(index):
+    own = rows_index(y)
+    if own is None or len(own) != len(index) or _is_default(own) == _is_default(index):
         return
-    labels, order = np.asarray(index), np.arange(len(index))
+    labels, order = np.asarray(index if _is_default(own) else own), np.arange(len(index))
     if labels.dtype.kind not in "iu" or np.array_equal(labels, order):
         return
     if np.array_equal(np.sort(labels), order):
+        shuffled, other = (what, "y") if _is_default(own) else ("y", what)
         warn_caller(
-            f"The rows of {what} have the labels 0 to {len(labels) - 1} in another order "
-            f"({_listed(labels.tolist())}), and y has them in order: it seems that the rows of X "
-            "were shuffled and those of y were not, so that samples get the targets of others. "
-            f"Bring y into the order of X, y.reindex({_code(what)}.index). If the rows belong "
-            "together by position, give y.to_numpy(), which has no labels."
+            f"The rows of {shuffled} have the labels 0 to {len(labels) - 1} in another order "
+            f"({_listed(labels.tolist())}), and {other} has them in order: it seems that the rows "
+            f"of {shuffled} were shuffled and those of {other} were not, so that samples get the "
+            f"targets of others. Bring y into the order of X, y.reindex({_code(what)}.index). If "
+            "the rows belong together by position, give y.to_numpy(), which has no labels."
         )
 
 
-def _index(value):
+def rows_index(value):
+    """Labels of the rows of a table or Series of pandas, given or not; None for anything else."""
     index = getattr(value, "index", None)
     return index if hasattr(index, "get_indexer") and hasattr(index, "equals") else None
 

@@ -356,7 +356,7 @@ def _facts(question, scores, measures, design, given, lacking, interacting):
     """Numbers that a sentence tells beside the difference."""
     lacks = lacking.get(question.modality)
     facts = {"given": given, "starving": lacks == "certainly"}
-    if question.kind == "neglecting head":
+    if question.kind in ("starving encoder", "neglecting head"):
         m = {k: v[question.modality] for k, v in measures.items()}
         share = share_of(m, design)
         behind = bool(share.high < 1)

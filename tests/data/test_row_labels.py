@@ -194,12 +194,31 @@ def test_rows_shuffled_in_x_only_warn(arrays, y, kind, use):
             use(clf, X, target)
 
 
+@pytest.mark.parametrize("use", USES.values(), ids=USES)
+def test_rows_shuffled_in_y_only_warn(arrays, y, use):
+    target = pd.Series(y).iloc[ORDER]
+    tables = {name: pd.DataFrame(values) for name, values in arrays.items()}
+    clf = quick().fit(arrays, y)
+    for X in (tables, {**arrays, "lab": tables["lab"]}, ModalityDict(tables)):
+        with pytest.warns(UserWarning, match="rows of y have the labels 0 to 23 in another order"):
+            use(clf, X, target)
+        # What it says is silent.
+        first = X["lab"] if hasattr(X["lab"], "index") else tables["lab"]
+        for given in (target.reindex(first.index), target.to_numpy()):
+            assert not told(lambda X=X, given=given: use(clf, X, given))
+    whole = quick().fit(arrays["lab"], y)
+    with pytest.warns(UserWarning, match=r"rows of y have.*y\.reindex\(X\.index\)"):
+        use(whole, tables["lab"], target)
+
+
 def test_rows_shuffled_in_parts_of_a_modality_warn(arrays, y):
     whole = {name: pd.DataFrame(values) for name, values in arrays.items()}
     shuffled_first = {"m": {name: table.iloc[ORDER] for name, table in whole.items()}}
     for X in (shuffled_first, ModalityDict({"m": whole})[ORDER]):
         with pytest.warns(UserWarning, match=WARNED):
             check_rows_beside(X, {"y": pd.Series(y)})
+    with pytest.warns(UserWarning, match="rows of y have the labels"):
+        check_rows_beside({"m": whole}, {"y": pd.Series(y).iloc[ORDER]})
 
 
 def test_what_the_warning_says_is_silent_and_right(arrays, y):
@@ -222,6 +241,8 @@ def test_no_other_labels_warn(arrays, y):
         "a list": (table.iloc[ORDER], y.tolist()),
         "both": (table.iloc[ORDER], target.iloc[ORDER]),
         "an array as X": (arrays["lab"][ORDER], target),
+        "an array as X, y shuffled": (arrays["lab"], target.iloc[ORDER]),
+        "a table made of an array, a part of y": (table[:20], target.iloc[ORDER][:20]),
     }
     for X, y_ in given.values():
         assert not told(lambda X=X, y_=y_: quick().fit({"lab": X}, y_))
