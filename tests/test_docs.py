@@ -137,6 +137,7 @@ QUICK = {
 }
 # Libraries of extras.
 NEEDS = {
+    "docs/faq.rst": ["pandas"],
     "docs/guide/cluster.rst": ["distributed"],
     "docs/guide/data.rst": ["pandas"],
     "docs/guide/files.rst": ["librosa", "soundfile"],
@@ -190,7 +191,7 @@ def messages():
 def provoked():
     """What a user does, by the message that it gives."""
     from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import GridSearchCV
+    from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_score
     from sklearn.multiclass import OneVsOneClassifier
 
     from inforeg_sk import ModalityDict, MultimodalClassifier, diagnose
@@ -210,6 +211,10 @@ def provoked():
     last = {**X, "image": rng.random((437, 8, 8, 3), dtype="float32")}
     noise = {"audio": X["audio"], "code": X["text"] + 9 * y[:, None].astype("float32")}
 
+    def table():
+        pandas = pytest.importorskip("pandas")
+        return pandas.DataFrame({"sex": np.where(y, "m", "f"), "age": np.arange(437.0)})
+
     def old():
         state = fitted.__getstate__()
         clf().__setstate__({**state, "_versions": {"inforeg_sk": "0.0.1"}})
@@ -225,14 +230,24 @@ def provoked():
         "A ModalityDict is": lambda: OneVsOneClassifier(clf()).fit(rows, y),
         "float() argument": lambda: LogisticRegression().fit(X, y),
         "Modality '...' contains NaN": lambda: clf().fit(nan, y),
+        "Modality '...' has no values": lambda: diagnose(clf(), nan, y),
         "X misses": lambda: fitted.predict({"audio": X["audio"], "text": X["text"]}),
+        "Modality '...' has samples of shape ..., but": lambda: fitted.predict(
+            {**X, "text": X["text"][:, :2]}
+        ),
         "X is a list": lambda: clf().fit(list(X.values()), y),
         "Modalities have different": lambda: clf().fit({**X, "text": X["text"][:9]}, y),
         "y has ...": lambda: clf().fit(X, y[:9]),
+        "modalities: the columns": lambda: clf(modalities={"a": ["age"], "b": ["wieght"]}).fit(
+            table(), y
+        ),
         "... has no parameter": lambda: clf(max_epoch=3).fit(X, y),
         "... has no parameter '...'; it": lambda: clf(max_iter=3),
+        "... has no parameter 'alpha'": lambda: clf(alpha=0),
         "The 'method' parameter": lambda: clf("ogm").fit(X, y),
+        "Modality '...' is not numeric": lambda: clf().fit({**X, "visit": table()}, y),
         "Modality '...' has shape": lambda: clf().fit({**X, "w": np.array(["a"] * 437, object)}, y),
+        "Modality '...' has shape (": lambda: clf().fit({**X, "age": np.arange(437.0)}, y),
         "The encoder of modality": lambda: clf(encoders={"text": "gru"}).fit(X, y),
         "Modality '...' has samples": lambda: clf().fit(last, y),
         "Unknown label type": lambda: clf().fit(X, rng.normal(size=437)),
@@ -248,7 +263,9 @@ def provoked():
         "diagnose compares": lambda: diagnose(clf(), X["audio"], y),
         "Modality '...' equals": lambda: diagnose(clf(), {**X, "label": y[:, None]}, y),
         "The 'methods' parameter": lambda: diagnose(clf(), X, y, methods=["late fusion"]),
+        "The 'rivals' parameter": lambda: diagnose(clf(), X, y, rivals=["late fuse"]),
         "Class ... has 1 sample": lambda: diagnose(clf(), X, np.where(np.arange(437) == 0, 9, y)),
+        "The 'groups' parameter": lambda: cross_val_score(clf(), rows, y, cv=GroupKFold(3)),
         "All samples have one": lambda: diagnose(clf(), X, y, groups=np.zeros(437)),
     }
 
