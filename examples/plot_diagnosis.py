@@ -72,7 +72,7 @@ def main():
     network.fit(X, y)
     figure, (left, right) = plt.subplots(1, 2, figsize=(12, 4.5), layout="constrained")
     report.plot(ax=left)
-    ScoreByModalityDisplay.from_estimator(network, name="joint training, one fit").plot(ax=right)
+    ScoreByModalityDisplay.from_estimator(network, ax=right, name="joint training, one fit")
     figure.savefig(given.figure, dpi=120)
     print(f"Figure: {Path(given.figure).name}. All took {time.perf_counter() - start:.0f} s.")
 
