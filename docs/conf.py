@@ -29,6 +29,8 @@ templates_path = ["_templates"]
 # Names in single backticks are links where the API has them, and code elsewhere.
 default_role = "py:obj"
 
+# Blocks that name no language are formulas and what is printed.
+highlight_language = "text"
 toc_object_entries_show_parents = "hide"
 
 # The API. Pages are made from the `__all__` of each part, see collected_pages.py.
