@@ -313,7 +313,9 @@ def main():
 
 def missed(rows):
     """What the page says of the limits that are not kept."""
-    over = [f"{name} ({r:.2f})" for name, r, _, _, limit, *_ in rows if limit and r > limit]
+    over = [
+        f"{name} ({r:.2f})" for name, r, _, _, limit, *_ in rows if limit and round(r, 2) > limit
+    ]
     if not over:
         return []
     text = f"Not kept: {', '.join(over)}."
