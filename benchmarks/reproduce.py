@@ -58,6 +58,7 @@ from reproduce_rows import (
 )
 from rivals import ROWS as RIVALS
 from rivals import groups_for
+from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, f1_score
 from sklearn.model_selection import GroupShuffleSplit
@@ -66,7 +67,7 @@ from sklearn.preprocessing import StandardScaler
 from skorch.dataset import ValidSplit
 from torch.utils.data import Subset
 
-from inforeg_sk import ModalityDict, MultimodalClassifier
+from inforeg_sk import LateFusionClassifier, ModalityDict, MultimodalClassifier
 from inforeg_sk.model_selection.fits import fit_all
 
 HERE = Path(__file__).resolve().parent
@@ -77,29 +78,11 @@ SMOOTHING = 5
 # Protocol
 
 
-class Apart:
-    """Late fusion: a network of each modality, whose log-probabilities are added.
-
-    Those of the classes in the training part, `prior`, are in each of them. They count once, unless
-    `prior` is None.
-    """
-
-    def __init__(self, networks, prior):
-        self.networks, self.prior = networks, prior
-        self.classes_ = next(iter(networks.values())).classes_
-
-    def predict_proba(self, X):
-        """The product of the probabilities, which does not add up to 1."""
-        each = [np.log(m.predict_proba(only(X, n)) + 1e-12) for n, m in self.networks.items()]
-        if self.prior is not None:
-            each.append(-(len(each) - 1) * np.log(self.prior))
-        return np.exp(sum(each))
-
-    def score_by_modality(self, X, y):
-        return {name: m.score(only(X, name), y) for name, m in self.networks.items()}
+class Apart(LateFusionClassifier):
+    """Late fusion of networks that are fitted already, and whose features are probed."""
 
     def transform_by_modality(self, X):
-        return {n: m.transform_by_modality(only(X, n))[n] for n, m in self.networks.items()}
+        return {n: m.transform_by_modality(only(X, n))[n] for n, m in self.experts_.items()}
 
 
 def labels_of(model, X):
@@ -234,9 +217,7 @@ def grid_of(name, row):
 
 def late_fusion(name, row, seeds):
     X, y, _, train, _ = load(name)
-    prior = (
-        np.unique(y[train], return_counts=True)[1] / len(train) if row == LATE_FUSIONS[0] else None
-    )
+    combined = Apart(prior="once" if row == LATE_FUSIONS[0] else "each")
     each, told, spent = {}, {}, 0.0
     for modality in X:
         grid = grid_of(name, row)
@@ -247,7 +228,12 @@ def late_fusion(name, row, seeds):
         spent = spent + np.array(found[2])
     pieces = [
         [
-            (Apart({m: each[m][k][part][0] for m in X}, prior), rows)
+            (
+                clone(combined).fit_from_experts(
+                    {m: each[m][k][part][0] for m in X}, X[train], y[train]
+                ),
+                rows,
+            )
             for part, (_, rows) in enumerate(next(iter(each.values()))[k])
         ]
         for k in range(len(seeds))

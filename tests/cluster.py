@@ -5,10 +5,12 @@ import signal
 from pathlib import Path
 
 from distributed import WorkerPlugin
+from joblib import parallel_config
 from skorch.callbacks import Callback
 
 from inforeg_sk.model_selection import together
 from inforeg_sk.model_selection.followed import FollowedRun
+from inforeg_sk.model_selection.processes import Call, Processes
 
 
 class Journal:
@@ -99,3 +101,19 @@ class WriteDownFits(Callback):
 
 def fail(own, *shared):
     raise ValueError(f"{own} with {len(shared)} shared")
+
+
+def process(own, *shared):
+    return own, os.getpid()
+
+
+def goes_on_after_an_error():
+    """A worker that has others make calls, of which one fails, and then others."""
+    calls = [Call(i, ("shared",)) for i in range(3)]
+    with parallel_config("dask"):
+        for _ in range(2):
+            try:
+                Processes().map(fail, calls)
+            except ValueError as error:
+                told = str(error)
+        return told, [own for own, _ in Processes().map(process, calls)]

@@ -8,6 +8,7 @@ a lost worker was running, and what it had finished and not yet sent, is made ag
 scheduler has the bytes of all tasks.
 """
 
+import logging
 import pickle
 import warnings
 from contextlib import contextmanager, nullcontext
@@ -23,6 +24,7 @@ __all__ = ["Call", "Processes", "training_only"]
 # at the end; more are smaller stacks. Of 40 fits, 2 stacks took 5.7 s, 6 took 7.4 s, 12 took 9.1 s.
 _CALLS_PER_WORKER = 2
 
+_LOG = logging.getLogger("inforeg_sk.model_selection")
 _cluster = ContextVar("cluster", default=None)
 
 
@@ -94,45 +96,70 @@ class Processes:
             In the order of `calls`.
         """
         if self.on_cluster:
-            # If this process is a worker itself, others may use it while it waits.
-            with self._backend.retrieval_context():
-                return _map_on_cluster(self._backend.client, function, calls)
+            return _map_on_cluster(self._backend, function, calls)
         tasks = (delayed(function)(call.own, *call.shared) for call in calls)
         return Parallel(n_jobs=self._n_jobs)(tasks)
 
 
-def _map_on_cluster(client, function, calls):
+def _map_on_cluster(backend, function, calls):
+    # If this process is a worker itself, others may use it while it waits. An error must not pass
+    # through: joblib's context would not end.
+    with backend.retrieval_context():
+        try:
+            return _submit_all(backend.client, backend.submit_kwargs, function, calls)
+        except BaseException as caught:  # an interrupt, too
+            error = caught
+    try:
+        raise error
+    finally:
+        del error  # which refers to this frame
+
+
+def _submit_all(client, settings, function, calls):
+    """Have calls made by a cluster; `settings` are those of ``client.submit`` that joblib gives."""
     import cloudpickle  # which dask needs, too
     from distributed import as_completed
 
+    def submit(function, value, *futures, **settings):
+        with warnings.catch_warnings():
+            # Data within a task are meant: scattered ones are lost with the workers they are on.
+            warnings.filterwarnings("ignore", "Sending large graph")
+            packed = cloudpickle.dumps(value)
+            return client.submit(function, packed, *futures, pure=False, **settings)
+
     values = {id(value): value for call in calls for value in call.shared}
-    shared = {
-        key: _submit(client, pickle.loads, cloudpickle.dumps(value))
-        for key, value in values.items()
-    }
-    # Tasks go to workers that have their data: all get them. An error is raised by a task below.
-    client.replicate(list(shared.values()))
-    waiting = {}
-    for i, call in enumerate(calls):
-        packed = cloudpickle.dumps((function, call.own))
-        future = _submit(client, _call, packed, *(shared[id(value)] for value in call.shared))
-        waiting[future] = i
-    results = [None] * len(calls)
+    places = {k: v for k, v in settings.items() if k in ("workers", "allow_other_workers")}
+    shared, waiting, results = {}, {}, [None] * len(calls)
     try:
+        for key, value in values.items():
+            shared[key] = submit(pickle.loads, value, **places)
+        _copy_to_all(client, list(shared.values()), settings.get("workers"))
+        for i, call in enumerate(calls):
+            futures = [shared[id(value)] for value in call.shared]
+            waiting[submit(_call, (function, call.own), *futures, **settings)] = i
         # Each result is fetched at once: a worker that is lost later does not take it along.
         for future, result in as_completed(list(waiting), with_results=True):
+            if future.cancelled():  # by others, as a restart of the cluster does
+                raise result
             results[waiting.pop(future)] = result
     finally:
-        client.cancel(list(waiting))  # none, but after an error or an interrupt
+        # Also after an error or an interrupt, which may keep this frame alive.
+        client.cancel([*waiting, *shared.values()])
     return results
 
 
-def _submit(client, function, packed, *futures):
-    """A task of dask, which holds its bytes, so that it can be run again on another worker."""
-    with warnings.catch_warnings():
-        # Data within a task are meant: scattered ones are lost with the workers that have them.
-        warnings.filterwarnings("ignore", "Sending large graph")
-        return client.submit(function, packed, *futures, pure=False)
+def _copy_to_all(client, futures, workers=None):
+    """Have all workers get what is shared, since dask gives tasks to workers that have their data.
+
+    Without it results are the same: a task fetches what its worker lacks, and raises what is wrong
+    with it.
+    """
+    if isinstance(workers, str):
+        workers = [workers]
+    try:
+        client.replicate(futures, workers=workers)
+    except ValueError as error:  # no worker is running at this moment
+        _LOG.info("shared data were not copied to all workers: %s", error)
 
 
 def _call(packed, *shared):

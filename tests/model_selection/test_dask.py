@@ -6,6 +6,7 @@ not depend on its stack at these sizes.
 
 import logging
 import os
+from concurrent.futures import CancelledError
 
 import numpy as np
 import pytest
@@ -140,6 +141,53 @@ def test_each_worker_computes_in_one_thread(client):
 def test_an_error_on_a_worker_is_raised_here(client):
     with pytest.raises(ValueError, match="the first with 2 shared"):
         Processes().map(cluster.fail, [Call("the first", (X, Y)), Call("the first", (X, Y))])
+
+
+THREE = [Call(i, (X, Y)) for i in range(3)]
+
+
+def test_nothing_is_left_on_the_cluster_even_if_the_error_is_kept(client):
+    def left():
+        """How many tasks the scheduler has in the end; it takes its time to forget them."""
+        for _ in range(1000):
+            n = client.run_on_scheduler(lambda dask_scheduler: len(dask_scheduler.tasks))
+            if n == 0:
+                break
+        return n
+
+    assert [own for own, _ in Processes().map(cluster.process, THREE)] == [0, 1, 2]
+    assert left() == 0
+    with pytest.raises(ValueError, match="with 2 shared") as kept:
+        Processes().map(cluster.fail, THREE)
+    assert left() == 0
+    cannot_be_sent = [*THREE, Call((i for i in ()), (X,))]
+    with pytest.raises(TypeError, match="generator") as kept_too:
+        Processes().map(cluster.process, cannot_be_sent)
+    assert left() == 0
+    assert kept.tb is not None and kept_too.tb is not None
+
+
+def test_calls_that_others_cancel_are_an_error(client, monkeypatch):
+    as_completed = distributed.as_completed
+
+    def cancelled(futures, **settings):
+        client.cancel(futures)
+        return as_completed(futures, **settings)
+
+    monkeypatch.setattr(distributed, "as_completed", cancelled)
+    with pytest.raises(CancelledError):
+        Processes().map(cluster.process, THREE)
+
+
+def test_the_settings_of_joblibs_backend_hold(client):
+    (first, pid), *_ = client.run(os.getpid).items()
+    with parallel_config("dask", workers=first):
+        assert {pid for _, pid in Processes().map(cluster.process, THREE)} == {pid}
+
+
+def test_a_worker_may_have_others_make_calls_also_after_an_error(client):
+    told, made = client.submit(cluster.goes_on_after_an_error).result(timeout=120)
+    assert told in {f"{i} with 1 shared" for i in range(3)} and made == [0, 1, 2]
 
 
 def test_a_killed_worker_costs_its_running_stack_and_changes_nothing(client, tmp_path):
