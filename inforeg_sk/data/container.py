@@ -347,9 +347,11 @@ def find_row_labels(X):
     if X.row_labels is not None:
         return X.row_labels
     for name, value in X.items():
-        index = _rows_of(value) if not isinstance(value, ModalityDict) else find_row_labels(value)
-        if index is not None:
-            index = index[1] if isinstance(index, tuple) else index
+        if isinstance(value, ModalityDict):
+            found = find_row_labels(value)
+            if found is not None:
+                return _within(name, *found)
+        elif (index := row_labels(value)) is not None:
             return f"modality {name!r}", index
     return None
 
@@ -369,12 +371,16 @@ def find_rows_in_order(X):
     for name, value in X.items():
         if isinstance(value, ModalityDict):
             found = find_rows_in_order(value)
-            index = None if found is None else found[1]
-        else:
-            index = rows_index(value) if row_labels(value) is None else None
-        if index is not None:
+            if found is not None:
+                return _within(name, *found)
+        elif row_labels(value) is None and (index := rows_index(value)) is not None:
             return f"modality {name!r}", index
     return None
+
+
+def _within(name, what, index):
+    """What is found in one of the arrays of a modality: "modality 'm', array 'a'"."""
+    return f"modality {name!r}, {what.replace('modality', 'array', 1)}", index
 
 
 def forms_of(X):

@@ -181,12 +181,22 @@ def warn_of_shuffled_rows(what, index, y):
         return
     if np.array_equal(np.sort(labels), order):
         shuffled, other = (what, "y") if _is_default(own) else ("y", what)
+        order = f"bring y into the order of X, y.reindex({_code(what)}.index)"
+        by_position = "give y.to_numpy(), which has no labels"
+        if shuffled == "y":
+            advice = (
+                f"If {what} was made anew of rows in the order of y, {by_position}. If not, "
+                f"samples get the targets of others: {order}."
+            )
+        else:
+            advice = (
+                f"It seems that the rows of {what} were shuffled and those of y were not, so that "
+                f"samples get the targets of others: {order}. If the rows belong together by "
+                f"position, {by_position}."
+            )
         warn_caller(
             f"The rows of {shuffled} have the labels 0 to {len(labels) - 1} in another order "
-            f"({_listed(labels.tolist())}), and {other} has them in order: it seems that the rows "
-            f"of {shuffled} were shuffled and those of {other} were not, so that samples get the "
-            f"targets of others. Bring y into the order of X, y.reindex({_code(what)}.index). If "
-            "the rows belong together by position, give y.to_numpy(), which has no labels."
+            f"({_listed(labels.tolist())}), and {other} has them in order. {advice}"
         )
 
 
@@ -266,7 +276,9 @@ def _first_other(a, b):
 
 def _code(what):
     """How a user would write it: ``modality 'text'`` as ``X['text']``."""
-    return what.replace("modality ", "X[") + "]" if what.startswith("modality ") else what
+    if not what.startswith("modality "):
+        return what
+    return f"X[{what.removeprefix('modality ').replace(', array ', '][')}]"
 
 
 def _lines(labels):

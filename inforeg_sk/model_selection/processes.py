@@ -120,23 +120,26 @@ def _submit_all(client, settings, function, calls):
     import cloudpickle  # which dask needs, too
     from distributed import as_completed
 
-    def submit(function, value, *futures, **settings):
+    def submit(function, packed, *futures, **settings):
         with warnings.catch_warnings():
             # Data within a task are meant: scattered ones are lost with the workers they are on.
             warnings.filterwarnings("ignore", "Sending large graph")
-            packed = cloudpickle.dumps(value)
             return client.submit(function, packed, *futures, pure=False, **settings)
 
+    # All is packed before anything is sent: what cannot be is an error that leaves nothing behind.
+    owns = [cloudpickle.dumps((function, call.own)) for call in calls]
     values = {id(value): value for call in calls for value in call.shared}
+    packed = {key: cloudpickle.dumps(value) for key, value in values.items()}
     places = {k: v for k, v in settings.items() if k in ("workers", "allow_other_workers")}
     shared, waiting, results = {}, {}, [None] * len(calls)
     try:
-        for key, value in values.items():
+        while packed:
+            key, value = packed.popitem()
             shared[key] = submit(pickle.loads, value, **places)
         _copy_to_all(client, list(shared.values()), settings.get("workers"))
-        for i, call in enumerate(calls):
+        for i, (own, call) in enumerate(zip(owns, calls, strict=True)):
             futures = [shared[id(value)] for value in call.shared]
-            waiting[submit(_call, (function, call.own), *futures, **settings)] = i
+            waiting[submit(_call, own, *futures, **settings)] = i
         # Each result is fetched at once: a worker that is lost later does not take it along.
         for future, result in as_completed(list(waiting), with_results=True):
             if future.cancelled():  # by others, as a restart of the cluster does

@@ -214,10 +214,11 @@ def test_rows_shuffled_in_y_only_warn(arrays, y, use):
 def test_rows_shuffled_in_parts_of_a_modality_warn(arrays, y):
     whole = {name: pd.DataFrame(values) for name, values in arrays.items()}
     shuffled_first = {"m": {name: table.iloc[ORDER] for name, table in whole.items()}}
+    names = r"X\['m'\]\['lab'\]\.index"
     for X in (shuffled_first, ModalityDict({"m": whole})[ORDER]):
-        with pytest.warns(UserWarning, match=WARNED):
+        with pytest.warns(UserWarning, match=f"modality 'm', array 'lab' were shuffled.*{names}"):
             check_rows_beside(X, {"y": pd.Series(y)})
-    with pytest.warns(UserWarning, match="rows of y have the labels"):
+    with pytest.warns(UserWarning, match=f"rows of y have the labels.*{names}"):
         check_rows_beside({"m": whole}, {"y": pd.Series(y).iloc[ORDER]})
 
 
