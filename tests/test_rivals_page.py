@@ -81,3 +81,7 @@ def test_the_guide_has_the_numbers_of_the_page():
         said = re.search(rf"^{re.escape(name)} +([+-].*)$", guide, re.MULTILINE)[1].split()
         _, *measured = re.search(rf"^{re.escape(row)} +(\d.*)$", table, re.MULTILINE)[1].split()
         assert said == measured
+    of_the_pool = page.partition("**pool**")[2]
+    for name in ("prokaryotic", "UTD-MHAD"):
+        gain = re.search(rf"^{name} +(\S+) ", of_the_pool, re.MULTILINE)[1]
+        assert f"{name} ({gain})" in guide

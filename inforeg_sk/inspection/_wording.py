@@ -125,16 +125,11 @@ class Wording:
         return _made(kind, modality, told, text, remedy)
 
     def _starving(self, name, told, facts, kind):
-        share = facts["share"]
-        learned = ""
-        if np.isfinite(share.estimate):
-            learned = f"It learned {self.share(share.estimate)}"
-            if np.isfinite(share.low) and np.isfinite(share.high):
-                learned += f" (95 % interval {100 * share.low:.0f} to {100 * share.high:.0f})"
-            learned += " of what it learns alone; "
+        share = facts["share"]  # which is told: the verdict needs something to learn
         text = (
-            f"{name}: the encoder starves. {learned}{'a' if learned else 'A'} probe reads "
-            f"{self.score(facts['probe_joint'])} from it, and "
+            f"{name}: the encoder starves. It learned {self.share(share.estimate)} (95 % interval "
+            f"{100 * share.low:.0f} to {100 * share.high:.0f}) of what it learns alone; a probe "
+            f"reads {self.score(facts['probe_joint'])} from it, and "
             f"{self.score(facts['probe_alone'])} from the one trained alone: "
             f"{self.size(float(told.estimate))} less ({self.sure(told)})."
         )

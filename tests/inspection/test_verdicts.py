@@ -116,6 +116,13 @@ def test_a_starving_encoder_is_named_with_share_size_and_interval():
     assert "10.0 points less" in only.sentence and "unimodal losses" in only.remedy
 
 
+def test_where_nobody_knows_what_there_is_to_learn_nothing_is_said_to_starve():
+    # On average 20 points, of which nobody can be sure: what is untrained varies.
+    left = {"probe_joint": 0.7, "in_joint": 0.69, "probe_untrained": (0.6, 0.5)}
+    (only,) = verdicts_of(left=left)
+    assert only.kind == "cannot be told" and "nan" not in only.sentence
+
+
 def test_the_remedy_says_what_it_gained_here():
     starved = {"probe_joint": 0.7, "in_joint": 0.69}
     (only,) = verdicts_of({"joint*": 0.95}, left=starved)
