@@ -344,16 +344,7 @@ def find_row_labels(X):
     pair of str and pandas.Index, or None
         Like `ModalityDict.row_labels`.
     """
-    if X.row_labels is not None:
-        return X.row_labels
-    for name, value in X.items():
-        if isinstance(value, ModalityDict):
-            found = find_row_labels(value)
-            if found is not None:
-                return _within(name, *found)
-        elif (index := row_labels(value)) is not None:
-            return f"modality {name!r}", index
-    return None
+    return X.row_labels or _first_labels(X, find_row_labels, row_labels)
 
 
 def find_rows_in_order(X):
@@ -368,19 +359,27 @@ def find_rows_in_order(X):
     pair of str and pandas.Index, or None
         Like `ModalityDict.row_labels`.
     """
+    return _first_labels(X, find_rows_in_order, _labels_in_order)
+
+
+def _labels_in_order(value):
+    return rows_index(value) if row_labels(value) is None else None
+
+
+def _first_labels(X, of_several, of_one):
+    """What the first labels belong to, and they; by a function of a `ModalityDict`, and of a table.
+
+    Those of one of several arrays are of "modality 'm', array 'a'".
+    """
     for name, value in X.items():
         if isinstance(value, ModalityDict):
-            found = find_rows_in_order(value)
+            found = of_several(value)
             if found is not None:
-                return _within(name, *found)
-        elif row_labels(value) is None and (index := rows_index(value)) is not None:
+                what, index = found
+                return f"modality {name!r}, {what.replace('modality', 'array', 1)}", index
+        elif (index := of_one(value)) is not None:
             return f"modality {name!r}", index
     return None
-
-
-def _within(name, what, index):
-    """What is found in one of the arrays of a modality: "modality 'm', array 'a'"."""
-    return f"modality {name!r}, {what.replace('modality', 'array', 1)}", index
 
 
 def forms_of(X):

@@ -181,17 +181,17 @@ def warn_of_shuffled_rows(what, index, y):
         return
     if np.array_equal(np.sort(labels), order):
         shuffled, other = (what, "y") if _is_default(own) else ("y", what)
-        order = f"bring y into the order of X, y.reindex({_code(what)}.index)"
+        reindex = f"bring y into the order of X, y.reindex({_code(what)}.index)"
         by_position = "give y.to_numpy(), which has no labels"
         if shuffled == "y":
             advice = (
                 f"If {what} was made anew of rows in the order of y, {by_position}. If not, "
-                f"samples get the targets of others: {order}."
+                f"samples get the targets of others: {reindex}."
             )
         else:
             advice = (
                 f"It seems that the rows of {what} were shuffled and those of y were not, so that "
-                f"samples get the targets of others: {order}. If the rows belong together by "
+                f"samples get the targets of others: {reindex}. If the rows belong together by "
                 f"position, {by_position}."
             )
         warn_caller(

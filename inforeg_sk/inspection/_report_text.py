@@ -84,8 +84,7 @@ def modality_table(report):
         row += probes
         share = report.learned_share(name)
         if np.isfinite(share.estimate):
-            low, high = 100 * float(share.low), 100 * float(share.high)
-            row.append(f"{100 * float(share.estimate):.0f} % ({low:.0f} to {high:.0f})")
+            row.append(f"{100 * float(share.estimate):.0f} % ({words.share_interval(share)})")
         else:
             good = report.nothing_to_learn(name)
             row.append("untrained is as good" if good else "not told")

@@ -128,8 +128,8 @@ class Wording:
         share = facts["share"]  # which is told: the verdict needs something to learn
         text = (
             f"{name}: the encoder starves. It learned {self.share(share.estimate)} (95 % interval "
-            f"{100 * share.low:.0f} to {100 * share.high:.0f}) of what it learns alone; a probe "
-            f"reads {self.score(facts['probe_joint'])} from it, and "
+            f"{self.share_interval(share)}) of what it learns alone; a probe reads "
+            f"{self.score(facts['probe_joint'])} from it, and "
             f"{self.score(facts['probe_alone'])} from the one trained alone: "
             f"{self.size(float(told.estimate))} less ({self.sure(told)})."
         )
@@ -176,12 +176,14 @@ class Wording:
             return "-"
         return "nothing" if value <= 0 else f"{100 * value:.0f} %"
 
-    def _share_told(self, told):
-        """A learned share with its interval: "70 %, 50 to 90"."""
-        return f"{100 * told.estimate:.0f} %, {100 * told.low:.0f} to {100 * told.high:.0f}"
+    @staticmethod
+    def share_interval(told):
+        """The interval of a learned share, in percent: "50 to 90"."""
+        return f"{100 * told.low:.0f} to {100 * told.high:.0f}"
 
     def _neglecting(self, name, told, facts, kind):
-        share = self._share_told(facts["share"])
+        told_share = facts["share"]
+        share = f"{100 * told_share.estimate:.0f} %, {self.share_interval(told_share)}"
         if facts["starving"]:
             also = "the head neglects it, too"
         elif facts["behind"] == "slightly":

@@ -8,7 +8,6 @@ a lost worker was running, and what it had finished and not yet sent, is made ag
 scheduler has the bytes of all tasks.
 """
 
-import logging
 import pickle
 import warnings
 from contextlib import contextmanager, nullcontext
@@ -18,13 +17,14 @@ from typing import NamedTuple
 from joblib import Parallel, delayed, effective_n_jobs, parallel_config
 from joblib.parallel import get_active_backend
 
+from .parts import log
+
 __all__ = ["Call", "Processes", "training_only"]
 
 # Calls a worker of a cluster gets on average: fewer lose more with a worker, and leave others idle
 # at the end; more are smaller stacks. Of 40 fits, 2 stacks took 5.7 s, 6 took 7.4 s, 12 took 9.1 s.
 _CALLS_PER_WORKER = 2
 
-_LOG = logging.getLogger("inforeg_sk.model_selection")
 _cluster = ContextVar("cluster", default=None)
 
 
@@ -120,11 +120,11 @@ def _submit_all(client, settings, function, calls):
     import cloudpickle  # which dask needs, too
     from distributed import as_completed
 
-    def submit(function, packed, *futures, **settings):
+    def submit(function, packed, *futures, **how):
         with warnings.catch_warnings():
             # Data within a task are meant: scattered ones are lost with the workers they are on.
             warnings.filterwarnings("ignore", "Sending large graph")
-            return client.submit(function, packed, *futures, pure=False, **settings)
+            return client.submit(function, packed, *futures, pure=False, **how)
 
     # All is packed before anything is sent: what cannot be is an error that leaves nothing behind.
     owns = [cloudpickle.dumps((function, call.own)) for call in calls]
@@ -162,7 +162,7 @@ def _copy_to_all(client, futures, workers=None):
     try:
         client.replicate(futures, workers=workers)
     except ValueError as error:  # no worker is running at this moment
-        _LOG.info("shared data were not copied to all workers: %s", error)
+        log.info("shared data were not copied to all workers: %s", error)
 
 
 def _call(packed, *shared):
